@@ -1,0 +1,29 @@
+package client
+
+import "errors"
+
+// Errors that a face shows to a person, each saying what to do. Their texts are
+// whole sentences' beginnings without the package's name, because people read
+// them; codes for scripts are in docs/spec/80-client.md.
+var (
+	ErrWrongPassphrase = errors.New("wrong passphrase; try again, nothing was changed")
+	ErrDamaged         = errors.New("the profile's database is damaged; restore it from a backup, the damaged file was left as it is")
+	ErrNewerProfile    = errors.New("the profile was written by a newer version of sremp; install that version")
+	ErrProfileInUse    = errors.New("the profile is in use by another program; stop that one first")
+	ErrNoProfile       = errors.New("there is no profile here; make one with: sremp --profile DIR init --name NAME")
+	ErrProfileExists   = errors.New("there is a profile here already; choose another directory")
+	ErrUnknownContact  = errors.New("no such contact; sremp contacts lists them")
+	ErrAmbiguous       = errors.New("more than one contact has that name; use the id or a nick")
+	ErrBadInvite       = errors.New("this is not a whole invite; ask for it again and copy all of it")
+	ErrInviteExpired   = errors.New("the invite has expired; ask for a new one")
+	ErrInviteUsed      = errors.New("the invite was used by somebody else; ask for a new one")
+	ErrOwnInvite       = errors.New("this is your own invite; send it to the other person")
+	ErrUnreachable     = errors.New("the server cannot be reached; check the address and the network")
+	ErrServerIdentity  = errors.New("the server proved another key than its address says; do not use it before you asked its operator")
+	ErrDiskFull        = errors.New("the disk is full; free some space and try again, nothing was lost")
+	ErrClock           = errors.New("this computer's clock is wrong by hours; set it right")
+	ErrBadName         = errors.New("a name has 1 to 40 characters, without control characters")
+	ErrTooLong         = errors.New("the text is too long; at most 64 KiB")
+	ErrTimeout         = errors.New("the time is over; the message stays in the outbox and will be sent")
+	ErrClosed          = errors.New("the client is closed")
+)
