@@ -1,0 +1,79 @@
+# The commands of this repository; `make` alone lists them. `make run` and
+# `make test` are all the set-up there is: each installs what it needs.
+
+# One compiler for every C part: another CC would be another build cache entry,
+# and gcc takes 17 minutes for the GTK binding where clang takes 4.
+export CC := clang
+export CGO_ENABLED := 1
+
+GO ?= go
+BENCHTIME ?= 1s
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench fuzz flood natlab clean FORCE
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup-run bin/sremp ## show it: a server and two clients meet and chat; on a terminal you chat with the second
+	@bin/sremp demo $(ARGS)
+
+test: setup-test ## run all tests, installing first what they need
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory race
+	@$(MAKE) --no-print-directory desktop-test
+	@$(MAKE) --no-print-directory bench-test
+
+build: setup-run bin/sremp ## build bin/sremp
+
+desktop: setup-test ## build bin/sremp-desktop, the GTK program
+	$(GO) build -tags gtk -o bin/sremp-desktop ./cmd/sremp-desktop
+
+bin/sremp: FORCE
+	@$(GO) build -o $@ ./cmd/sremp
+
+setup-run:
+	@GO="$(GO)" scripts/setup.sh run
+
+setup-test:
+	@GO="$(GO)" scripts/setup.sh test
+
+lint: ## gofmt, go vet, staticcheck, go mod tidy -diff
+	@scripts/gofmt.sh
+	$(GO) vet -tags gtk ./...
+	$(GO) tool staticcheck -tags gtk ./...
+	$(GO) mod tidy -diff
+
+unit: ## the tests of every package, processes and scripts included
+	$(GO) test ./...
+
+race: ## the same under the race detector, the long ones shortened
+	$(GO) test -race -short ./...
+
+desktop-test: ## the desktop's tests under a virtual screen; screenshots go to artifacts/
+	@mkdir -p artifacts
+	SREMP_ARTIFACTS="$(CURDIR)/artifacts" xvfb-run -a -s '-screen 0 1280x1024x24' \
+		dbus-run-session -- $(GO) test -tags gtk ./desktop/... ./cmd/sremp-desktop/...
+
+bench-test: ## every benchmark once, as a test that it works
+	$(GO) test ./bench -run . -bench . -benchtime 1x
+
+bench: ## the benchmarks, with figures
+	$(GO) test ./bench -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME)
+
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
+
+flood: ## 10 000 messages each way between two processes, with figures
+	SREMP_FLOOD=10000 $(GO) test ./cmd/sremp -run '^TestFlood$$' -count 1 -v
+
+natlab: ## the demo on emulated NATs, failing where the kernel gives none
+	@$(MAKE) --no-print-directory build
+	bin/sremp demo --network nat --json </dev/null
+
+clean: ## remove what was built here
+	rm -rf bin artifacts
+
+FORCE:
