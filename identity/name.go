@@ -120,6 +120,15 @@ func (a ServerAddr) HostPort() string {
 	return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
 }
 
+// MarshalText implements [encoding.TextMarshaler].
+func (a ServerAddr) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (a *ServerAddr) UnmarshalText(b []byte) (err error) {
+	*a, err = ParseServerAddr(string(b))
+	return err
+}
+
 // IsZero reports whether a is no address.
 func (a ServerAddr) IsZero() bool { return a == ServerAddr{} }
 
