@@ -1,0 +1,143 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"os"
+	"strings"
+	"testing"
+)
+
+var forwardKey = [16]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+
+func forwardPacket(side uint8, counter uint64) []byte {
+	b := append(make([]byte, ForwardHeaderLen), "a QUIC packet"...)
+	SealForward(b, side, 0x1122334455667788, counter, forwardKey)
+	return b
+}
+
+func TestForwardVectors(t *testing.T) {
+	var got strings.Builder
+	for _, b := range [][]byte{forwardPacket(0, 0), forwardPacket(1, 0x010203), forwardPacket(ForwardFromRelay|1, 0xff_00000001)} {
+		got.WriteString(hex.EncodeToString(b) + "\n")
+	}
+	const file = "testdata/forward.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil || got.String() != string(want) {
+		t.Errorf("packets differ from %s (%v):\n%s", file, err, got.String())
+	}
+}
+
+func TestForwardOpens(t *testing.T) {
+	const counter = 0x3_fffffe
+	b := forwardPacket(1, counter)
+	if session, side, ok := ParseForward(b); !ok || session != 0x1122334455667788 || side != 1 {
+		t.Errorf("ParseForward = %#x, %d, %v", session, side, ok)
+	}
+	for _, largest := range []uint64{counter - 1, counter, counter + 500, counter - 500} {
+		got, payload, ok := OpenForward(b, 1, forwardKey, largest)
+		if !ok || got != counter || string(payload) != "a QUIC packet" {
+			t.Errorf("largest %#x: OpenForward = %#x, %q, %v", largest, got, payload, ok)
+		}
+	}
+}
+
+// Spec §6.6: forged, lengthened, reflected and transplanted packets are refused.
+func TestForwardRefuses(t *testing.T) {
+	good := forwardPacket(1, 7)
+	refused := func(what string, b []byte, side uint8, key [16]byte, largest uint64) {
+		t.Helper()
+		if _, _, ok := OpenForward(b, side, key, largest); ok {
+			t.Errorf("%s accepted", what)
+		}
+	}
+	for i := range ForwardHeaderLen {
+		for bit := range 8 {
+			b := bytes.Clone(good)
+			b[i] ^= 1 << bit
+			refused("flipped header bit", b, 1, forwardKey, 0)
+		}
+	}
+	for n := range good {
+		refused("a prefix", good[:n], 1, forwardKey, 0)
+	}
+	refused("a longer packet", append(bytes.Clone(good), 0), 1, forwardKey, 0)
+	refused("another key's packet", good, 1, [16]byte{1}, 0)
+	refused("the other side's packet", good, 0, forwardKey, 0)
+	refused("a reflected packet", good, 1|ForwardFromRelay, forwardKey, 0)
+	reflected := bytes.Clone(good)
+	reflected[0] |= ForwardFromRelay
+	refused("a reflected packet with its type changed", reflected, 1|ForwardFromRelay, forwardKey, 0)
+	refused("a packet 2^24 counters later", good, 1, forwardKey, 1<<24+7)
+	for _, b := range [][]byte{nil, make([]byte, 15), make([]byte, 16), bytes.Repeat([]byte{0xff}, 40)} {
+		if _, _, ok := ParseForward(b); ok {
+			t.Errorf("ParseForward(%x) accepted", b)
+		}
+	}
+}
+
+func TestExpandCounter(t *testing.T) {
+	for _, n := range []uint64{0, 1, 1<<23 - 1, 1 << 23, 1<<24 - 1, 1 << 24, 1<<24 + 1, 5<<24 - 1, 1<<40 + 9} {
+		for _, d := range []int64{-1000, -1, 0, 1, 1000} {
+			largest := uint64(int64(n) + d)
+			if int64(n)+d < 0 {
+				continue
+			}
+			if got := expandCounter(n&(1<<24-1), largest); got != n {
+				t.Errorf("expandCounter(%#x, %#x) = %#x, want %#x", n&(1<<24-1), largest, got, n)
+			}
+		}
+	}
+}
+
+func TestReplayWindow(t *testing.T) {
+	var w ReplayWindow
+	take := func(n uint64) bool {
+		ok := w.Check(n)
+		if ok {
+			w.Commit(n)
+		}
+		return ok
+	}
+	for _, tt := range []struct {
+		n    uint64
+		want bool
+	}{
+		{0, true}, {0, false}, {1, true}, {5, true}, {5, false}, {3, true}, {3, false},
+		{1023, true}, {1024, true}, {0, false}, {2, true}, {2, false}, {1024 + 63, true}, {63, false}, {64, true},
+		{1 << 30, true}, {1 << 30, false}, {1<<30 - 1023, true}, {1<<30 - 1024, false}, {1<<30 + 1, true}, {1<<30 - 1023, false},
+	} {
+		if got := take(tt.n); got != tt.want {
+			t.Errorf("counter %d accepted = %v, want %v", tt.n, got, tt.want)
+		}
+	}
+	before := w
+	w.Commit(3) // far behind: no trace
+	if w != before {
+		t.Error("a counter behind the window changed it")
+	}
+}
+
+func FuzzForward(f *testing.F) {
+	f.Add(forwardPacket(0, 9), uint64(8))
+	f.Fuzz(func(t *testing.T, b []byte, largest uint64) {
+		session, side, ok := ParseForward(b)
+		if !ok {
+			return
+		}
+		counter, payload, ok := OpenForward(b, side, forwardKey, largest)
+		if !ok {
+			return
+		}
+		again := append(make([]byte, ForwardHeaderLen), payload...)
+		SealForward(again, side, session, counter, forwardKey)
+		if !bytes.Equal(again, b) {
+			t.Errorf("sealed again = %x, want %x", again, b)
+		}
+	})
+}
