@@ -1,0 +1,266 @@
+package nat
+
+import (
+	"crypto/rand"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Limits of the protocol (spec §5.7.3).
+const (
+	maxRemote        = 32 // candidates that the peer tells us
+	maxPeerReflexive = 16 // more that its probes show us
+	pingsPerAddrPort = 8
+	pingsPerAddr     = 64
+	pongsPerAddrPort = 8
+	pongsPerAddr     = 64
+	// triggeredPings of the eight are kept for answering pings: the peer may
+	// start after our own schedule has ended.
+	triggeredPings = 2
+)
+
+// Tuning (spec §5.7.2). The intervals double from the third probe on, so that
+// six probes wait 3.1 s for the peer to start.
+var retransmits = [...]time.Duration{
+	100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond,
+}
+
+const (
+	// pacing lies between the first probes to two candidates: small home routers
+	// drop bursts of new mappings.
+	pacing = 2 * time.Millisecond
+	// lastWait is for the answer to the last probe.
+	lastWait = 2 * time.Second
+)
+
+// A Transmit is a datagram that the caller must send.
+type Transmit struct {
+	To      netip.AddrPort
+	Payload []byte
+}
+
+// An AgentConfig describes one search for a path to one peer.
+type AgentConfig struct {
+	Key         [32]byte // known to the two peers only
+	Controlling bool     // the side with the lower key; the two sides differ
+	Local       []Candidate
+	Remote      []Candidate // more may follow by [Agent.AddRemote]
+}
+
+// An Agent searches for paths to one peer. It must not be used by two
+// goroutines at a time.
+type Agent struct {
+	sealer   probeSealer
+	local    []Candidate
+	remotes  []*remote // ascending by priority
+	told     int       // of remotes, how many the peer told us
+	sent     map[transaction]ping
+	pings    map[netip.Addr]int
+	pongs    map[netip.Addr]int
+	pongsTo  map[netip.AddrPort]int
+	seen     map[transaction]bool // pings answered; bounded by the pong budgets
+	best     *remote
+	observed netip.AddrPort
+	end      time.Time // of the wait for the last pong
+	out      []Transmit
+}
+
+// A remote is one address of the peer.
+type remote struct {
+	Candidate
+	prio      int
+	next      time.Time // of the scheduled probe; zero when there is none
+	scheduled int       // probes sent by schedule
+	pings     int       // probes sent in all
+	validated bool
+	rtt       time.Duration // the smallest seen
+}
+
+type ping struct {
+	to *remote
+	at time.Time
+}
+
+// NewAgent returns an agent that wants to probe at once.
+func NewAgent(now time.Time, c AgentConfig) *Agent {
+	a := &Agent{
+		sealer:  newProbeSealer(c.Key, c.Controlling),
+		local:   slices.Clone(c.Local),
+		sent:    make(map[transaction]ping),
+		pings:   make(map[netip.Addr]int),
+		pongs:   make(map[netip.Addr]int),
+		pongsTo: make(map[netip.AddrPort]int),
+		seen:    make(map[transaction]bool),
+	}
+	a.AddRemote(now, c.Remote)
+	return a
+}
+
+// AddRemote adds candidates that the peer told us by an authenticated channel.
+// Unusable and known ones are dropped, and those beyond the limit.
+func (a *Agent) AddRemote(now time.Time, cs []Candidate) {
+	start := now
+	for _, c := range cs {
+		ap, ok := usable(c.Addr)
+		if !ok || a.told >= maxRemote || a.find(ap) != nil {
+			continue
+		}
+		a.told++
+		a.add(Candidate{Addr: ap, Kind: c.Kind})
+	}
+	// Best first, one after the other.
+	for _, r := range a.remotes {
+		if r.pings == 0 && r.next.IsZero() {
+			r.next, start = start, start.Add(pacing)
+		}
+	}
+}
+
+func (a *Agent) add(c Candidate) *remote {
+	r := &remote{Candidate: c, prio: priority(c, a.local)}
+	i, _ := slices.BinarySearchFunc(a.remotes, r.prio+1, func(x *remote, prio int) int { return x.prio - prio })
+	a.remotes = slices.Insert(a.remotes, i, r)
+	return r
+}
+
+func (a *Agent) find(ap netip.AddrPort) *remote {
+	for _, r := range a.remotes {
+		if r.Addr == ap {
+			return r
+		}
+	}
+	return nil
+}
+
+// HandlePacket processes a datagram. It reports false, and does nothing, when
+// the datagram is no authentic probe of this search.
+func (a *Agent) HandlePacket(now time.Time, from netip.AddrPort, b []byte) bool {
+	p, ok := a.sealer.open(b)
+	if !ok {
+		return false
+	}
+	from, ok = usable(from)
+	if !ok {
+		return false
+	}
+	if p.kind == kindPing {
+		a.handlePing(now, from, p)
+	} else {
+		a.handlePong(now, from, p)
+	}
+	return true
+}
+
+func (a *Agent) handlePing(now time.Time, from netip.AddrPort, p probe) {
+	if a.seen[p.tx] || a.pongsTo[from] >= pongsPerAddrPort || a.pongs[from.Addr()] >= pongsPerAddr {
+		return // a copy, or somebody makes us send
+	}
+	a.seen[p.tx] = true
+	a.pongsTo[from]++
+	a.pongs[from.Addr()]++
+	a.out = append(a.out, Transmit{from, a.sealer.seal(probe{kind: kindPong, tx: p.tx, observed: from})})
+
+	r := a.find(from)
+	if r == nil {
+		// A mapping that nobody told us about (RFC 8445, section 7.3.1.3).
+		if len(a.remotes)-a.told >= maxPeerReflexive {
+			return
+		}
+		r = a.add(Candidate{Addr: from, Kind: PeerReflexive})
+		r.next = now
+	} else if !r.validated && r.pings-r.scheduled < triggeredPings {
+		a.ping(now, r)
+	}
+}
+
+func (a *Agent) handlePong(now time.Time, from netip.AddrPort, p probe) {
+	sent, ok := a.sent[p.tx]
+	if !ok || sent.to.Addr != from {
+		return // not ours, a copy, or by another way than the ping (RFC 8445, section 7.2.5.2.1)
+	}
+	delete(a.sent, p.tx)
+	r := sent.to
+	rtt := max(now.Sub(sent.at), 0)
+	if !r.validated || rtt < r.rtt {
+		r.rtt = rtt
+	}
+	r.validated, r.next = true, time.Time{}
+	a.observed = p.observed
+	if a.best == nil || r.prio < a.best.prio {
+		a.best = r
+	}
+}
+
+// HandleTimeout must be called when [Agent.NextTimeout] is reached. Calling it
+// early is harmless.
+func (a *Agent) HandleTimeout(now time.Time) {
+	for _, r := range a.remotes {
+		if r.next.IsZero() || now.Before(r.next) {
+			continue
+		}
+		if a.best != nil && r.prio >= a.best.prio {
+			r.next = time.Time{} // no better than what we have
+			continue
+		}
+		a.ping(now, r)
+		if r.scheduled < len(retransmits) {
+			r.next = now.Add(retransmits[r.scheduled])
+		} else {
+			r.next = time.Time{}
+		}
+		r.scheduled++
+	}
+	if !a.end.IsZero() && !now.Before(a.end) {
+		a.end = time.Time{}
+	}
+}
+
+func (a *Agent) ping(now time.Time, r *remote) {
+	ip := r.Addr.Addr()
+	if r.pings >= pingsPerAddrPort || a.pings[ip] >= pingsPerAddr {
+		return
+	}
+	r.pings++
+	a.pings[ip]++
+	var tx transaction
+	rand.Read(tx[:])
+	a.sent[tx] = ping{r, now}
+	a.end = now.Add(lastWait)
+	a.out = append(a.out, Transmit{r.Addr, a.sealer.seal(probe{kind: kindPing, tx: tx})})
+}
+
+// NextTimeout returns when to call [Agent.HandleTimeout], or the zero time if
+// nothing is left to send or to wait for. Pings of the peer are answered then too.
+func (a *Agent) NextTimeout() time.Time {
+	next := a.end
+	for _, r := range a.remotes {
+		if !r.next.IsZero() && (next.IsZero() || r.next.Before(next)) {
+			next = r.next
+		}
+	}
+	return next
+}
+
+// PollTransmit returns the next datagram to send.
+func (a *Agent) PollTransmit() (Transmit, bool) {
+	if len(a.out) == 0 {
+		return Transmit{}, false
+	}
+	t := a.out[0]
+	a.out = a.out[1:]
+	return t, true
+}
+
+// Validated returns the best address from which an authentic pong came, and the
+// smallest round trip seen on it. A better one may replace it later.
+func (a *Agent) Validated() (addr netip.AddrPort, rtt time.Duration, ok bool) {
+	if a.best == nil {
+		return netip.AddrPort{}, 0, false
+	}
+	return a.best.Addr, a.best.rtt, true
+}
+
+// Observed returns our own address as the peer saw it in the last answered
+// probe, or the zero value.
+func (a *Agent) Observed() netip.AddrPort { return a.observed }
