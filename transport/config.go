@@ -1,0 +1,111 @@
+package transport
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/nat"
+)
+
+// A Config describes an [Endpoint]. PacketConn is required.
+type Config struct {
+	// PacketConn is owned by the endpoint from New on. A *net.UDPConn keeps
+	// batches, GSO, GRO and ECN alive; any other one works without them.
+	PacketConn net.PacketConn
+	// Identity answers and dials peers. nil: this endpoint has no peers.
+	Identity *identity.Local
+	// ServerKey proves the server whose Services are offered.
+	ServerKey *identity.ServerKey
+	// Services are the handlers of inbound server connections by ALPN, each on
+	// its own goroutine. The connection closes when the handler returns; ctx
+	// ends when the connection or the endpoint does.
+	Services map[string]func(ctx context.Context, c *Conn)
+	// Forward gets relay framing that is not of a leg of ours. It is called on
+	// the read loop: it must not block nor keep packet.
+	Forward func(from netip.AddrPort, packet []byte)
+	// STUN makes the endpoint answer binding requests (RFC 8489).
+	STUN bool
+	// Known returns the record of a contact, nil if unknown; with it the
+	// handshake is Noise IK, without it XX.
+	Known func(identity.PeerID) *identity.Record
+	// Allow is asked about every inbound peer after it is authenticated and
+	// before it gets a stream; an error closes the connection with ErrRefused at
+	// the other end. nil allows everybody.
+	Allow func(*identity.Record) error
+	// Logger may be nil.
+	Logger *slog.Logger
+}
+
+// An Attempt describes how to reach one peer (spec §5.4).
+type Attempt struct {
+	Peer   identity.PeerID
+	Record *identity.Record // nil at first contact: the handshake is XX
+	// ProbeKey is known to the two peers only and seals the path probes. Zero:
+	// no probes before the peers are connected.
+	ProbeKey [32]byte
+	Remote   []nat.Candidate // the peer's, from an authenticated source
+	Relay    *Leg            // nil if there is none
+	// RelayOnly keeps every address of ours from the peer: no candidates, no
+	// probes, no answer to any.
+	RelayOnly bool
+}
+
+// A Leg is one side's half of a relay's forwarding session (spec §6.6).
+type Leg struct {
+	Server  netip.AddrPort
+	Session uint64
+	Side    uint8    // 0: opened the session, 1: joined it
+	Key     [16]byte // of this side and the relay
+}
+
+// Constants of the protocol (spec §5.2, §5.3).
+const (
+	alpnIK = "sremp-ik/1"
+	alpnXX = "sremp-xx/1"
+
+	version = 1
+
+	exporterHandshake = "EXPORTER SREMP v1 handshake"
+	exporterBinding   = "EXPORTER SREMP v1 binding"
+)
+
+// Codes of QUIC's application close (spec §5.3.3). Codes from firstUserCode on
+// are the caller's of Conn.Close.
+const (
+	codeClosed      = 0
+	codeNeedXX      = 1
+	codeHandshake   = 2
+	codeRefused     = 3
+	codeTimeout     = 4
+	codeProtocol    = 5
+	codeSuperseded  = 6
+	codeUnavailable = 7
+)
+
+// Tuning.
+const (
+	// handshakeTimeout bounds QUIC's handshake and then each whole Noise
+	// handshake: a silent stranger is gone after it.
+	handshakeTimeout = 5 * time.Second
+	// idleTimeout ends a connection whose path went silent; shorter than NATs'
+	// mappings live, longer than a hand-over between networks takes.
+	idleTimeout = 15 * time.Second
+	keepAlive   = 5 * time.Second
+	// Initial windows bound what a stranger makes us hold; QUIC raises them for
+	// those who read and write.
+	initialStreamWindow     = 128 << 10
+	initialConnectionWindow = 256 << 10
+	maxStreams              = 256
+	// maxHalfOpen bounds unauthenticated inbound connections; from retryAbove of
+	// them on, newcomers must prove their address first (RFC 9000, section 8.1.2).
+	maxHalfOpen = 512
+	retryAbove  = 32
+	// acceptQueue is how many authenticated peers may wait for Accept.
+	acceptQueue = 16
+	// maxReason bounds what of a close reason is sent.
+	maxReason = 200
+)

@@ -1,0 +1,115 @@
+package transport
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/sremp/sremp/handshake"
+	"github.com/sremp/sremp/identity"
+)
+
+// A PathKind says how packets to a peer travel.
+type PathKind uint8
+
+// The kinds of paths.
+const (
+	PathRelay  PathKind = 1 // through a relay's forwarding session
+	PathDirect PathKind = 2 // from socket to socket
+)
+
+// String returns "relay" or "direct".
+func (k PathKind) String() string {
+	switch k {
+	case PathRelay:
+		return "relay"
+	case PathDirect:
+		return "direct"
+	}
+	return fmt.Sprintf("PathKind(%d)", uint8(k))
+}
+
+// A Path is the path in use to a peer. Both ends report the same kind.
+type Path struct {
+	Kind   PathKind
+	Remote netip.AddrPort // the peer, or the relay
+	RTT    time.Duration  // smoothed, of the path's own life
+	Reason string         // why the path is this one, for people
+}
+
+// A PeerConn is a connection to an authenticated peer.
+type PeerConn struct {
+	*Conn
+	link    *link
+	control *quic.Stream
+
+	mu      sync.Mutex
+	path    Path
+	closed  bool
+	changes chan Path
+}
+
+func newPeerConn(e *Endpoint, q *quic.Conn, l *link, control *quic.Stream, r handshake.Result) *PeerConn {
+	p := &PeerConn{Conn: &Conn{e: e, q: q, result: r}, link: l, control: control, changes: make(chan Path, 1)}
+	return p
+}
+
+// Peer returns the peer's verified record, which may be newer than the one
+// known before.
+func (p *PeerConn) Peer() *identity.Record { return p.result.Peer }
+
+// Path returns the path in use now.
+func (p *PeerConn) Path() Path {
+	p.mu.Lock()
+	path := p.path
+	p.mu.Unlock()
+	path.RTT = p.q.ConnectionStats().SmoothedRTT
+	return path
+}
+
+// PathChanges delivers the path after every change. Only the latest one waits
+// to be received. The channel is closed when the connection has ended.
+func (p *PeerConn) PathChanges() <-chan Path { return p.changes }
+
+// AddRelay gives the connection a relay leg as a second way to the peer.
+func (p *PeerConn) AddRelay(leg Leg) { p.e.m.paths.setLeg(p.link, leg) }
+
+func (p *PeerConn) setPath(path Path) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.path = path
+	if p.closed {
+		return
+	}
+	path.RTT = p.q.ConnectionStats().SmoothedRTT
+	select {
+	case <-p.changes:
+	default:
+	}
+	p.changes <- path
+}
+
+func (p *PeerConn) closeChanges() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	close(p.changes)
+}
+
+// remote returns what a slot's packets are sent to.
+func (l *link) remote(slot int) netip.AddrPort {
+	if l == nil {
+		return netip.AddrPort{}
+	}
+	if slot == slotRelay {
+		if leg := l.leg.Load(); leg != nil {
+			return leg.Server
+		}
+	} else if a := l.direct.Load(); a != nil {
+		return *a
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,19 @@
+//go:build !linux
+
+package transport
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+func newBatchSocket(net.PacketConn, *counters) socket { return nil }
+
+func segmentSize([]byte) int { return 0 }
+
+func translateOOB(dst, _ []byte, _ bool, _ int) []byte { return dst }
+
+func appendSegmentSize(dst []byte, _ int) []byte { return dst }
+
+func syscallConn(net.PacketConn) (syscall.RawConn, error) { return nil, errors.ErrUnsupported }

@@ -1,0 +1,189 @@
+package transport
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/wire"
+)
+
+// Slots of a link (spec §5.1.2).
+const (
+	slotRelay  = 0
+	slotDirect = 1
+	slots      = 2
+	// anySlot: the slot is the one that the virtual address names.
+	anySlot = -1
+)
+
+// Virtual addresses lie in 100::/64, the discard prefix (RFC 6666): no packet
+// can really come from there. The lower 64 bits are the link, the port is the
+// slot plus one.
+var virtualPrefix = [8]byte{0: 0x01}
+
+func virtualAddr(link uint64, slot int) *net.UDPAddr {
+	ip := make(net.IP, 16)
+	copy(ip, virtualPrefix[:])
+	binary.BigEndian.PutUint64(ip[8:], link)
+	return &net.UDPAddr{IP: ip, Port: slot + 1}
+}
+
+// parseVirtual returns what virtualAddr was given.
+func parseVirtual(a *net.UDPAddr) (link uint64, slot int, ok bool) {
+	if a == nil || len(a.IP) != 16 || [8]byte(a.IP[:8]) != virtualPrefix || a.Port < 1 || a.Port > slots {
+		return 0, 0, false
+	}
+	return binary.BigEndian.Uint64(a.IP[8:]), a.Port - 1, true
+}
+
+func isVirtual(a netip.Addr) bool {
+	if !a.Is6() {
+		return false
+	}
+	b := a.As16()
+	return [8]byte(b[:8]) == virtualPrefix
+}
+
+// A link is the paths to one peer: what its virtual addresses stand for.
+type link struct {
+	id      uint64                         // constant
+	peer    identity.PeerID                // constant
+	record  *identity.Record               // constant; of an expected dialler, nil if unknown
+	client  bool                           // constant; we are the QUIC client
+	virtual [slots]*net.UDPAddr            // constant
+	leg     atomic.Pointer[legState]       // slot 0
+	direct  atomic.Pointer[netip.AddrPort] // slot 1
+
+	// Nanoseconds since the endpoint's start, per slot, 0 for never: when the
+	// last packet came, and when the oldest packet left that none came after.
+	received   [slots]atomic.Int64
+	unanswered [slots]atomic.Int64
+
+	known []netip.AddrPort // guarded by pathTable.mu
+}
+
+// A legState outlives the link that uses it: counters must never repeat.
+type legState struct {
+	Leg
+	counter atomic.Uint64
+	window  wire.ReplayWindow    // owned by the read loop
+	owner   atomic.Pointer[link] // nil when no link uses it
+}
+
+const (
+	// maxKnown bounds the authentic addresses of one peer.
+	maxKnown = 64
+	// maxLegs bounds the legs remembered after their link has gone.
+	maxLegs = 4096
+)
+
+// A pathTable finds links by number, by a peer's real address, and legs by
+// session.
+type pathTable struct {
+	mu       sync.RWMutex
+	last     uint64
+	links    map[uint64]*link
+	byAddr   map[netip.AddrPort]*link
+	sessions map[uint64]*legState
+}
+
+func newPathTable() *pathTable {
+	return &pathTable{
+		links:    make(map[uint64]*link),
+		byAddr:   make(map[netip.AddrPort]*link),
+		sessions: make(map[uint64]*legState),
+	}
+}
+
+func (t *pathTable) add(peer identity.PeerID, record *identity.Record, client bool) *link {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last++
+	l := &link{id: t.last, peer: peer, record: record, client: client}
+	for s := range l.virtual {
+		l.virtual[s] = virtualAddr(l.id, s)
+	}
+	t.links[l.id] = l
+	return l
+}
+
+func (t *pathTable) remove(l *link) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.links, l.id)
+	for _, a := range l.known {
+		if t.byAddr[a] == l {
+			delete(t.byAddr, a)
+		}
+	}
+	if leg := l.leg.Load(); leg != nil {
+		leg.owner.CompareAndSwap(l, nil)
+	}
+}
+
+func (t *pathTable) byID(id uint64) *link {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.links[id]
+}
+
+func (t *pathTable) from(a netip.AddrPort) *link {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byAddr[a]
+}
+
+func (t *pathTable) session(id uint64) *legState {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.sessions[id]
+}
+
+// know records that a, by an authentic probe, is an address of l's peer. The
+// newest claim wins: ports are reused.
+func (t *pathTable) know(l *link, a netip.AddrPort) {
+	if t.from(a) == l {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.links[l.id] != l || len(l.known) >= maxKnown {
+		return
+	}
+	l.known = append(l.known, a)
+	t.byAddr[a] = l
+}
+
+// setLeg gives l a relay leg. A leg seen before goes on with its counters.
+func (t *pathTable) setLeg(l *link, leg Leg) {
+	leg.Server = unmap(leg.Server)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.links[l.id] != l {
+		return
+	}
+	s := t.sessions[leg.Session]
+	if s == nil || s.Leg != leg {
+		if len(t.sessions) >= maxLegs {
+			for id, old := range t.sessions {
+				if old.owner.Load() == nil {
+					delete(t.sessions, id)
+				}
+			}
+		}
+		s = &legState{Leg: leg}
+		t.sessions[leg.Session] = s
+	}
+	s.owner.Store(l)
+	if old := l.leg.Swap(s); old != nil && old != s {
+		old.owner.CompareAndSwap(l, nil)
+	}
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
