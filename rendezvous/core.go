@@ -1,0 +1,237 @@
+package rendezvous
+
+import (
+	"crypto/rand"
+	"net/netip"
+	"time"
+
+	"github.com/sremp/sremp/wire"
+)
+
+// A connID names one connection of a server.
+type connID uint64
+
+// An output is a frame that the server must send.
+type output struct {
+	to      connID
+	typ     uint16
+	payload []byte
+}
+
+// core decides who is online and who is introduced to whom. It does no I/O and
+// reads no clock. It forgets everything of a connection that ends. It must not
+// be used by two goroutines at a time.
+type core struct {
+	limits   Limits
+	conns    map[connID]*member
+	places   map[netip.Prefix]int
+	online   map[[32]byte]*presence
+	pending  map[[16]byte]*introduction
+	nextConn connID
+}
+
+// A member is one connection.
+type member struct {
+	place     netip.Prefix
+	names     map[[32]byte]bool // of core.online
+	waiting   int               // introductions that it asked for
+	registers bucket
+	lookups   bucket
+	intros    bucket
+}
+
+// A presence is a blinded key whose owner is connected.
+type presence struct {
+	conn    connID
+	until   time.Time
+	offers  bucket
+	pending int
+}
+
+// An introduction is an offer that was passed on and not yet answered.
+type introduction struct {
+	from     connID
+	request  uint32
+	to       connID
+	blinded  [32]byte
+	deadline time.Time
+}
+
+func newCore(l Limits) *core {
+	return &core{
+		limits:  l.withDefaults(),
+		conns:   make(map[connID]*member),
+		places:  make(map[netip.Prefix]int),
+		online:  make(map[[32]byte]*presence),
+		pending: make(map[[16]byte]*introduction),
+	}
+}
+
+// connect admits a connection, or reports false when there are too many.
+func (c *core) connect(from netip.Addr) (connID, bool) {
+	place := prefixOf(from)
+	if len(c.conns) >= c.limits.MaxConns || c.places[place] >= c.limits.MaxConnsPerPrefix {
+		return 0, false
+	}
+	c.nextConn++
+	c.places[place]++
+	c.conns[c.nextConn] = &member{place: place, names: make(map[[32]byte]bool)}
+	return c.nextConn, true
+}
+
+// disconnect forgets a connection. Who waited for its answers is told.
+func (c *core) disconnect(id connID) (out []output) {
+	m := c.conns[id]
+	if m == nil {
+		return nil
+	}
+	for key, in := range c.pending {
+		switch id {
+		case in.to:
+			out = append(out, c.finish(key, in, wire.RendezvousOffline)...)
+		case in.from:
+			c.drop(key, in)
+		}
+	}
+	for name := range m.names {
+		delete(c.online, name)
+	}
+	delete(c.conns, id)
+	if c.places[m.place]--; c.places[m.place] == 0 {
+		delete(c.places, m.place)
+	}
+	return out
+}
+
+// mayRegister reports whether id may send one more registration for a name.
+func (c *core) mayRegister(now time.Time, id connID, name [32]byte) wire.RendezvousStatus {
+	m := c.conns[id]
+	switch {
+	case m == nil || !m.registers.take(now, c.limits.Register):
+		return wire.RendezvousBusy
+	case !m.names[name] && len(m.names) >= c.limits.MaxNames:
+		return wire.RendezvousRefused
+	}
+	return wire.RendezvousOK
+}
+
+// registered makes name reachable through id until the given time. The newest
+// connection of one owner takes the name over.
+func (c *core) registered(id connID, name [32]byte, until time.Time) {
+	m := c.conns[id]
+	if m == nil {
+		return
+	}
+	if p := c.online[name]; p != nil && p.conn != id {
+		delete(c.conns[p.conn].names, name)
+		p.conn = id
+	}
+	if c.online[name] == nil {
+		c.online[name] = &presence{conn: id}
+	}
+	c.online[name].until = until
+	m.names[name] = true
+}
+
+// unregistered makes name unreachable, by whichever connection it was reached:
+// the caller has checked the owner's signature.
+func (c *core) unregistered(name [32]byte) {
+	if p := c.online[name]; p != nil {
+		delete(c.conns[p.conn].names, name)
+		delete(c.online, name)
+	}
+}
+
+// mayLookup counts a lookup.
+func (c *core) mayLookup(now time.Time, id connID) bool {
+	m := c.conns[id]
+	return m != nil && m.lookups.take(now, c.limits.Lookup)
+}
+
+// isOnline reports whether the owner of name is connected.
+func (c *core) isOnline(now time.Time, name [32]byte) bool {
+	p := c.online[name]
+	return p != nil && now.Before(p.until)
+}
+
+// introduce passes an offer on, or refuses it. Absent, hidden and offline are
+// one answer.
+func (c *core) introduce(now time.Time, id connID, x wire.RendezvousIntroduce) []output {
+	refuse := func(s wire.RendezvousStatus) []output {
+		return []output{{id, wire.FrameRendezvousIntroduced, wire.RendezvousIntroduced{Request: x.Request, Status: s}.Append(nil)}}
+	}
+	m := c.conns[id]
+	if m == nil {
+		return nil
+	}
+	if m.waiting >= c.limits.MaxPending || !m.intros.take(now, c.limits.Introduce) {
+		return refuse(wire.RendezvousBusy)
+	}
+	if !c.isOnline(now, x.Blinded) {
+		return refuse(wire.RendezvousOffline)
+	}
+	p := c.online[x.Blinded]
+	if p.pending >= c.limits.MaxPendingTarget || !p.offers.take(now, c.limits.Offer) {
+		return refuse(wire.RendezvousBusy)
+	}
+	var key [16]byte
+	rand.Read(key[:])
+	c.pending[key] = &introduction{from: id, request: x.Request, to: p.conn, blinded: x.Blinded, deadline: now.Add(c.limits.IntroTimeout)}
+	m.waiting++
+	p.pending++
+	return []output{{p.conn, wire.FrameRendezvousOffer, wire.RendezvousOffer{Introduction: key, Blinded: x.Blinded, Offer: x.Offer}.Append(nil)}}
+}
+
+// answer ends an introduction: the answer to the offerer and the go to the
+// answerer, at one moment. Only the connection that got the offer can answer it.
+func (c *core) answer(id connID, x wire.RendezvousAnswer) []output {
+	in := c.pending[x.Introduction]
+	if in == nil || in.to != id {
+		return []output{{id, wire.FrameRendezvousGo, wire.RendezvousGo{Introduction: x.Introduction, Status: wire.RendezvousTimeout}.Append(nil)}}
+	}
+	c.drop(x.Introduction, in)
+	return []output{
+		{in.from, wire.FrameRendezvousIntroduced, wire.RendezvousIntroduced{Request: in.request, Answer: x.Answer}.Append(nil)},
+		{id, wire.FrameRendezvousGo, wire.RendezvousGo{Introduction: x.Introduction}.Append(nil)},
+	}
+}
+
+// expire ends what has waited too long, and returns when to call it again, or
+// the zero time.
+func (c *core) expire(now time.Time) (out []output, next time.Time) {
+	earlier := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	for key, in := range c.pending {
+		if now.Before(in.deadline) {
+			earlier(in.deadline)
+			continue
+		}
+		out = append(out, c.finish(key, in, wire.RendezvousTimeout)...)
+	}
+	for name, p := range c.online {
+		if now.Before(p.until) {
+			earlier(p.until)
+			continue
+		}
+		c.unregistered(name)
+	}
+	return out, next
+}
+
+func (c *core) finish(key [16]byte, in *introduction, s wire.RendezvousStatus) []output {
+	c.drop(key, in)
+	return []output{{in.from, wire.FrameRendezvousIntroduced, wire.RendezvousIntroduced{Request: in.request, Status: s}.Append(nil)}}
+}
+
+func (c *core) drop(key [16]byte, in *introduction) {
+	delete(c.pending, key)
+	if m := c.conns[in.from]; m != nil {
+		m.waiting--
+	}
+	if p := c.online[in.blinded]; p != nil && p.pending > 0 {
+		p.pending--
+	}
+}

@@ -1,0 +1,313 @@
+package rendezvous
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/transport"
+	"github.com/sremp/sremp/wire"
+)
+
+// storeSweep is how often expired records are removed from the store. They are
+// not served in between.
+const storeSweep = 10 * time.Minute
+
+// A ServerConfig configures a [Server].
+type ServerConfig struct {
+	Key    *identity.ServerKey
+	Store  Store        // nil: a [MemoryStore]
+	Logger *slog.Logger // nil: none
+	Limits Limits
+}
+
+// A Server is a rendezvous. Hand its [Server.Serve] to a transport endpoint as
+// the service for [ALPN].
+type Server struct {
+	id    identity.ServerID
+	store Store
+	log   *slog.Logger
+	lim   Limits
+	now   func() time.Time
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wake   chan struct{} // the sweeper looks at the deadlines again
+	wg     sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	core   *core
+	boxes  map[connID]*outbox
+}
+
+// NewServer returns a server, which must be closed.
+func NewServer(c ServerConfig) (*Server, error) {
+	if c.Key == nil {
+		return nil, errors.New("rendezvous: a server needs a key")
+	}
+	if c.Store == nil {
+		c.Store = &MemoryStore{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		id: c.Key.ID(), store: c.Store, log: c.Logger, lim: c.Limits.withDefaults(), now: time.Now,
+		wake: make(chan struct{}, 1), core: newCore(c.Limits), boxes: make(map[connID]*outbox),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.wg.Go(s.sweep)
+	return s, nil
+}
+
+// Close ends all connections and waits for their goroutines. The store stays
+// open.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.wg.Wait()
+	return nil
+}
+
+// Serve answers one client until its connection or ctx ends.
+func (s *Server) Serve(ctx context.Context, c *transport.Conn) {
+	hello, cancel := context.WithTimeout(ctx, s.lim.HelloTimeout)
+	st, err := c.AcceptStream(hello)
+	cancel()
+	if err != nil {
+		c.Close(codeTimeout, "no stream")
+		return
+	}
+	s.serve(ctx, c, st)
+}
+
+func (s *Server) serve(ctx context.Context, l link, st stream) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		l.Close(codeDone, "closing")
+		return
+	}
+	s.wg.Add(1) // under mu: Close waits only after closed is set
+	id, ok := s.core.connect(l.RemoteAddr().Addr())
+	if !ok {
+		s.mu.Unlock()
+		s.wg.Done()
+		l.Close(codeBusy, "too many connections")
+		return
+	}
+	box := newOutbox(l, st)
+	s.boxes[id] = box
+	s.mu.Unlock()
+	defer s.wg.Done()
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	defer closeOn(ctx, l)()
+
+	err := s.converse(ctx, id, l, st, box)
+	code := uint64(codeDone)
+	if errors.Is(err, ErrProtocol) {
+		code = codeProtocol
+	}
+	l.Close(code, "")
+	s.mu.Lock()
+	delete(s.boxes, id)
+	s.sendLocked(s.core.disconnect(id))
+	s.mu.Unlock()
+	box.close()
+	// No address and no key: what a server learns live stays out of its log.
+	s.log.LogAttrs(ctx, slog.LevelDebug, "connection ended", slog.Uint64("conn", uint64(id)), slog.Any("err", err))
+}
+
+// converse reads until the connection ends.
+func (s *Server) converse(ctx context.Context, id connID, l link, st stream, box *outbox) error {
+	st.SetReadDeadline(time.Now().Add(s.lim.HelloTimeout))
+	typ, b, err := readFrame(st)
+	if err != nil {
+		return err
+	}
+	hello, err := wire.ParseRendezvousHello(b)
+	if err != nil || typ != wire.FrameRendezvousHello || hello.Version != version {
+		return ErrProtocol
+	}
+	st.SetReadDeadline(time.Time{})
+	box.send(wire.FrameRendezvousWelcome, wire.RendezvousWelcome{
+		Version: version, Time: milliseconds(s.now()), Observed: l.RemoteAddr(), MaxTTL: uint32(s.lim.MaxTTL / time.Second),
+	}.Append(nil))
+	for {
+		typ, b, err := readFrame(st)
+		if err != nil {
+			return err
+		}
+		if err := s.handle(ctx, id, l, box, typ, b); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Server) handle(ctx context.Context, id connID, l link, box *outbox, typ uint16, b []byte) error {
+	switch typ {
+	case wire.FrameRendezvousRegister:
+		x, err := wire.ParseRendezvousRegister(b)
+		if err != nil {
+			return errors.Join(ErrProtocol, err)
+		}
+		status := s.register(ctx, id, l.Binding(), x)
+		answer := wire.RendezvousRegistered{Request: x.Request, Status: status, Time: milliseconds(s.now())}
+		if status == wire.RendezvousOK {
+			answer.TTL = s.granted(x.TTL)
+		}
+		box.send(wire.FrameRendezvousRegistered, answer.Append(nil))
+	case wire.FrameRendezvousLookup:
+		x, err := wire.ParseRendezvousLookup(b)
+		if err != nil {
+			return errors.Join(ErrProtocol, err)
+		}
+		box.send(wire.FrameRendezvousFound, s.lookup(ctx, id, x).Append(nil))
+	case wire.FrameRendezvousIntroduce:
+		x, err := wire.ParseRendezvousIntroduce(b)
+		if err != nil {
+			return errors.Join(ErrProtocol, err)
+		}
+		s.mu.Lock()
+		s.sendLocked(s.core.introduce(s.now(), id, x))
+		s.mu.Unlock()
+		s.wakeSweeper()
+	case wire.FrameRendezvousAnswer:
+		x, err := wire.ParseRendezvousAnswer(b)
+		if err != nil {
+			return errors.Join(ErrProtocol, err)
+		}
+		s.mu.Lock()
+		s.sendLocked(s.core.answer(id, x))
+		s.mu.Unlock()
+	default:
+		return ErrProtocol
+	}
+	return nil
+}
+
+// granted returns the lifetime in seconds of what asked for ttl.
+func (s *Server) granted(ttl uint32) uint32 { return min(ttl, uint32(s.lim.MaxTTL/time.Second)) }
+
+// register checks and stores. The order is cheapest first; nothing is stored
+// that the blinded key did not sign for this server, connection and period.
+func (s *Server) register(ctx context.Context, id connID, binding [32]byte, x wire.RendezvousRegister) wire.RendezvousStatus {
+	now := s.now()
+	s.mu.Lock()
+	status := s.core.mayRegister(now, id, x.Blinded)
+	s.mu.Unlock()
+	if status != wire.RendezvousOK {
+		return status
+	}
+	if day := Period(now); x.Period+1 < day || x.Period > day+1 {
+		return wire.RendezvousPeriod
+	}
+	if !identity.Verify(x.Blinded, contextRegistration, registrationMessage(s.id, binding, x), x.Signature) {
+		return wire.RendezvousRefused
+	}
+	if x.TTL == 0 {
+		if err := s.store.Delete(ctx, x.Blinded); err != nil {
+			return s.storeFailed(ctx, err)
+		}
+		s.mu.Lock()
+		s.core.unregistered(x.Blinded)
+		s.mu.Unlock()
+		return wire.RendezvousOK
+	}
+	until := now.Add(time.Duration(s.granted(x.TTL)) * time.Second)
+	switch err := s.store.Put(ctx, StoredRecord{Blinded: x.Blinded, Sealed: x.Sealed, Expires: until}, s.lim.MaxRecords); {
+	case errors.Is(err, ErrFull):
+		return wire.RendezvousBusy
+	case err != nil:
+		return s.storeFailed(ctx, err)
+	}
+	s.mu.Lock()
+	s.core.registered(id, x.Blinded, until)
+	s.mu.Unlock()
+	s.wakeSweeper()
+	return wire.RendezvousOK
+}
+
+func (s *Server) lookup(ctx context.Context, id connID, x wire.RendezvousLookup) wire.RendezvousFound {
+	now := s.now()
+	s.mu.Lock()
+	allowed, online := s.core.mayLookup(now, id), s.core.isOnline(now, x.Blinded)
+	s.mu.Unlock()
+	found := wire.RendezvousFound{Request: x.Request, Status: wire.RendezvousBusy}
+	if !allowed {
+		return found
+	}
+	r, ok, err := s.store.Get(ctx, x.Blinded, now)
+	switch {
+	case err != nil:
+		found.Status = s.storeFailed(ctx, err)
+	case !ok:
+		found.Status = wire.RendezvousNotFound
+	default:
+		found.Status, found.Online, found.Sealed = wire.RendezvousOK, online, r.Sealed
+	}
+	return found
+}
+
+func (s *Server) storeFailed(ctx context.Context, err error) wire.RendezvousStatus {
+	s.log.LogAttrs(ctx, slog.LevelError, "the store failed", slog.Any("err", err))
+	return wire.RendezvousFailure
+}
+
+// sendLocked hands frames to the outboxes of their connections. It holds s.mu,
+// so that an answer and its go leave together.
+func (s *Server) sendLocked(out []output) {
+	for _, o := range out {
+		if box := s.boxes[o.to]; box != nil {
+			box.send(o.typ, o.payload)
+		}
+	}
+}
+
+func (s *Server) wakeSweeper() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// sweep ends introductions and registrations whose time is over.
+func (s *Server) sweep() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var nextStore time.Time
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-s.wake:
+		case <-timer.C:
+		}
+		now := s.now()
+		if !now.Before(nextStore) {
+			nextStore = now.Add(storeSweep)
+			if _, err := s.store.Expire(s.ctx, now); err != nil && s.ctx.Err() == nil {
+				s.storeFailed(s.ctx, err)
+			}
+		}
+		s.mu.Lock()
+		out, next := s.core.expire(now)
+		s.sendLocked(out)
+		s.mu.Unlock()
+		if next.IsZero() || nextStore.Before(next) {
+			next = nextStore
+		}
+		timer.Reset(max(next.Sub(now), 10*time.Millisecond))
+	}
+}
+
+func milliseconds(t time.Time) uint64 { return uint64(max(t.UnixMilli(), 0)) }

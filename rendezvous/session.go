@@ -1,0 +1,102 @@
+package rendezvous
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sremp/sremp/transport"
+	"github.com/sremp/sremp/wire"
+)
+
+// ALPN is the protocol's name in TLS and in Noise's prologue.
+const ALPN = "sremp-rendezvous/1"
+
+// version is the protocol's version inside ALPN's.
+const version = 1
+
+// Application error codes of the QUIC connection (spec §7.4.4).
+const (
+	codeDone     = 0
+	codeProtocol = 0x0201
+	codeBusy     = 0x0202
+	codeTimeout  = 0x0203
+)
+
+// A link is an authenticated connection; *transport.Conn is one.
+type link interface {
+	Binding() [32]byte
+	RemoteAddr() netip.AddrPort
+	Close(code uint64, reason string) error
+}
+
+// A stream is the one stream of a connection; *transport.Stream is one.
+type stream interface {
+	io.ReadWriteCloser
+	SetReadDeadline(time.Time) error
+}
+
+// outboxLen bounds the frames that wait to be sent. The longest is a Found of
+// 16 KiB.
+const outboxLen = 64
+
+// An outbox sends the frames of one connection from a goroutine of its own, so
+// that nobody waits for a slow reader: a connection whose outbox is full ends.
+type outbox struct {
+	link   link
+	frames chan output
+	ended  chan struct{} // closed by end
+	end    func()
+	done   chan struct{} // closed when the goroutine has ended
+}
+
+func newOutbox(l link, s stream) *outbox {
+	o := &outbox{link: l, frames: make(chan output, outboxLen), ended: make(chan struct{}), done: make(chan struct{})}
+	o.end = sync.OnceFunc(func() { close(o.ended) })
+	go func() {
+		defer close(o.done)
+		for {
+			select {
+			case f := <-o.frames:
+				if err := transport.WriteFrame(s, f.typ, f.payload); err != nil {
+					l.Close(codeDone, "")
+					return
+				}
+			case <-o.ended:
+				return
+			}
+		}
+	}()
+	return o
+}
+
+// send queues a frame, and reports false and ends the connection if the other
+// side does not take what it asked for.
+func (o *outbox) send(typ uint16, payload []byte) bool {
+	select {
+	case o.frames <- output{typ: typ, payload: payload}:
+		return true
+	default:
+		o.link.Close(codeBusy, "too slow")
+		return false
+	}
+}
+
+// close ends the goroutine and waits for it. The link must be closed before, so
+// that no write blocks.
+func (o *outbox) close() {
+	o.end()
+	<-o.done
+}
+
+// readFrame reads one frame with bounded memory.
+func readFrame(s stream) (typ uint16, payload []byte, err error) {
+	return transport.ReadFrame(s, wire.MaxRendezvousFrame)
+}
+
+// closeOn closes the link when ctx ends; stop releases it.
+func closeOn(ctx context.Context, l link) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { l.Close(codeDone, "") })
+}
