@@ -59,16 +59,7 @@ func (x RelayError) Append(b []byte) []byte {
 func ParseRelayError(b []byte) (RelayError, error) {
 	r := NewReader(b)
 	x := RelayError{Code: r.Uint16(), Text: string(r.Vec8(0, MaxRelayErrorText))}
-	return whole(r, x)
-}
-
-// whole returns the zero value beside an error, so that nobody uses half of one.
-func whole[T any](r *Reader, x T) (T, error) {
-	if err := r.Done(); err != nil {
-		var zero T
-		return zero, err
-	}
-	return x, nil
+	return done(r, x)
 }
 
 // A RelayAuth makes the connection its owner's (spec §6.3).
@@ -90,7 +81,7 @@ func (x RelayAuth) Append(b []byte) []byte {
 func ParseRelayAuth(b []byte) (RelayAuth, error) {
 	r := NewReader(b)
 	x := RelayAuth{Owner: r.Array32(), Token: r.Vec8(0, MaxRelayToken), Extensions: r.Extensions(), Signature: r.Array64()}
-	return whole(r, x)
+	return done(r, x)
 }
 
 // Signed returns what the owner signs: the server's id, the connection's
@@ -131,5 +122,5 @@ func ParseRelayTerms(b []byte) (RelayTerms, error) {
 		Now: r.Uint64(), QuotaBytes: r.Uint64(), QuotaBlobs: r.Uint32(), Inboxes: r.Uint32(),
 		Knocks: r.Uint32(), OneTime: r.Uint32(), MaxBlob: r.Uint32(), TTL: r.Uint32(), Extensions: r.Extensions(),
 	}
-	return whole(r, x)
+	return done(r, x)
 }

@@ -25,7 +25,7 @@ func ParseForwardLeg(b []byte) (ForwardLeg, error) {
 	if x.Side > 1 || len(x.Ticket) != RelayTicketLen*int(1-x.Side&1) {
 		r.Fail(ErrNotCanonical)
 	}
-	return whole(r, x)
+	return done(r, x)
 }
 
 // A ForwardJoin takes the other side of the session that the ticket names.
@@ -37,5 +37,5 @@ func (x ForwardJoin) Append(b []byte) []byte { return append(b, x.Ticket[:]...) 
 // ParseForwardJoin parses it.
 func ParseForwardJoin(b []byte) (ForwardJoin, error) {
 	r := NewReader(b)
-	return whole(r, ForwardJoin{r.Array32()})
+	return done(r, ForwardJoin{r.Array32()})
 }

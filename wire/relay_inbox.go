@@ -27,7 +27,7 @@ func appendBool(b []byte, v bool) []byte {
 func ParseInboxCreate(b []byte) (InboxCreate, error) {
 	r := NewReader(b)
 	x := InboxCreate{ID: r.Array32(), Knock: r.Bool(), TokenHash: r.Array32(), Extensions: r.Extensions()}
-	return whole(r, x)
+	return done(r, x)
 }
 
 // An InboxName is the request that needs no more than an inbox's id.
@@ -39,7 +39,7 @@ func (x InboxName) Append(b []byte) []byte { return append(b, x.ID[:]...) }
 // ParseInboxName parses it.
 func ParseInboxName(b []byte) (InboxName, error) {
 	r := NewReader(b)
-	return whole(r, InboxName{r.Array32()})
+	return done(r, InboxName{r.Array32()})
 }
 
 // A KnockAllow opens a knock inbox to the holder of one token.
@@ -58,7 +58,7 @@ func (x KnockAllow) Append(b []byte) []byte {
 // ParseKnockAllow parses it.
 func ParseKnockAllow(b []byte) (KnockAllow, error) {
 	r := NewReader(b)
-	return whole(r, KnockAllow{Inbox: r.Array32(), TokenHash: r.Array32(), Expires: r.Uint64()})
+	return done(r, KnockAllow{Inbox: r.Array32(), TokenHash: r.Array32(), Expires: r.Uint64()})
 }
 
 // A SealedOneTime is sealed by its owner; the relay knows its number only.
@@ -100,7 +100,7 @@ func ParsePrekeysPut(b []byte) (PrekeysPut, error) {
 		}
 		x.OneTime = append(x.OneTime, k)
 	}
-	return whole(r, x)
+	return done(r, x)
 }
 
 // PrekeysLeft tells how many one-time prekeys an inbox has left.
@@ -112,7 +112,7 @@ func (x PrekeysLeft) Append(b []byte) []byte { return binary.BigEndian.AppendUin
 // ParsePrekeysLeft parses it.
 func ParsePrekeysLeft(b []byte) (PrekeysLeft, error) {
 	r := NewReader(b)
-	return whole(r, PrekeysLeft{r.Uint32()})
+	return done(r, PrekeysLeft{r.Uint32()})
 }
 
 // A PrekeysTake asks, anonymously, for prekeys against a token of the inbox.
@@ -124,7 +124,7 @@ func (x PrekeysTake) Append(b []byte) []byte { return append(append(b, x.Inbox[:
 // ParsePrekeysTake parses it.
 func ParsePrekeysTake(b []byte) (PrekeysTake, error) {
 	r := NewReader(b)
-	return whole(r, PrekeysTake{r.Array32(), r.Array32()})
+	return done(r, PrekeysTake{r.Array32(), r.Array32()})
 }
 
 // Prekeys are the answer: the bundle, and a one-time prekey while there are any.
@@ -139,5 +139,5 @@ func (x Prekeys) Append(b []byte) []byte { return AppendVec16(AppendVec24(b, x.B
 // ParsePrekeys parses it.
 func ParsePrekeys(b []byte) (Prekeys, error) {
 	r := NewReader(b)
-	return whole(r, Prekeys{r.Vec24(1, MaxSealedBundle), r.Vec16(0, MaxSealedOneTime)})
+	return done(r, Prekeys{r.Vec24(1, MaxSealedBundle), r.Vec16(0, MaxSealedOneTime)})
 }

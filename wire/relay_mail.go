@@ -17,7 +17,7 @@ func (x Deliver) Append(b []byte) []byte {
 // ParseDeliver parses it.
 func ParseDeliver(b []byte) (Deliver, error) {
 	r := NewReader(b)
-	return whole(r, Deliver{r.Array32(), r.Array32(), r.Vec24(1, MaxBlob)})
+	return done(r, Deliver{r.Array32(), r.Array32(), r.Vec24(1, MaxBlob)})
 }
 
 // A Receipt is the relay's word that it holds a blob.
@@ -44,7 +44,7 @@ func (x Receipt) Append(b []byte) []byte {
 // ParseReceipt parses it.
 func ParseReceipt(b []byte) (Receipt, error) {
 	r := NewReader(b)
-	return whole(r, Receipt{r.Array32(), r.Array32(), r.Uint64(), r.Uint64(), r.Array64()})
+	return done(r, Receipt{r.Array32(), r.Array32(), r.Uint64(), r.Uint64(), r.Array64()})
 }
 
 // A Mail is a stored blob on its way to the owner.
@@ -64,7 +64,7 @@ func (x Mail) Append(b []byte) []byte {
 // ParseMail parses it.
 func ParseMail(b []byte) (Mail, error) {
 	r := NewReader(b)
-	return whole(r, Mail{r.Array32(), r.Uint64(), r.Uint64(), r.Vec24(1, MaxBlob)})
+	return done(r, Mail{r.Array32(), r.Uint64(), r.Uint64(), r.Vec24(1, MaxBlob)})
 }
 
 // A MailAck deletes the owner's blobs of these numbers.
@@ -90,5 +90,5 @@ func ParseMailAck(b []byte) (MailAck, error) {
 	for i := 0; i < n && r.Err() == nil; i++ {
 		x.Seqs = append(x.Seqs, r.Uint64())
 	}
-	return whole(r, x)
+	return done(r, x)
 }
