@@ -1,0 +1,140 @@
+package relay
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"time"
+)
+
+// TokenHash is what a relay keeps of a delivery token or a knock: whoever reads
+// its database can deliver nothing.
+func TokenHash(token [32]byte) [32]byte {
+	return sha256.Sum256(append([]byte("SREMP v1 delivery token"), token[:]...))
+}
+
+// InboxParams describe an inbox to be made.
+type InboxParams struct {
+	ID        [32]byte // random, chosen by the owner
+	Knock     bool     // for first contact: takes what AllowKnock opens
+	TokenHash [32]byte // TokenHash of the delivery token; zero for a knock inbox
+}
+
+// A SealedOneTime is a one-time prekey sealed by its owner.
+type SealedOneTime struct {
+	ID   uint32
+	Blob []byte
+}
+
+// A Mail is a stored blob.
+type Mail struct {
+	Inbox    [32]byte
+	Seq      uint64 // names it towards Ack; counts the owner's blobs
+	Hash     [32]byte
+	Blob     []byte
+	StoredAt time.Time // by the relay's clock, ms
+}
+
+// A Delivery asks a [Store] to keep a blob.
+type Delivery struct {
+	Inbox     [32]byte
+	TokenHash [32]byte
+	Hash      [32]byte // SHA-256 of Blob
+	Blob      []byte
+	Now       time.Time
+	Limits    Limits
+}
+
+// Stored is the answer to a [Delivery].
+type Stored struct {
+	Owner    [32]byte
+	StoredAt time.Time // ms
+	Expires  time.Time // ms
+	Fresh    bool      // false: it was there already; StoredAt and Expires are those of the first time
+}
+
+// A Store keeps a relay's state. Every method is atomic, and what it changed is
+// durable when it returns. Those that an owner calls touch nothing of another
+// owner's. Package relay/storetest says the rest.
+type Store interface {
+	// Owner reports whether the owner is registered, and if so marks it as seen
+	// on the day of now. With create, an unknown one is registered; ErrFull if
+	// there are limit already.
+	Owner(ctx context.Context, owner [32]byte, now time.Time, create bool, limit int) (known bool, err error)
+	// CreateInbox makes an inbox; once more with the same parameters is no
+	// error. ErrExists, ErrQuota.
+	CreateInbox(ctx context.Context, owner [32]byte, p InboxParams, limit int) error
+	// DeleteInbox deletes an inbox and all that is in it. ErrNoInbox.
+	DeleteInbox(ctx context.Context, owner, inbox [32]byte) error
+	// AllowKnock opens a knock inbox to a token, or sets another expiry.
+	// Expired knocks do not count towards limit. ErrNoInbox, ErrQuota.
+	AllowKnock(ctx context.Context, owner, inbox, tokenHash [32]byte, now, expires time.Time, limit int) error
+	// PutPrekeys stores the bundle and adds one-time prekeys; ids that are
+	// there already are replaced. ErrNoInbox, ErrQuota.
+	PutPrekeys(ctx context.Context, owner, inbox [32]byte, replace bool, bundle []byte, oneTime []SealedOneTime, limit int) error
+	// PrekeyCount returns how many one-time prekeys are left. ErrNoInbox.
+	PrekeyCount(ctx context.Context, owner, inbox [32]byte) (int, error)
+	// TakePrekeys returns the bundle and removes one one-time prekey, which is
+	// nil if none is left or the knock has had [KnockBlobs]. ErrNoInbox,
+	// ErrNoPrekeys.
+	TakePrekeys(ctx context.Context, inbox, tokenHash [32]byte, now time.Time) (bundle, oneTime []byte, err error)
+	// Put stores a blob if Admit agrees. It is idempotent by (Inbox, Hash) as
+	// long as the blob is there.
+	Put(ctx context.Context, d Delivery) (Stored, error)
+	// Fetch returns the owner's blobs with Seq > after that have not expired, in
+	// order, at most limit and, beyond the first, maxBytes.
+	Fetch(ctx context.Context, owner [32]byte, after uint64, now time.Time, limit, maxBytes int) ([]Mail, error)
+	// Ack deletes the owner's blobs of these numbers; unknown ones are no error.
+	Ack(ctx context.Context, owner [32]byte, seqs []uint64) error
+	// Expire deletes blobs and knocks whose time has passed, and owners not
+	// seen since ownersBefore.
+	Expire(ctx context.Context, now, ownersBefore time.Time) error
+	Close() error
+}
+
+// An InboxState is what [Limits.Admit] needs to know, read in the transaction that
+// stores the blob.
+type InboxState struct {
+	Found     bool
+	Knock     bool
+	TokenHash [32]byte // of a contact's inbox
+
+	KnockFound   bool // the token is one of its knocks
+	KnockExpires time.Time
+	KnockBlobs   int // ever delivered with it
+	KnockBytes   int64
+
+	InboxBlobs, OwnerBlobs int
+	InboxBytes, OwnerBytes int64
+}
+
+// Accepts reports whether the inbox exists and takes the token: one answer for
+// both, so that inboxes cannot be searched for (spec §6.4).
+func (s InboxState) Accepts(tokenHash [32]byte, now time.Time) bool {
+	if !s.Found {
+		return false
+	}
+	if s.Knock {
+		return s.KnockFound && now.Before(s.KnockExpires)
+	}
+	return subtle.ConstantTimeCompare(s.TokenHash[:], tokenHash[:]) == 1
+}
+
+// Admit decides whether an inbox takes a blob of size bytes that it does not
+// hold yet: nil, [ErrNoInbox], [ErrTooLarge] or [ErrQuota].
+func (l Limits) Admit(s InboxState, tokenHash [32]byte, size int, now time.Time) error {
+	n := int64(size)
+	switch {
+	case !s.Accepts(tokenHash, now):
+		return ErrNoInbox
+	case size > l.MaxBlob:
+		return ErrTooLarge
+	case s.Knock && (s.KnockBlobs >= KnockBlobs || s.KnockBytes+n > KnockBytes):
+		return ErrQuota
+	case s.InboxBlobs >= l.InboxBlobs || s.InboxBytes+n > l.InboxBytes:
+		return ErrQuota
+	case s.OwnerBlobs >= l.OwnerBlobs || s.OwnerBytes+n > l.OwnerBytes:
+		return ErrQuota
+	}
+	return nil
+}
