@@ -1,102 +1,304 @@
 package ratchet
 
 import (
+	"encoding/binary"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/wire"
 )
 
-// A Peer is all state with one remote device.
+// Limits of a Peer (spec §4.4).
+const (
+	MaxPlaintext = 1 << 20
+	MaxSessions  = 4
+	// QuietAfter is how long a session that is not sent on may be silent before
+	// it is dropped: longer than a mailbox keeps a message.
+	QuietAfter = 45 * 24 * time.Hour
+
+	maxAccepted = 256 // hashes of accepted agreements
+	maxRecent   = 64  // tags of accepted messages
+)
+
+// A Peer is all state with one remote device: up to MaxSessions sessions, of
+// which one is sent on (spec §4.4.2). It never prints its secrets. A Peer must
+// not be used by two goroutines at once.
 type Peer struct{ s *peerState }
 
-type peerState struct{}
-
-// A Bundle is a verified prekey bundle.
-type Bundle struct{}
-
-// ParseBundle parses and verifies.
-func ParseBundle(b []byte, want identity.PeerID, now time.Time) (*Bundle, error) {
-	return nil, ErrBundle
+type peerState struct {
+	local, remote party
+	sessions      []*session // the one to send on comes first
+	accepted      []accepted // oldest first
+	recent        []uint64   // starts of the tags of accepted messages, oldest first
 }
 
-// Record returns the owner's record.
-func (b *Bundle) Record() *identity.Record { return nil }
-
-// Device returns the owner's device.
-func (b *Bundle) Device() identity.DeviceID { return identity.DeviceID{} }
-
-// Serial orders the bundles of one device; a lower one than seen must be refused.
-func (b *Bundle) Serial() uint64 { return 0 }
-
-// A PrekeyStore is the private half of what we hand out.
-type PrekeyStore struct{}
-
-// A OneTimePublic is a signed one-time prekey.
-type OneTimePublic struct {
-	ID    uint32
-	Bytes []byte
+// accepted is an initial message's agreement that made a session.
+type accepted struct {
+	hash       [32]byte
+	lastResort uint32 // id of the last-resort key it used, 0 for a one-time key
 }
 
-// NewPrekeyStore makes one with oneTime one-time keys.
-func NewPrekeyStore(l *identity.Local, now time.Time, oneTime int) (*PrekeyStore, error) {
-	return nil, ErrState
-}
-
-// Bundle returns the signed bundle.
-func (s *PrekeyStore) Bundle() []byte { return nil }
-
-// OneTime returns one-time prekeys that were not marked as published.
-func (s *PrekeyStore) OneTime() []OneTimePublic { return nil }
-
-// Published marks one-time prekeys as handed out: OneTime leaves them out.
-func (s *PrekeyStore) Published(ids []uint32) {}
-
-// Replenish rotates, expires, and fills the one-time keys up to n; changed means
-// that Bundle or OneTime are to be published and the store persisted.
-func (s *PrekeyStore) Replenish(l *identity.Local, now time.Time, n int) (changed bool, err error) {
-	return false, ErrState
-}
-
-// MarshalBinary returns the secret state.
-func (s *PrekeyStore) MarshalBinary() ([]byte, error) { return nil, ErrState }
-
-// ParsePrekeyStore is its inverse.
-func ParsePrekeyStore(b []byte) (*PrekeyStore, error) { return nil, ErrState }
-
-// Initiate starts a session.
+// Initiate starts a session with the owner of a bundle (spec §4.2). oneTime is
+// a one-time pair handed out with the bundle, or nil; psk an invite's secret, or
+// zero. Until the first answer every message of [Peer.Encrypt] is an initial
+// message; [Peer.Overhead] says how much larger it is.
 func Initiate(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, psk [32]byte) (*Peer, error) {
-	return nil, ErrBundle
+	return initiatePeer(now, l, b, oneTime, psk, system())
 }
 
-// Accept takes the first initial message of a stranger.
+func initiatePeer(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, psk [32]byte, rnd entropy) (*Peer, error) {
+	s, err := initiate(now, l, b, oneTime, psk, rnd)
+	if err != nil {
+		return nil, err
+	}
+	return &Peer{&peerState{
+		local: partyOf(l), remote: party{b.record.Identity, b.x.Device}, sessions: []*session{s},
+	}}, nil
+}
+
+// Renew starts another session with the same device, which takes the place of
+// those before: for a remote device that seems to have lost its state. The
+// sessions before still receive.
+func (p *Peer) Renew(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, psk [32]byte) error {
+	if p.s.remote != (party{b.record.Identity, b.x.Device}) || p.s.local != partyOf(l) {
+		return ErrWrongPeer
+	}
+	s, err := initiate(now, l, b, oneTime, psk, system())
+	if err != nil {
+		return err
+	}
+	s.generation = p.s.generation() + 1
+	s.flags |= flagSupersedes
+	p.s.add(s)
+	return nil
+}
+
+// Accept takes the first initial message of a stranger (spec §4.2.4) and uses up
+// the one-time pair it names. With a psk, only an initiator that mixed it in is
+// accepted. The caller persists the Peer and s together. A message of a device
+// whose Peer exists goes to [Peer.Decrypt] instead.
 func Accept(now time.Time, l *identity.Local, s *PrekeyStore, psk [32]byte, msg []byte) (p *Peer, from *identity.Record, plaintext []byte, err error) {
-	return nil, nil, nil, ErrDecrypt
+	m, x, err := wire.ParseRatchetInitialMessage(msg)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
+	}
+	if x.PSK != (psk != [32]byte{}) {
+		return nil, nil, nil, ErrDecrypt
+	}
+	if from, err = identity.ParseRecord(x.Record); err != nil {
+		return nil, nil, nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
+	}
+	st := &peerState{local: partyOf(l), remote: party{from.Identity, x.Device}}
+	plaintext, err = st.accept(nil, now, l, s.s, psk, m, x, from)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return &Peer{st}, from, plaintext, nil
 }
 
-// Encrypt appends the message to dst.
-func (p *Peer) Encrypt(dst, plaintext []byte) ([]byte, error) { return nil, ErrState }
-
-// Decrypt decrypts.
-func (p *Peer) Decrypt(now time.Time, l *identity.Local, s *PrekeyStore, psk [32]byte, msg []byte) ([]byte, error) {
-	return nil, ErrDecrypt
+// accept makes a session of an initial message and commits it, and the use of
+// the one-time pair, if its message is authentic.
+func (st *peerState) accept(dst []byte, now time.Time, l *identity.Local, store *storeState, psk [32]byte, m wire.RatchetInitialMessage, x wire.Agreement, from *identity.Record) ([]byte, error) {
+	st.forget(store)
+	if len(st.accepted) >= maxAccepted {
+		return nil, ErrDecrypt
+	}
+	s, err := respond(l, store, psk, m.Agreement, x, from)
+	if err != nil {
+		return nil, err
+	}
+	o, ok := s.open(m.Message)
+	if !ok {
+		return nil, ErrDecrypt
+	}
+	plaintext, err := s.decrypt(dst, m.Message, o)
+	if err != nil {
+		return nil, err
+	}
+	s.generation = st.generation()
+	if stale, ok := st.newerBySameInitiator(s); ok {
+		s.generation = stale
+	} else if o.header.Flags&wire.FlagSupersedes != 0 || st.mutual() {
+		if len(st.sessions) > 0 {
+			s.generation++
+		}
+		s.flags |= flagSupersedes
+	}
+	s.flags |= flagConfirmed
+	s.received = unix(now)
+	a := accepted{hash: tagged(contextAgreement, m.Agreement)}
+	if x.OneTime != 0 {
+		store.consume(x.OneTime)
+	} else {
+		a.lastResort = store.bySerial(x.Serial).lastID
+	}
+	st.accepted = append(st.accepted, a)
+	st.remember(m.Message)
+	st.add(s)
+	return plaintext, nil
 }
 
 // Remote returns whose state this is.
-func (p *Peer) Remote() (identity.PeerID, identity.DeviceID) {
-	return identity.PeerID{}, identity.DeviceID{}
+func (p *Peer) Remote() (identity.PeerID, identity.DeviceID) { return p.s.remote.id, p.s.remote.device }
+
+// Answered reports whether the session that is sent on was ever answered; until
+// then messages are initial messages if we began it.
+func (p *Peer) Answered() bool { return p.s.sessions[0].pending == nil }
+
+// Overhead returns how much longer than its plaintext the next message is.
+func (p *Peer) Overhead() int {
+	if a := p.s.sessions[0].pending; a != nil {
+		return wire.RatchetPrefixLen + 2 + len(a) + wire.RatchetOverhead
+	}
+	return wire.RatchetOverhead
 }
 
-// MarshalBinary returns the secret state.
-func (p *Peer) MarshalBinary() ([]byte, error) { return nil, ErrState }
+// Encrypt appends to dst the message that carries plaintext, and returns it.
+// The two must not overlap. It changes p in memory only: the caller persists
+// [Peer.MarshalBinary] before the message leaves, or the same key may encrypt
+// something else after a crash.
+func (p *Peer) Encrypt(dst, plaintext []byte) ([]byte, error) {
+	return p.s.encrypt(dst, plaintext, system())
+}
 
-// ParsePeer is its inverse.
-func ParsePeer(b []byte) (*Peer, error) { return nil, ErrState }
+func (st *peerState) encrypt(dst, plaintext []byte, rnd entropy) ([]byte, error) {
+	if len(plaintext) > MaxPlaintext {
+		return nil, ErrTooLarge
+	}
+	s := st.sessions[0]
+	if s.pending == nil {
+		return s.encrypt(grow(dst, wire.RatchetOverhead+len(plaintext)), plaintext, rnd)
+	}
+	dst = grow(dst, wire.RatchetPrefixLen+2+len(s.pending)+wire.RatchetOverhead+len(plaintext))
+	dst = wire.AppendVec16(append(dst, wire.RatchetVersion, wire.RatchetInitial), s.pending)
+	return s.encrypt(dst, plaintext, rnd)
+}
 
-// IsInitial reports whether msg is an initial message.
-func IsInitial(msg []byte) bool { return false }
+// Decrypt returns the plaintext of a message of the remote device, initial ones
+// included (spec §4.3.5, §4.4). psk is an invite's secret that this device may
+// still use, or zero. After an error p and s are unchanged: [ErrDuplicate] if
+// the message was decrypted before, else [ErrDecrypt]. The caller persists p,
+// and s if [IsInitial], before it acts on the plaintext.
+func (p *Peer) Decrypt(now time.Time, l *identity.Local, s *PrekeyStore, psk [32]byte, msg []byte) (plaintext []byte, err error) {
+	return p.AppendDecrypt(nil, now, l, s, psk, msg)
+}
 
-// PeekInitial returns who claims to have sent msg.
-func PeekInitial(msg []byte) (*identity.Record, error) { return nil, ErrDecrypt }
+// AppendDecrypt is [Peer.Decrypt] and appends the plaintext to dst, which must
+// not overlap msg.
+func (p *Peer) AppendDecrypt(dst []byte, now time.Time, l *identity.Local, s *PrekeyStore, psk [32]byte, msg []byte) ([]byte, error) {
+	if !IsInitial(msg) {
+		return p.s.decrypt(dst, now, msg)
+	}
+	m, x, err := wire.ParseRatchetInitialMessage(msg)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
+	}
+	hash := tagged(contextAgreement, m.Agreement)
+	if slices.ContainsFunc(p.s.accepted, func(a accepted) bool { return a.hash == hash }) {
+		// The session is there, or was: only the ratchet message counts.
+		return p.s.decrypt(dst, now, m.Message)
+	}
+	if p.s.remote.device != x.Device {
+		return nil, ErrWrongPeer
+	}
+	if x.PSK && psk == [32]byte{} {
+		return nil, ErrDecrypt
+	}
+	if !x.PSK {
+		psk = [32]byte{}
+	}
+	from, err := identity.ParseRecord(x.Record)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
+	}
+	if p.s.remote.id != from.Identity {
+		return nil, ErrWrongPeer
+	}
+	next := *p.s // slices are replaced or appended to below, never written to
+	next.accepted = slices.Clone(p.s.accepted)
+	next.sessions = slices.Clone(p.s.sessions)
+	next.recent = slices.Clone(p.s.recent)
+	dst, err = next.accept(dst, now, l, s.s, psk, m, x, from)
+	if err != nil {
+		return nil, err
+	}
+	*p.s = next
+	return dst, nil
+}
 
-// PeekDevice returns the device that claims to have sent msg.
-func PeekDevice(msg []byte) (identity.DeviceID, error) { return identity.DeviceID{}, ErrDecrypt }
+// decrypt tries all sessions.
+func (st *peerState) decrypt(dst []byte, now time.Time, msg []byte) ([]byte, error) {
+	if !wire.IsRatchetMessage(msg) || len(msg) > MaxPlaintext+wire.RatchetOverhead {
+		return nil, ErrDecrypt
+	}
+	for _, s := range st.sessions {
+		o, ok := s.open(msg)
+		if !ok {
+			continue
+		}
+		again := s.has(flagReceive)
+		plaintext, err := s.decrypt(dst, msg, o)
+		if err != nil {
+			return nil, st.refused(msg, err)
+		}
+		if o.chain == nil && (again || s.has(flagInitiator)) {
+			s.flags |= flagMutual
+		}
+		st.arrived(s, o.header.Flags, now)
+		st.remember(msg)
+		return plaintext, nil
+	}
+	return nil, st.refused(msg, ErrDecrypt)
+}
+
+// refused tells a message that was decrypted before from one that never was.
+func (st *peerState) refused(msg []byte, err error) error {
+	if slices.Contains(st.recent, tagStart(msg)) {
+		return ErrDuplicate
+	}
+	return err
+}
+
+// tagStart identifies a message by its tag. A relay could give this tag to
+// another message, which only makes it refused under another name.
+func tagStart(msg []byte) uint64 {
+	return binary.BigEndian.Uint64(msg[len(msg)-wire.RatchetTagLen:])
+}
+
+func (st *peerState) remember(msg []byte) {
+	if len(st.recent) == maxRecent {
+		copy(st.recent, st.recent[1:])
+		st.recent = st.recent[:maxRecent-1]
+	}
+	st.recent = append(st.recent, tagStart(msg))
+}
+
+// IsInitial reports whether msg has the form of an initial message.
+func IsInitial(msg []byte) bool {
+	return len(msg) > wire.RatchetPrefixLen && msg[0] == wire.RatchetVersion && msg[1] == wire.RatchetInitial
+}
+
+// PeekInitial returns the verified record of who claims to have sent an initial
+// message. Anybody can send another's record: only [Accept] authenticates.
+func PeekInitial(msg []byte) (*identity.Record, error) {
+	_, x, err := wire.ParseRatchetInitialMessage(msg)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
+	}
+	r, err := identity.ParseRecord(x.Record)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
+	}
+	return r, nil
+}
+
+// PeekDevice returns the device that claims to have sent an initial message.
+func PeekDevice(msg []byte) (identity.DeviceID, error) {
+	_, x, err := wire.ParseRatchetInitialMessage(msg)
+	if err != nil {
+		return identity.DeviceID{}, fmt.Errorf("%w: %w", ErrDecrypt, err)
+	}
+	return x.Device, nil
+}

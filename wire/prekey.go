@@ -62,7 +62,7 @@ func ParsePrekeyBundle(b []byte) (x PrekeyBundle, err error) {
 		return x, fmt.Errorf("wire: prekey bundle: %w", ErrTooLarge)
 	}
 	r := NewReader(b)
-	version(r, PrekeyVersion)
+	takeVersion(r, PrekeyVersion)
 	x.Record = r.Vec16(1, MaxRecordLen)
 	x.Device = r.Array16()
 	x.Versions = r.Vec8(1, maxBundleVersionCount)
@@ -85,8 +85,8 @@ func ParsePrekeyBundle(b []byte) (x PrekeyBundle, err error) {
 	return x, nil
 }
 
-// version takes a version byte that must be want.
-func version(r *Reader, want uint8) {
+// takeVersion takes a version byte that must be want.
+func takeVersion(r *Reader, want uint8) {
 	if v := r.Uint8(); r.Err() == nil && v != want {
 		r.Fail(fmt.Errorf("%w: version %d", ErrNotCanonical, v))
 	}
@@ -119,7 +119,7 @@ func (x OneTimePrekey) Append(b []byte) []byte {
 // ParseOneTimePrekey parses what Append wrote; it checks no signature.
 func ParseOneTimePrekey(b []byte) (x OneTimePrekey, err error) {
 	r := NewReader(b)
-	version(r, PrekeyVersion)
+	takeVersion(r, PrekeyVersion)
 	x.Device = r.Array16()
 	x.ID, x.Expiry = r.Uint32(), r.Uint64()
 	if r.Err() == nil && x.ID == 0 {

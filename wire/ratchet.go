@@ -112,7 +112,7 @@ func (x RatchetInitialMessage) Append(b []byte) []byte {
 // included. Slices alias b.
 func ParseRatchetInitialMessage(b []byte) (x RatchetInitialMessage, a Agreement, err error) {
 	r := NewReader(b)
-	version(r, RatchetVersion)
+	takeVersion(r, RatchetVersion)
 	if kind := r.Uint8(); r.Err() == nil && kind != RatchetInitial {
 		r.Fail(ErrNotCanonical)
 	}
