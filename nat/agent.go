@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Limits of the protocol (spec §5.7.3).
+// Limits of the protocol (spec §5.22.3).
 const (
 	maxRemote        = 32 // candidates that the peer tells us
 	maxPeerReflexive = 16 // more that its probes show us
@@ -15,12 +15,13 @@ const (
 	pingsPerAddr     = 64
 	pongsPerAddrPort = 8
 	pongsPerAddr     = 64
+	maxPongs         = 512 // in one search, whatever the sources
 	// triggeredPings of the eight are kept for answering pings: the peer may
 	// start after our own schedule has ended.
 	triggeredPings = 2
 )
 
-// Tuning (spec §5.7.2). The intervals double from the third probe on, so that
+// Tuning (spec §5.22.2). The intervals double from the third probe on, so that
 // six probes wait 3.1 s for the peer to start.
 var retransmits = [...]time.Duration{
 	100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond,
@@ -59,7 +60,7 @@ type Agent struct {
 	pings    map[netip.Addr]int
 	pongs    map[netip.Addr]int
 	pongsTo  map[netip.AddrPort]int
-	seen     map[transaction]bool // pings answered; bounded by the pong budgets
+	seen     map[transaction]bool // pings answered, at most maxPongs
 	best     *remote
 	observed netip.AddrPort
 	end      time.Time // of the wait for the last pong
@@ -153,7 +154,7 @@ func (a *Agent) HandlePacket(now time.Time, from netip.AddrPort, b []byte) bool 
 }
 
 func (a *Agent) handlePing(now time.Time, from netip.AddrPort, p probe) {
-	if a.seen[p.tx] || a.pongsTo[from] >= pongsPerAddrPort || a.pongs[from.Addr()] >= pongsPerAddr {
+	if a.seen[p.tx] || len(a.seen) >= maxPongs || a.pongsTo[from] >= pongsPerAddrPort || a.pongs[from.Addr()] >= pongsPerAddr {
 		return // a copy, or somebody makes us send
 	}
 	a.seen[p.tx] = true

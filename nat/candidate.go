@@ -57,7 +57,7 @@ func hostRank(a netip.Addr) int {
 }
 
 // usable returns ap in canonical form, and whether a packet to it can make
-// sense (spec §5.5.2).
+// sense (spec §5.20.2).
 func usable(ap netip.AddrPort) (netip.AddrPort, bool) {
 	a := ap.Addr().Unmap().WithZone("")
 	ap = netip.AddrPortFrom(a, ap.Port())
@@ -73,7 +73,7 @@ func usable(ap netip.AddrPort) (netip.AddrPort, bool) {
 	return ap, true
 }
 
-// Priorities of remote candidates, the lower the better (spec §5.5.3).
+// Priorities of remote candidates, the lower the better (spec §5.20.3).
 const (
 	prioSameSubnet = iota
 	prioIPv6

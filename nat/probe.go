@@ -10,14 +10,14 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// Contexts of the probe keys (spec §5.7.1).
+// Contexts of the probe keys (spec §5.22.1).
 const (
 	contextControlling = "SREMP v1 probe controlling"
 	contextControlled  = "SREMP v1 probe controlled"
 )
 
 // A probe is type(1) nonce(24) and the sealed kind(1) transaction(12)
-// observed address(16) port(2); pings and pongs have one size (spec §5.7).
+// observed address(16) port(2); pings and pongs have one size (spec §5.22).
 const (
 	probeType     = 0x10
 	probeBodyLen  = 1 + 12 + 16 + 2

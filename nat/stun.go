@@ -13,7 +13,7 @@ var ErrSTUN = errors.New("nat: not a STUN binding response")
 const (
 	stunHeaderLen = 20
 	// stunPadding makes our request as long as the longest reply, 44 bytes: a
-	// server that never answers with more than it got answers it (spec §5.6).
+	// server that never answers with more than it got answers it (spec §5.21).
 	stunPadding = 20
 	// maxSTUN bounds what is parsed at all.
 	maxSTUN = 548
@@ -64,7 +64,7 @@ func ParseSTUNResponse(packet []byte) (txid [12]byte, mapped netip.AddrPort, err
 // XOR-MAPPED-ADDRESS and nothing else. It is nil if request is no well-formed
 // binding request, asks for something that we do not understand, or is shorter
 // than the answer: UDP sources can be forged, so nobody is sent more bytes than
-// somebody spent (spec §5.6).
+// somebody spent (spec §5.21).
 func STUNReply(request []byte, from netip.AddrPort) []byte {
 	m, ok := decodeSTUN(request)
 	if !ok || m.Type != stun.BindingRequest || !from.IsValid() {

@@ -13,7 +13,7 @@ const (
 	ManualCandidate          CandidateKind = 4 // typed in, or from an invite
 )
 
-// A Candidate is an address at which a peer may be reached (spec §5.5.1).
+// A Candidate is an address at which a peer may be reached (spec §5.20.1).
 type Candidate struct {
 	Addr netip.AddrPort // never IPv4-mapped, no zone
 	Kind CandidateKind
