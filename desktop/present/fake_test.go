@@ -1,0 +1,273 @@
+package present
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/identity"
+)
+
+// Every call of the fake client takes this long, in a bubble's time.
+const callTime = time.Second
+
+var (
+	alice = identity.PeerID{1}
+	bob   = identity.PeerID{2}
+	carol = identity.PeerID{3}
+)
+
+// fakeAPI is a client without a network.
+type fakeAPI struct {
+	mu       sync.Mutex // guards everything below
+	contacts []client.Contact
+	history  map[identity.PeerID][]client.Message
+	servers  []client.Server
+	sent     []string
+	fail     error // of every call but Subscribe
+	closed   bool  // Subscribe says ErrClosed
+	calls    map[string]int
+	sub      chan client.Event
+	quick    bool // Send's event is quicker than its answer
+}
+
+func newFake() *fakeAPI {
+	return &fakeAPI{history: map[identity.PeerID][]client.Message{}, calls: map[string]int{}, contacts: []client.Contact{
+		{ID: bob, Name: "Bob"}, {ID: carol, Name: "Carol"},
+	}}
+}
+
+func (f *fakeAPI) call(ctx context.Context, name string) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(callTime):
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls[name]++
+	return f.fail
+}
+
+func (f *fakeAPI) set(change func(f *fakeAPI)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
+}
+
+func (f *fakeAPI) WhoAmI(ctx context.Context) (client.Me, error) {
+	err := f.call(ctx, "whoami")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return client.Me{ID: alice, Name: "Alice", Servers: slices.Clone(f.servers)}, err
+}
+
+func (f *fakeAPI) Invite(ctx context.Context, _ client.InviteOptions) (client.Invite, error) {
+	err := f.call(ctx, "invite")
+	return client.Invite{URI: "sremp:abc234", Expires: time.Now().Add(7 * 24 * time.Hour)}, err
+}
+
+func (f *fakeAPI) Add(ctx context.Context, uri, nick string) (client.Contact, error) {
+	c := client.Contact{ID: identity.PeerID{9}, Name: "Dora", Nick: nick, FirstSeen: time.Now()}
+	if err := f.call(ctx, "add"); err != nil {
+		return client.Contact{}, err
+	}
+	f.set(func(f *fakeAPI) { f.contacts = append(f.contacts, c) })
+	return c, nil
+}
+
+func (f *fakeAPI) Contacts(ctx context.Context) ([]client.Contact, error) {
+	err := f.call(ctx, "contacts")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.contacts), err
+}
+
+func (f *fakeAPI) Send(ctx context.Context, to identity.PeerID, text string) (client.Message, error) {
+	now := time.Now()
+	f.mu.Lock()
+	n := len(f.sent) + 1
+	m := client.Message{ID: client.MessageID{byte(n)}, Contact: to, From: alice, Mine: true, Text: text, SentAt: now, Seq: int64(1000 + n)}
+	if f.quick {
+		f.sub <- client.MessageEvent{Message: m}
+	}
+	f.mu.Unlock()
+	if err := f.call(ctx, "send"); err != nil {
+		return client.Message{}, err
+	}
+	f.set(func(f *fakeAPI) { f.sent = append(f.sent, text) })
+	return m, nil
+}
+
+func (f *fakeAPI) History(ctx context.Context, with identity.PeerID, q client.HistoryQuery) ([]client.Message, error) {
+	err := f.call(ctx, "history")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var page []client.Message
+	for _, m := range f.history[with] {
+		if q.Before == 0 || m.Seq < q.Before {
+			page = append(page, m)
+		}
+	}
+	return slices.Clone(page[max(0, len(page)-q.Limit):]), err
+}
+
+func (f *fakeAPI) Path(ctx context.Context, to identity.PeerID) (client.Path, error) {
+	return client.Path{Contact: to}, f.call(ctx, "path")
+}
+
+func (f *fakeAPI) AddServer(ctx context.Context, a identity.ServerAddr) error {
+	if err := f.call(ctx, "addserver"); err != nil {
+		return err
+	}
+	f.set(func(f *fakeAPI) { f.servers = append(f.servers, client.Server{Address: a}) })
+	return nil
+}
+
+func (f *fakeAPI) Servers(ctx context.Context) ([]client.Server, error) {
+	err := f.call(ctx, "servers")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.servers), err
+}
+
+func (f *fakeAPI) Subscribe(ctx context.Context) (<-chan client.Event, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil, client.ErrClosed
+	}
+	in, out := make(chan client.Event, 4096), make(chan client.Event)
+	f.sub = in
+	go func() {
+		defer close(out)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case e, ok := <-in:
+				if !ok {
+					return
+				}
+				select {
+				case out <- e:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}()
+	return out, nil
+}
+
+func (f *fakeAPI) emit(events ...client.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range events {
+		f.sub <- e
+	}
+}
+
+// incoming is a message of a contact; n is its number.
+func incoming(from identity.PeerID, n int, text string, at time.Time) client.Message {
+	return client.Message{ID: client.MessageID{0xff, byte(n), byte(n >> 8)}, Contact: from, From: from, Text: text, SentAt: at, ReceivedAt: at, Seq: int64(n)}
+}
+
+// fakeProfile has a client already, unless it says otherwise.
+type fakeProfile struct {
+	api           *fakeAPI
+	attach        error
+	open          error // of Create and Unlock
+	hasPassphrase bool
+	name, phrase  string
+}
+
+func (p *fakeProfile) Attach(ctx context.Context) (client.API, error) {
+	if p.attach != nil {
+		return nil, p.attach
+	}
+	return p.api, nil
+}
+
+func (p *fakeProfile) Create(ctx context.Context, name, passphrase string) (client.API, error) {
+	p.name = name
+	return p.Unlock(ctx, passphrase)
+}
+
+func (p *fakeProfile) Unlock(ctx context.Context, passphrase string) (client.API, error) {
+	p.phrase = passphrase
+	time.Sleep(callTime)
+	if p.open != nil {
+		return nil, p.open
+	}
+	return p.api, nil
+}
+
+func (p *fakeProfile) HasPassphrase() bool { return p.hasPassphrase }
+
+// A ui is a main loop: what was posted waits until the test runs it.
+type ui struct {
+	*Window
+	t     *testing.T
+	api   *fakeAPI
+	queue chan func()
+	views []View
+	close context.CancelFunc
+}
+
+// newUI makes a window and starts it.
+func newUI(t *testing.T, p *fakeProfile) *ui {
+	ctx, cancel := context.WithCancel(t.Context())
+	u := &ui{t: t, api: p.api, queue: make(chan func(), 10000), close: cancel}
+	u.Window = NewWindow(ctx, Config{
+		Profile: p, Zone: time.UTC,
+		Post: func(f func()) { u.queue <- f },
+		Draw: func(v View) { u.views = append(u.views, v) },
+	})
+	t.Cleanup(u.Window.Close)
+	u.Start()
+	return u
+}
+
+// run lets d pass, running what is posted at its time.
+func (u *ui) run(d time.Duration) {
+	u.t.Helper()
+	end := time.Now().Add(d)
+	for {
+		synctest.Wait()
+		for len(u.queue) > 0 {
+			(<-u.queue)()
+			synctest.Wait()
+		}
+		if !time.Now().Before(end) {
+			return
+		}
+		time.Sleep(min(callTime/4, time.Until(end)))
+	}
+}
+
+func (u *ui) last() View { return u.views[len(u.views)-1] }
+
+// bubble runs f in a bubble with a window that shows the main page.
+func bubble(t *testing.T, f func(t *testing.T, u *ui)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		u := newUI(t, &fakeProfile{api: newFake(), hasPassphrase: true})
+		u.run(5 * callTime)
+		f(t, u)
+	})
+}
+
+// texts returns the messages' rows as text, with their ticks.
+func texts(rows []Row) (s []string) {
+	for _, r := range rows {
+		if r.Kind == MessageRow {
+			s = append(s, r.Text+r.Tick.Sign)
+		}
+	}
+	return s
+}

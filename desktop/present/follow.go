@@ -1,0 +1,211 @@
+package present
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/identity"
+)
+
+// Waiting times before the client is asked again after its events ended.
+const (
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+)
+
+// batchSize bounds how many events one drawing takes in, so that a flood of them
+// leaves the main loop time for the person.
+const batchSize = 256
+
+var errEventsEnded = errors.New("the events ended")
+
+// follow keeps the window up to date until it is gone, or until the client is
+// closed: then it looks for the profile again.
+func (w *Window) follow(api client.API) {
+	wait := firstRetry
+	for {
+		started := time.Now()
+		err := w.events(api)
+		if w.ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, client.ErrClosed) {
+			w.later(w.forget)
+			return
+		}
+		if time.Since(started) > lastRetry {
+			wait = firstRetry
+		}
+		if wait == firstRetry && !errors.Is(err, errEventsEnded) {
+			w.later(func() { w.say(problem("The messenger does not answer", err)) })
+		}
+		select {
+		case <-w.ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, lastRetry)
+	}
+}
+
+// forget leaves a client that is closed.
+func (w *Window) forget() {
+	w.api, w.chat, w.dialog = nil, nil, Dialog{}
+	w.contacts = map[identity.PeerID]client.Contact{}
+	w.outbox = outbox{}
+	w.refreshing, w.stale = false, false
+	w.attach()
+}
+
+// events loads everything and follows the client's events to their end.
+func (w *Window) events(api client.API) error {
+	ctx, cancel := context.WithCancel(w.ctx)
+	defer cancel()
+	events, err := api.Subscribe(ctx) // first, so that nothing happens unseen
+	if err != nil {
+		return err
+	}
+	me, err := api.WhoAmI(ctx)
+	if err != nil {
+		return err
+	}
+	contacts, err := api.Contacts(ctx)
+	if err != nil {
+		return err
+	}
+	w.laterAndWait(func() {
+		if w.api != api {
+			return
+		}
+		w.me = me
+		w.setContacts(contacts)
+		if w.chat != nil {
+			w.loadNewest(w.chat)
+		}
+	})
+	for e := range events {
+		batch := append(make([]client.Event, 0, 16), e)
+	more:
+		for len(batch) < batchSize {
+			select {
+			case e, ok := <-events:
+				if !ok {
+					break more
+				}
+				batch = append(batch, e)
+			default:
+				break more
+			}
+		}
+		w.laterAndWait(func() {
+			if w.api != api {
+				return
+			}
+			for _, e := range batch {
+				w.event(e)
+			}
+		})
+	}
+	return errEventsEnded
+}
+
+// laterAndWait is later, and returns when f ran or the window is gone. A main
+// loop that is busy is thereby given one batch at a time.
+func (w *Window) laterAndWait(f func()) {
+	done := make(chan struct{})
+	w.later(func() {
+		defer close(done)
+		f()
+	})
+	select {
+	case <-done:
+	case <-w.ctx.Done():
+	}
+}
+
+func (w *Window) event(e client.Event) {
+	switch e := e.(type) {
+	case client.MessageEvent:
+		w.message(e.Message)
+	case client.DeliveryEvent:
+		if w.chat != nil && w.chat.id == e.Contact {
+			w.chat.delivery(e.ID, e.State)
+		}
+	case client.PathEvent:
+		if c, ok := w.contacts[e.Path.Contact]; ok {
+			c.Path = e.Path
+			w.contacts[c.ID] = c
+		}
+	case client.ContactEvent:
+		w.contacts[e.Contact.ID] = e.Contact
+		w.refresh()
+	case client.ServerEvent:
+		w.server(e.Server)
+	}
+}
+
+// message takes in a message, new or known.
+func (w *Window) message(m client.Message) {
+	if c, ok := w.contacts[m.Contact]; ok && !m.SentAt.Before(c.LastAt) {
+		c.LastText, c.LastAt = m.Text, shownTime(m)
+		w.contacts[c.ID] = c
+	}
+	key := ""
+	if m.Mine {
+		key = w.outbox.stored(m)
+	}
+	if w.chat != nil && w.chat.id == m.Contact {
+		w.chat.add(m, key)
+	}
+	w.refresh()
+}
+
+func (w *Window) server(s client.Server) {
+	servers := make([]client.Server, 0, len(w.me.Servers)+1)
+	found := false
+	for _, o := range w.me.Servers {
+		if o.Address == s.Address {
+			o, found = s, true
+		}
+		servers = append(servers, o)
+	}
+	if !found {
+		servers = append(servers, s)
+	}
+	w.me.Servers = servers
+}
+
+// refresh lists the contacts again, because the client alone knows what is
+// unread. One listing runs at a time, and one more follows if it came too early.
+func (w *Window) refresh() {
+	if w.refreshing {
+		w.stale = true
+		return
+	}
+	w.refreshing, w.stale = true, false
+	api := w.api
+	w.do(func(ctx context.Context) func() {
+		contacts, err := api.Contacts(ctx)
+		return func() {
+			if w.api != api {
+				return
+			}
+			w.refreshing = false
+			if err == nil {
+				w.setContacts(contacts)
+			}
+			if w.stale {
+				w.refresh()
+			}
+		}
+	})
+}
+
+func (w *Window) setContacts(contacts []client.Contact) {
+	w.contacts = make(map[identity.PeerID]client.Contact, len(contacts))
+	for _, c := range contacts {
+		w.contacts[c.ID] = c
+	}
+}

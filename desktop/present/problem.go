@@ -1,0 +1,42 @@
+package present
+
+import (
+	"errors"
+
+	"github.com/sremp/sremp/client"
+)
+
+// ErrLocked is returned by [Profile.Attach] when the passphrase is missing.
+var ErrLocked = errors.New("present: the profile asks for its passphrase")
+
+// own are the sentences of errors whose own text speaks of the command line.
+var own = []struct {
+	err  error
+	text string
+}{
+	{client.ErrNoProfile, "There is no profile here any more."},
+	{client.ErrUnknownContact, "This contact does not exist any more."},
+	{client.ErrTimeout, "It took too long. Try again."},
+	{client.ErrClosed, "The messenger is shutting down."},
+}
+
+// problem words an error for a person: what was being done and why it failed.
+// known errors say themselves what to do, so doing is left out for them.
+func problem(doing string, err error) string {
+	for _, o := range own {
+		if errors.Is(err, o.err) {
+			return o.text
+		}
+	}
+	for _, known := range []error{
+		client.ErrWrongPassphrase, client.ErrDamaged, client.ErrNewerProfile, client.ErrProfileInUse,
+		client.ErrProfileExists, client.ErrBadInvite, client.ErrInviteExpired, client.ErrInviteUsed,
+		client.ErrOwnInvite, client.ErrUnreachable, client.ErrServerIdentity, client.ErrDiskFull,
+		client.ErrClock, client.ErrBadName, client.ErrTooLong,
+	} {
+		if errors.Is(err, known) {
+			return sentence(known.Error())
+		}
+	}
+	return sentence(doing + ": " + err.Error())
+}

@@ -1,0 +1,57 @@
+package present
+
+import "time"
+
+// clock returns the time of day in which t lies, like 14:02.
+func clock(t time.Time) string { return t.Format("15:04") }
+
+// days returns by how many midnights now is later than t, both in now's zone.
+func days(t, now time.Time) int {
+	t = t.In(now.Location())
+	// Midday of both dates in UTC: a zone's short and long days do not matter.
+	noon := func(t time.Time) time.Time {
+		return time.Date(t.Year(), t.Month(), t.Day(), 12, 0, 0, 0, time.UTC)
+	}
+	return int(noon(now).Sub(noon(t)) / (24 * time.Hour))
+}
+
+// dayName returns the heading of a day: Today, Yesterday, a weekday of the last
+// six days, else the date.
+func dayName(t, now time.Time) string {
+	t = t.In(now.Location())
+	switch d := days(t, now); {
+	case d == 0:
+		return "Today"
+	case d == 1:
+		return "Yesterday"
+	case d > 1 && d < 7:
+		return t.Weekday().String()
+	case t.Year() == now.Year():
+		return t.Format("2 January")
+	}
+	return t.Format("2 January 2006")
+}
+
+// listTime returns the short time for a list: a clock time today, else the day.
+func listTime(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	t = t.In(now.Location())
+	switch d := days(t, now); {
+	case d == 0:
+		return clock(t)
+	case d == 1:
+		return "Yesterday"
+	case d > 1 && d < 7:
+		return t.Format("Mon")
+	case t.Year() == now.Year():
+		return t.Format("2 Jan")
+	}
+	return t.Format("2 Jan 2006")
+}
+
+// midnight returns the start of the day after now's.
+func midnight(now time.Time) time.Time {
+	return time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, now.Location())
+}

@@ -1,0 +1,225 @@
+package present
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/identity"
+)
+
+// A Profile is the directory with a person's keys and history. Its methods are
+// called on goroutines, one at a time.
+type Profile interface {
+	// Attach returns the client if that needs no answer of a person, else
+	// client.ErrNoProfile or ErrLocked.
+	Attach(ctx context.Context) (client.API, error)
+	// Create makes the profile and returns its client. An empty passphrase
+	// means the one that HasPassphrase speaks of.
+	Create(ctx context.Context, name, passphrase string) (client.API, error)
+	// Unlock returns the client of an existing profile.
+	Unlock(ctx context.Context, passphrase string) (client.API, error)
+	// HasPassphrase reports whether a passphrase was given beforehand. It must
+	// not block.
+	HasPassphrase() bool
+}
+
+// Config is what a window needs.
+type Config struct {
+	Profile Profile
+	Post    func(func())   // runs a func on the main loop, in order; must not block
+	Draw    func(View)     // called on the main loop
+	Zone    *time.Location // for times; nil means time.Local
+}
+
+// A Window presents the whole window. See the package's comment for who may
+// call its methods.
+type Window struct {
+	config Config
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	// The rest is owned by the main loop.
+	stage    Stage
+	busy     bool
+	problem  string
+	api      client.API
+	me       client.Me
+	contacts map[identity.PeerID]client.Contact
+	chat     *chat
+	outbox   outbox
+	drafts   map[identity.PeerID]string
+	swaps    int // counts what View.Chat.Drafts shows
+	dialog   Dialog
+	asked    int // counts dialogs, so that a late answer finds its own
+	toast    Toast
+
+	refreshing, stale bool // a listing of the contacts is under way, and outdated already
+}
+
+// NewWindow returns a window that works until ctx is done or Close.
+func NewWindow(ctx context.Context, c Config) *Window {
+	if c.Zone == nil {
+		c.Zone = time.Local
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	return &Window{
+		config: c, ctx: ctx, cancel: cancel,
+		contacts: map[identity.PeerID]client.Contact{},
+		drafts:   map[identity.PeerID]string{},
+	}
+}
+
+// Start draws the first view and looks for the profile.
+func (w *Window) Start() {
+	w.wg.Go(w.midnights)
+	w.attach()
+}
+
+// Close drops everything that is under way and waits for its goroutines. Nothing
+// is drawn afterwards.
+func (w *Window) Close() {
+	w.cancel()
+	w.wg.Wait()
+}
+
+// do runs f on a goroutine and what it returns on the main loop, unless the
+// window is gone by then.
+func (w *Window) do(f func(ctx context.Context) func()) {
+	w.wg.Go(func() { w.later(f(w.ctx)) })
+}
+
+// later runs f on the main loop and redraws, unless the window is gone by then.
+func (w *Window) later(f func()) {
+	w.config.Post(func() {
+		if w.ctx.Err() != nil {
+			return // the widgets may be gone, too
+		}
+		f()
+		w.redraw()
+	})
+}
+
+func (w *Window) now() time.Time { return time.Now().In(w.config.Zone) }
+
+// midnights redraws when "Today" gets another meaning.
+func (w *Window) midnights() {
+	for {
+		now := w.now()
+		select {
+		case <-w.ctx.Done():
+			return
+		case <-time.After(midnight(now).Sub(now)):
+			w.later(func() {})
+		}
+	}
+}
+
+func (w *Window) attach() {
+	w.stage, w.busy = Starting, true
+	w.redraw()
+	w.do(func(ctx context.Context) func() {
+		api, err := w.config.Profile.Attach(ctx)
+		return func() {
+			w.busy, w.problem = false, ""
+			switch {
+			case err == nil:
+				w.connect(api)
+			case errors.Is(err, client.ErrNoProfile):
+				w.stage = Welcome
+			case errors.Is(err, ErrLocked):
+				w.stage = Locked
+			default:
+				w.stage, w.problem = Locked, problem("The profile could not be opened", err)
+			}
+		}
+	})
+}
+
+// Create answers the first question.
+func (w *Window) Create(name, passphrase string) {
+	name = strings.TrimSpace(name)
+	switch {
+	case w.stage != Welcome || w.busy:
+		return
+	case name == "":
+		w.refuse("Type the name under which others will see you.")
+		return
+	case passphrase == "" && !w.config.Profile.HasPassphrase():
+		w.refuse("Choose a passphrase; it seals your keys on this computer.")
+		return
+	}
+	w.open("The profile could not be made", func(ctx context.Context) (client.API, error) {
+		return w.config.Profile.Create(ctx, name, passphrase)
+	})
+}
+
+// Unlock answers the question for the passphrase.
+func (w *Window) Unlock(passphrase string) {
+	if w.stage != Locked || w.busy {
+		return
+	}
+	w.open("The profile could not be opened", func(ctx context.Context) (client.API, error) {
+		return w.config.Profile.Unlock(ctx, passphrase)
+	})
+}
+
+func (w *Window) refuse(why string) {
+	w.problem = why
+	w.redraw()
+}
+
+func (w *Window) open(doing string, f func(ctx context.Context) (client.API, error)) {
+	w.busy, w.problem = true, ""
+	w.redraw()
+	w.do(func(ctx context.Context) func() {
+		api, err := f(ctx)
+		return func() {
+			w.busy = false
+			if err != nil {
+				w.problem = problem(doing, err)
+				return
+			}
+			w.connect(api)
+		}
+	})
+}
+
+// connect shows the main page of a client.
+func (w *Window) connect(api client.API) {
+	w.stage, w.api = Main, api
+	w.wg.Go(func() { w.follow(api) })
+}
+
+// Select opens the conversation with a contact.
+func (w *Window) Select(id identity.PeerID) {
+	if _, ok := w.contacts[id]; !ok || w.chat != nil && w.chat.id == id {
+		return
+	}
+	w.openChat(id)
+	w.redraw()
+}
+
+// SetDraft remembers what stands in the entry of the open conversation.
+func (w *Window) SetDraft(text string) {
+	switch {
+	case w.chat == nil:
+	case text == "":
+		delete(w.drafts, w.chat.id)
+	default:
+		w.drafts[w.chat.id] = text
+	}
+}
+
+// say shows a toast with the next drawing.
+func (w *Window) say(text string) { w.toast = Toast{Seq: w.toast.Seq + 1, Text: text} }
+
+// ClientProblem shows what went wrong outside of the window's own doing.
+func (w *Window) ClientProblem(doing string, err error) {
+	w.say(problem(doing, err))
+	w.redraw()
+}
