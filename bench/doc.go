@@ -1,0 +1,4 @@
+// Package bench measures the hot paths across packages:
+//
+//	go test ./bench -run '^$' -bench .
+package bench
