@@ -1,0 +1,78 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/identity"
+)
+
+// Codes of JSON-RPC 2.0, section 5.1.
+const (
+	codeParse          = -32700
+	codeInvalidRequest = -32600
+	codeNoMethod       = -32601
+	codeInvalidParams  = -32602
+	codeOther          = -32000 // an error without a sentinel
+)
+
+// codes gives each sentinel that the API returns a number for ever: new ones
+// are added at the end.
+var codes = []error{
+	1:  client.ErrWrongPassphrase,
+	2:  client.ErrDamaged,
+	3:  client.ErrNewerProfile,
+	4:  client.ErrProfileInUse,
+	5:  client.ErrNoProfile,
+	6:  client.ErrProfileExists,
+	7:  client.ErrUnknownContact,
+	8:  client.ErrAmbiguous,
+	9:  client.ErrBadInvite,
+	10: client.ErrInviteExpired,
+	11: client.ErrInviteUsed,
+	12: client.ErrOwnInvite,
+	13: client.ErrUnreachable,
+	14: client.ErrServerIdentity,
+	15: client.ErrDiskFull,
+	16: client.ErrClock,
+	17: client.ErrBadName,
+	18: client.ErrTooLong,
+	19: client.ErrTimeout,
+	20: client.ErrClosed,
+	21: context.Canceled,
+	22: context.DeadlineExceeded,
+	23: identity.ErrBadServerAddr,
+	24: identity.ErrBadID,
+}
+
+type wireError struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+func encodeError(err error) *wireError {
+	for code, sentinel := range codes {
+		if sentinel != nil && errors.Is(err, sentinel) {
+			return &wireError{Code: code, Message: err.Error()}
+		}
+	}
+	return &wireError{Code: codeOther, Message: err.Error()}
+}
+
+// remoteError has the text of the error at the other end and its sentinel.
+type remoteError struct {
+	text     string
+	sentinel error // nil if it had none
+}
+
+func (e *remoteError) Error() string { return e.text }
+func (e *remoteError) Unwrap() error { return e.sentinel }
+
+func decodeError(e *wireError) error {
+	r := &remoteError{text: e.Message}
+	if e.Code > 0 && e.Code < len(codes) {
+		r.sentinel = codes[e.Code]
+	}
+	return r
+}
