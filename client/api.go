@@ -155,8 +155,24 @@ const (
 	Rejected
 )
 
+var trustNames = [...]string{"unknown", "trusted", "rejected"}
+
 // String returns unknown, trusted or rejected.
-func (s TrustState) String() string { return [...]string{"unknown", "trusted", "rejected"}[s] }
+func (s TrustState) String() string { return trustNames[s] }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (s TrustState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *TrustState) UnmarshalText(b []byte) error {
+	for i, n := range trustNames {
+		if n == string(b) {
+			*s = TrustState(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("client: unknown trust state %q", b)
+}
 
 // A Contact is a person we can write to.
 type Contact struct {
@@ -190,10 +206,11 @@ type Message struct {
 	From       identity.PeerID `json:"from"`
 	Mine       bool            `json:"mine"`
 	Text       string          `json:"text"`
-	SentAt     time.Time       `json:"sent_at"`     // by the sender's clock
-	ReceivedAt time.Time       `json:"received_at"` // by ours; zero for our own
-	State      DeliveryState   `json:"state"`       // of our own messages
-	Seq        int64           `json:"seq"`         // position in the conversation, ascending
+	SentAt     time.Time       `json:"sent_at"`           // by the sender's clock
+	ReceivedAt time.Time       `json:"received_at"`       // by ours; zero for our own
+	State      DeliveryState   `json:"state"`             // of our own messages
+	Seq        int64           `json:"seq"`               // position in the conversation, ascending
+	Missing    int             `json:"missing,omitempty"` // messages of its sender before it that have not arrived
 }
 
 // HistoryQuery selects messages of a conversation. The zero value selects the

@@ -1,0 +1,171 @@
+package client
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+)
+
+// A Config says how to open a profile. Zero fields mean the defaults given.
+type Config struct {
+	Store      Store              // closed by Close, and when Open fails
+	Passphrase []byte             // may be empty
+	KDF        identity.KDFParams // of Create; identity.DefaultKDF
+	Listen     string             // UDP address, ":0"
+	Logger     *slog.Logger       // none
+	Now        func() time.Time   // time.Now; of everything that is stored or sent
+}
+
+func (c Config) withDefaults() Config {
+	if c.Listen == "" {
+		c.Listen = ":0"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// A Client is one open profile. Every method is safe for concurrent use.
+type Client struct {
+	cfg   Config
+	log   *slog.Logger
+	vault *vault
+	hub   hub
+	jobs  chan func(*core)
+	net   *network
+
+	ctx    context.Context // done when Close begins
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup // everything that runs on behalf of the core
+	ended  chan struct{}  // closed when the core has stopped
+	once   sync.Once
+	closed error // of the store; set before Close returns
+}
+
+var _ API = (*Client)(nil)
+
+// Create makes a new identity named name and stores its profile. The store
+// stays open, for Open; Create closes nothing. It returns [ErrBadName] or
+// [ErrProfileExists], or what the store says.
+func Create(ctx context.Context, cfg Config, name string) error {
+	cfg = cfg.withDefaults()
+	if identity.CheckName(name) != nil {
+		return ErrBadName
+	}
+	header, err := cfg.Store.Header(ctx)
+	switch {
+	case err != nil:
+		return err
+	case header != nil:
+		return ErrProfileExists
+	}
+	if err := cfg.KDF.Check(); err != nil {
+		return err
+	}
+	v, header := createVault(ctx, cfg.Store, cfg.Passphrase, cfg.KDF)
+	changes, err := newProfile(v, name, cfg.Now())
+	if err != nil {
+		return err
+	}
+	if err := cfg.Store.Apply(ctx, changes); err != nil {
+		return err
+	}
+	// The header comes last: without it there is no profile, and Create can be
+	// repeated.
+	return cfg.Store.SetHeader(ctx, header)
+}
+
+// Open opens a profile and connects it: it listens, registers with its servers
+// and reaches for its contacts in the background. ctx bounds Open itself only.
+// Errors: [ErrNoProfile], [ErrWrongPassphrase], [ErrDamaged].
+func Open(ctx context.Context, cfg Config) (*Client, error) {
+	cfg = cfg.withDefaults()
+	c, err := open(ctx, cfg)
+	if err != nil {
+		cfg.Store.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func open(ctx context.Context, cfg Config) (*Client, error) {
+	v, err := openVault(ctx, cfg.Store, cfg.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{cfg: cfg, log: cfg.Logger, vault: v, jobs: make(chan func(*core), maxBatch), ended: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	k, err := loadCore(ctx, c)
+	if err != nil {
+		c.cancel()
+		return nil, err
+	}
+	if c.net, err = newNetwork(c, k); err != nil {
+		c.cancel()
+		return nil, err
+	}
+	go k.run(c.ctx)
+	c.net.start(k)
+	return c, nil
+}
+
+// Close ends every connection, waits for all that runs, and closes the store.
+// What is in the outbox stays there.
+func (c *Client) Close() error {
+	c.once.Do(func() {
+		c.cancel()
+		c.net.close()
+		c.tasks.Wait()
+		<-c.ended
+		c.hub.close()
+		c.closed = c.cfg.Store.Close()
+	})
+	return c.closed
+}
+
+// do runs f on the core and waits until what it changed is stored. f must
+// change nothing when it returns an error.
+func (c *Client) do(ctx context.Context, f func(*core) error) error {
+	result := make(chan error, 1)
+	job := func(k *core) {
+		if err := f(k); err != nil {
+			result <- err
+			return
+		}
+		k.settle(func(err error) { result <- err })
+	}
+	select {
+	case c.jobs <- job:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.ctx.Done():
+		return ErrClosed
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-c.ended:
+		return ErrClosed
+	}
+}
+
+// post runs f on the core some time. It blocks while the core is behind, which
+// slows down who produces the work; it reports whether f will run.
+func (c *Client) post(f func(*core)) bool {
+	select {
+	case c.jobs <- f:
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
+// Subscribe implements [API].
+func (c *Client) Subscribe(ctx context.Context) (<-chan Event, error) { return c.hub.subscribe(ctx) }

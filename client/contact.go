@@ -1,0 +1,238 @@
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/ratchet"
+	"github.com/sremp/sremp/wire"
+)
+
+// contextConversation is hashed with the two sorted ids (spec §8.1).
+const contextConversation = "SREMP v1 conversation"
+
+// A contactInfo is what changes rarely about a contact. It is one sealed row.
+type contactInfo struct {
+	ID        identity.PeerID `json:"id"`
+	Nick      string          `json:"nick"`
+	Name      string          `json:"name"` // of the record, or of the invite before there is one
+	Trust     TrustState      `json:"trust"`
+	Record    []byte          `json:"record"`
+	FirstSeen time.Time       `json:"first_seen"`
+
+	// First contact. Joined is the invite that we used, Invited the number of
+	// ours that the contact used, 0 if it was the other way.
+	Joined  hidden `json:"joined"`
+	Invited int64  `json:"invited"`
+	PSK     secret `json:"psk"`
+
+	// What the contact is told about us, in cards.
+	Inbox    secret `json:"inbox"`
+	Token    secret `json:"token"`
+	Intro    secret `json:"intro"`
+	Hello    secret `json:"hello"`
+	CardSent uint64 `json:"card_sent"` // version of the last card put into the outbox
+
+	// What the contact told us: its newest card, encoded.
+	Card hidden `json:"card"`
+	// KnockKey and where the contact's first messages go, until its card is here.
+	KnockKey []byte `json:"knock_key"`
+	Serial   uint64 `json:"serial"` // of the newest prekey bundle seen
+}
+
+// A flow is what changes with every message. It is one sealed row, written at
+// most once in a transaction.
+type flow struct {
+	NextOut     uint64     `json:"next_out"` // counter of our next message
+	Acked       counterSet `json:"acked"`    // of ours
+	ReadThrough uint64     `json:"read"`     // of ours, by the contact
+
+	InEpoch uint32     `json:"in_epoch"`
+	In      counterSet `json:"in"`    // received
+	Shown   uint64     `json:"shown"` // every message received below it is in the conversation
+	AckDue  bool       `json:"ack_due"`
+
+	NextSeq  int64     `json:"next_seq"`
+	Unread   int       `json:"unread"`
+	LastText string    `json:"last_text"`
+	LastAt   time.Time `json:"last_at"`
+	LastSeen time.Time `json:"last_seen"`
+}
+
+func newFlow() flow {
+	return flow{NextOut: 1, Acked: counterSet{Next: 1}, In: counterSet{Next: 1}, Shown: 1, NextSeq: 1}
+}
+
+// A contact is one person and the conversation with it. The core owns it.
+type contact struct {
+	num     int64
+	info    contactInfo
+	flow    flow
+	session *ratchet.Peer // nil before the first
+	record  *identity.Record
+	card    *wire.Card // nil before the first
+
+	conversation [32]byte
+	waiting      map[uint64]waitingMessage // received behind a gap
+	waitingSince time.Time                 // of the oldest of them
+
+	dirtyInfo, dirtyFlow, dirtySession bool
+
+	link    *link // newest connection, nil if there is none
+	path    Path
+	sending sending
+}
+
+func (c *contact) setInfo(k *core)    { c.dirtyInfo = true; k.touched[c] = true }
+func (c *contact) setFlow(k *core)    { c.dirtyFlow = true; k.touched[c] = true }
+func (c *contact) setSession(k *core) { c.dirtySession = true; k.touched[c] = true }
+
+// conversationOf names the conversation of two people.
+func conversationOf(a, b identity.PeerID) [32]byte {
+	if a.Compare(b) > 0 {
+		a, b = b, a
+	}
+	return sha256.Sum256(bytes.Join([][]byte{[]byte(contextConversation), a[:], b[:]}, nil))
+}
+
+// newContact returns a contact that is not stored yet.
+func (k *core) newContact(id identity.PeerID, name string) *contact {
+	k.profile.LastContact++
+	k.dirtyProfile = true
+	c := &contact{
+		num: k.profile.LastContact, flow: newFlow(), conversation: conversationOf(k.local.PeerID(), id),
+		waiting: map[uint64]waitingMessage{},
+		info: contactInfo{
+			ID: id, Name: name, Trust: Trusted, FirstSeen: k.now(),
+			Inbox: randomSecret(), Token: randomSecret(), Intro: randomSecret(), Hello: randomSecret(),
+		},
+	}
+	c.path = Path{Contact: id, Kind: PathNone, Reason: "not tried yet", Since: k.now()}
+	k.contacts[id] = c
+	c.setInfo(k)
+	c.setFlow(k)
+	return c
+}
+
+// loadContact reads what belongs to a contacts row.
+func loadContact(ctx context.Context, v *vault, me identity.PeerID, row Row) (*contact, error) {
+	c := &contact{num: row.Seq, waiting: map[uint64]waitingMessage{}}
+	damaged := func(err error) (*contact, error) {
+		return nil, fmt.Errorf("%w (contact %d: %w)", ErrDamaged, c.num, err)
+	}
+	if err := json.Unmarshal(row.Body, &c.info); err != nil {
+		return damaged(err)
+	}
+	c.conversation = conversationOf(me, c.info.ID)
+	if ok, err := v.rowJSON(ctx, TableFlows, c.num, 0, &c.flow); err != nil {
+		return nil, err
+	} else if !ok {
+		c.flow = newFlow()
+	}
+	state, err := v.row(ctx, TableSessions, c.num, 0)
+	if err != nil {
+		return nil, err
+	}
+	if state != nil {
+		if c.session, err = ratchet.ParsePeer(state); err != nil {
+			return damaged(err)
+		}
+	}
+	if len(c.info.Record) > 0 {
+		if c.record, err = identity.ParseRecord(c.info.Record); err != nil {
+			return damaged(err)
+		}
+	}
+	if b := c.info.Card.bytes(); len(b) > 0 {
+		card, err := wire.ParseCard(b)
+		if err != nil {
+			return damaged(err)
+		}
+		c.card = &card
+	}
+	waiting, err := v.rows(ctx, Query{Table: TableWaiting, Owner: c.num})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range waiting {
+		m, err := parseWaiting(r.Body)
+		if err != nil {
+			return damaged(err)
+		}
+		c.waiting[uint64(r.Seq)] = m
+		c.waitingSince = m.received
+	}
+	c.path = Path{Contact: c.info.ID, Kind: PathNone, Reason: "not tried yet"}
+	return c, nil
+}
+
+// contact returns the one with this id.
+func (k *core) contact(id identity.PeerID) (*contact, error) {
+	c, ok := k.contacts[id]
+	if !ok {
+		return nil, ErrUnknownContact
+	}
+	return c, nil
+}
+
+// view is what faces see of a contact.
+func (c *contact) view() Contact {
+	return Contact{
+		ID: c.info.ID, Name: c.info.Name, Nick: c.info.Nick, Trust: c.info.Trust,
+		FirstSeen: c.info.FirstSeen, LastSeen: c.flow.LastSeen, Unread: c.flow.Unread,
+		Path: c.path, LastText: c.flow.LastText, LastAt: c.flow.LastAt,
+	}
+}
+
+// Contacts implements [API].
+func (c *Client) Contacts(ctx context.Context) ([]Contact, error) {
+	var out []Contact
+	err := c.do(ctx, func(k *core) error {
+		for _, p := range k.contacts {
+			out = append(out, p.view())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(out, func(a, b Contact) int {
+		return cmp.Or(cmp.Compare(strings.ToLower(a.Label()), strings.ToLower(b.Label())), a.ID.Compare(b.ID))
+	})
+	return out, nil
+}
+
+// Path implements [API].
+func (c *Client) Path(ctx context.Context, to identity.PeerID) (p Path, err error) {
+	err = c.do(ctx, func(k *core) error {
+		c, err := k.contact(to)
+		if err == nil {
+			p = c.path
+		}
+		return err
+	})
+	return p, err
+}
+
+// setPath changes the path shown, and says so if it is another.
+func (k *core) setPath(c *contact, p Path) {
+	p.Contact = c.info.ID
+	if p.Kind == c.path.Kind && p.Remote == c.path.Remote && p.Reason == c.path.Reason {
+		c.path.RTT = p.RTT
+		return
+	}
+	p.Since = c.path.Since
+	if p.Kind != c.path.Kind || p.Since.IsZero() {
+		p.Since = k.now()
+	}
+	c.path = p
+	k.emit(PathEvent{Path: p})
+}

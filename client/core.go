@@ -1,0 +1,220 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/ratchet"
+)
+
+// Tuning of the core.
+const (
+	maxBatch   = 256                    // jobs in one transaction
+	tick       = 250 * time.Millisecond // how late a time-out may be noticed
+	storePause = time.Second            // after the store failed, so that a full disk does not busy a core
+)
+
+// A core is the state of a profile: one goroutine runs it, and nobody else
+// reads or writes it. It takes jobs, changes memory, stores the changes of all
+// jobs at hand in one transaction, and only then lets anything be seen: replies,
+// events, packets (spec §8.4). If the transaction fails, memory is read anew
+// from the store: nothing had left the machine.
+type core struct {
+	c *Client
+	v *vault
+
+	profile  profile
+	local    *identity.Local
+	prekeys  *ratchet.PrekeyStore
+	contacts map[identity.PeerID]*contact
+	invites  map[int64]*invite
+
+	// Of the batch at hand.
+	touched                    map[*contact]bool
+	dirtyProfile, dirtyPrekeys bool
+	changes                    []Change
+	outcome                    []func(error) // told whether the batch was stored
+	after                      []func()      // run once it was
+}
+
+func loadCore(ctx context.Context, c *Client) (*core, error) {
+	k := &core{c: c, v: c.vault, touched: map[*contact]bool{}}
+	return k, k.load(ctx)
+}
+
+// load reads everything from the store.
+func (k *core) load(ctx context.Context) (err error) {
+	if k.profile, k.local, k.prekeys, err = loadProfile(ctx, k.v); err != nil {
+		return err
+	}
+	k.contacts, k.invites = map[identity.PeerID]*contact{}, map[int64]*invite{}
+	rows, err := k.v.rows(ctx, Query{Table: TableContacts})
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		c, err := loadContact(ctx, k.v, k.local.PeerID(), r)
+		if err != nil {
+			return err
+		}
+		k.contacts[c.info.ID] = c
+	}
+	rows, err = k.v.rows(ctx, Query{Table: TableInvites})
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		i := &invite{num: r.Seq}
+		if err := json.Unmarshal(r.Body, i); err != nil {
+			return fmt.Errorf("%w (invite %d: %w)", ErrDamaged, r.Seq, err)
+		}
+		if err := i.parse(); err != nil {
+			return err
+		}
+		k.invites[i.num] = i
+	}
+	return nil
+}
+
+func (k *core) now() time.Time { return k.c.cfg.Now().Round(0).UTC() }
+
+// settle has f told the outcome of the batch.
+func (k *core) settle(f func(error)) { k.outcome = append(k.outcome, f) }
+
+// then runs f after the batch was stored, never if it was not.
+func (k *core) then(f func()) { k.after = append(k.after, f) }
+
+// emit hands e to the subscribers after the batch was stored.
+func (k *core) emit(e Event) { k.then(func() { k.c.hub.emit(e) }) }
+
+// run is the core's goroutine.
+func (k *core) run(ctx context.Context) {
+	defer close(k.c.ended)
+	timer := time.NewTicker(tick)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case f := <-k.c.jobs:
+			f(k)
+		case <-timer.C:
+			k.tick()
+		}
+	more:
+		for range maxBatch - 1 {
+			select {
+			case f := <-k.c.jobs:
+				f(k)
+			default:
+				break more
+			}
+		}
+		k.commit(ctx)
+	}
+}
+
+// tick does what is due.
+func (k *core) tick() {
+	for _, c := range k.contacts {
+		k.tickReceive(c)
+		k.tickSend(c)
+	}
+}
+
+// commit stores the batch and lets its effects happen. Effects may start
+// another batch.
+func (k *core) commit(ctx context.Context) {
+	for {
+		k.finish()
+		changes, outcome, after := k.changes, k.outcome, k.after
+		k.changes, k.outcome, k.after = nil, nil, nil
+		clear(k.touched)
+		k.dirtyProfile, k.dirtyPrekeys = false, false
+		if len(changes) > 0 {
+			if err := k.v.store.Apply(ctx, changes); err != nil {
+				k.failed(ctx, err, outcome)
+				return
+			}
+		}
+		for _, f := range outcome {
+			f(nil)
+		}
+		for _, f := range after {
+			f()
+		}
+		if len(k.changes) == 0 && len(k.touched) == 0 && !k.dirtyProfile && !k.dirtyPrekeys &&
+			len(k.outcome) == 0 && len(k.after) == 0 {
+			return
+		}
+	}
+}
+
+// finish adds the rows of what the batch touched.
+func (k *core) finish() {
+	for c := range k.touched {
+		k.finishReceive(c)
+	}
+	for c := range k.touched {
+		if c.dirtyInfo {
+			k.changes = append(k.changes, k.v.putJSON(TableContacts, 0, c.num, c.info))
+		}
+		if c.dirtyFlow {
+			k.changes = append(k.changes, k.v.putJSON(TableFlows, c.num, 0, c.flow))
+		}
+		if c.dirtySession {
+			state, err := c.session.MarshalBinary()
+			if err != nil {
+				panic(fmt.Sprintf("client: session does not encode: %v", err))
+			}
+			k.changes = append(k.changes, k.v.put(TableSessions, c.num, 0, 0, state))
+		}
+		c.dirtyInfo, c.dirtyFlow, c.dirtySession = false, false, false
+	}
+	if k.dirtyProfile {
+		k.changes = append(k.changes, k.v.putJSON(TableSettings, 0, settingProfile, k.profile))
+	}
+	if k.dirtyPrekeys {
+		state, err := k.prekeys.MarshalBinary()
+		if err != nil {
+			panic(fmt.Sprintf("client: prekeys do not encode: %v", err))
+		}
+		k.changes = append(k.changes, k.v.put(TableSettings, 0, settingPrekeys, 0, state))
+	}
+}
+
+// failed brings memory back to what is stored.
+func (k *core) failed(ctx context.Context, err error, outcome []func(error)) {
+	if ctx.Err() == nil {
+		k.c.log.LogAttrs(ctx, slog.LevelError, "storing failed", slog.Any("err", err))
+	} else if errors.Is(err, context.Canceled) {
+		err = ErrClosed
+	}
+	for _, f := range outcome {
+		f(err)
+	}
+	old := k.contacts
+	for {
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case <-time.After(storePause):
+		case <-ctx.Done():
+			return
+		}
+		if err := k.load(ctx); err == nil {
+			break
+		}
+	}
+	for id, c := range k.contacts {
+		if was := old[id]; was != nil {
+			c.link, c.path = was.link, was.path
+		}
+	}
+}

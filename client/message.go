@@ -1,0 +1,172 @@
+package client
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/wire"
+)
+
+const storedFormat = 1
+
+// A storedMessage is the body of a row of TableMessages.
+type storedMessage struct {
+	id       MessageID
+	mine     bool
+	counter  uint64
+	sent     time.Time
+	received time.Time // zero of our own
+	missing  uint32
+	text     string
+}
+
+func (m storedMessage) append(b []byte) []byte {
+	b = append(append(b, storedFormat), m.id[:]...)
+	mine := byte(0)
+	if m.mine {
+		mine = 1
+	}
+	b = binary.BigEndian.AppendUint64(append(b, mine), m.counter)
+	b = binary.BigEndian.AppendUint64(b, millis(m.sent))
+	b = binary.BigEndian.AppendUint64(b, millis(m.received))
+	b = binary.BigEndian.AppendUint32(b, m.missing)
+	return wire.AppendVec24(b, []byte(m.text))
+}
+
+func parseStored(b []byte) (m storedMessage, err error) {
+	r := wire.NewReader(b)
+	if r.Uint8() != storedFormat {
+		return m, ErrDamaged
+	}
+	m.id, m.mine, m.counter = r.Array16(), r.Bool(), r.Uint64()
+	m.sent, m.received = fromMillis(r.Uint64()), fromMillis(r.Uint64())
+	m.missing = r.Uint32()
+	m.text = string(r.Vec24(0, wire.MaxPayloadBody))
+	if r.Done() != nil {
+		return m, ErrDamaged
+	}
+	return m, nil
+}
+
+// millis returns Unix milliseconds, 0 for the zero time and those before 1970.
+func millis(t time.Time) uint64 {
+	if t.IsZero() || t.UnixMilli() < 0 {
+		return 0
+	}
+	return uint64(t.UnixMilli())
+}
+
+// fromMillis is the inverse; what no calendar has becomes the zero time.
+func fromMillis(ms uint64) time.Time {
+	if ms == 0 || ms > wire.MaxTime*1000 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms)).UTC()
+}
+
+// view is what faces see of a message; state is that of our own.
+func (m storedMessage) view(c *contactView, seq int64, state DeliveryState) Message {
+	v := Message{
+		ID: m.id, Contact: c.id, From: c.id, Mine: m.mine, Text: m.text, SentAt: m.sent,
+		ReceivedAt: m.received, State: Delivered, Seq: seq, Missing: int(m.missing),
+	}
+	if m.mine {
+		v.From, v.State = c.me, state
+	}
+	return v
+}
+
+// A contactView is what reading a conversation needs to know of its flow. It is
+// a copy: History reads beside the core.
+type contactView struct {
+	num         int64
+	id, me      identity.PeerID
+	acked       counterSet
+	readThrough uint64
+}
+
+func (k *core) viewOf(c *contact) *contactView {
+	acked := c.flow.Acked
+	acked.Ranges = append([]wire.Range(nil), acked.Ranges...)
+	return &contactView{
+		num: c.num, id: c.info.ID, me: k.local.PeerID(), acked: acked, readThrough: c.flow.ReadThrough,
+	}
+}
+
+// Limits of History.
+const (
+	defaultHistory = 100
+	maxHistory     = 10000
+)
+
+// History implements [API]. Asking for the newest messages marks the
+// conversation as read here; nobody is told.
+func (c *Client) History(ctx context.Context, with identity.PeerID, q HistoryQuery) ([]Message, error) {
+	var view *contactView
+	err := c.do(ctx, func(k *core) error {
+		p, err := k.contact(with)
+		if err != nil {
+			return err
+		}
+		view = k.viewOf(p)
+		if q.Before == 0 && p.flow.Unread > 0 {
+			p.flow.Unread = 0
+			p.setFlow(k)
+			k.emit(ContactEvent{Contact: p.view()})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	limit := q.Limit
+	if limit <= 0 {
+		limit = defaultHistory
+	}
+	rows, err := c.vault.rows(ctx, Query{
+		Table: TableMessages, Owner: view.num, From: 1, Below: q.Before,
+		Limit: min(limit, maxHistory), Descending: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Message, len(rows))
+	for i, r := range rows {
+		m, err := parseStored(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		state, err := c.stateOf(ctx, view, m)
+		if err != nil {
+			return nil, err
+		}
+		out[len(rows)-1-i] = m.view(view, r.Seq, state)
+	}
+	return out, nil
+}
+
+// stateOf derives the delivery state: a message of ours is in the outbox until
+// it is acknowledged.
+func (c *Client) stateOf(ctx context.Context, view *contactView, m storedMessage) (DeliveryState, error) {
+	switch {
+	case !m.mine || m.counter == 0:
+		return Delivered, nil
+	case m.counter <= view.readThrough:
+		return Read, nil
+	case view.acked.has(m.counter):
+		return Delivered, nil
+	}
+	n := int64(m.counter)
+	rows, err := c.vault.store.Rows(ctx, Query{Table: TableOutbox, Owner: view.num, From: n, Below: n + 1})
+	switch {
+	case err != nil:
+		return Queued, err
+	case len(rows) == 0:
+		return Delivered, nil // acknowledged since
+	case rows[0].State == outHeld:
+		return Held, nil
+	}
+	return Queued, nil
+}

@@ -1,0 +1,132 @@
+package client
+
+import (
+	"context"
+	"crypto/hpke"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/ratchet"
+)
+
+// Numbers of the settings (spec §8.7).
+const (
+	settingProfile = 1
+	settingPrekeys = 2
+)
+
+// Prekeys and the knock key (spec §8.3).
+const (
+	oneTimePrekeys   = 40
+	knockKeyLifetime = 14 * 24 * time.Hour // the one before it still opens
+)
+
+// A profile is what belongs to nobody else but its owner. It is one sealed row.
+type profile struct {
+	Local    hidden `json:"local"`    // identity.Local
+	Recovery hidden `json:"recovery"` // seed of the recovery key, until the kit is made
+
+	Lookup     secret    `json:"lookup"`      // of our rendezvous records
+	KnockInbox secret    `json:"knock_inbox"` // where first contacts arrive, at every relay of ours
+	KnockKeys  []hidden  `json:"knock_keys"`  // HPKE private keys, newest first
+	KnockSince time.Time `json:"knock_since"` // when the newest was made
+
+	Servers     []serverInfo `json:"servers"`
+	CardVersion uint64       `json:"card_version"` // grows with everything that cards say
+	LastContact int64        `json:"last_contact"`
+	LastInvite  int64        `json:"last_invite"`
+}
+
+// A serverInfo is one server that the profile uses.
+type serverInfo struct {
+	Address    identity.ServerAddr `json:"address"`
+	Owner      secret              `json:"owner"` // seed of the key that owns our inboxes there
+	Relay      bool                `json:"relay"` // what it was found to be; both false: not yet known
+	Rendezvous bool                `json:"rendezvous"`
+}
+
+func (s serverInfo) mayRelay() bool      { return s.Relay || !s.Rendezvous }
+func (s serverInfo) mayRendezvous() bool { return s.Rendezvous || !s.Relay }
+
+// newProfile makes the rows of a new identity.
+func newProfile(v *vault, name string, now time.Time) ([]Change, error) {
+	local, recovery, err := identity.NewLocal(name, now)
+	if err != nil {
+		return nil, err
+	}
+	p := profile{
+		Local: newHidden(local.MarshalSecret()), Recovery: newHidden(recovery.Seed()),
+		Lookup: randomSecret(), KnockInbox: randomSecret(), CardVersion: 1,
+	}
+	p.rotateKnockKey(now)
+	prekeys, err := ratchet.NewPrekeyStore(local, now, oneTimePrekeys)
+	if err != nil {
+		return nil, fmt.Errorf("client: making prekeys: %w", err)
+	}
+	state, err := prekeys.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("client: storing prekeys: %w", err)
+	}
+	return []Change{
+		v.putJSON(TableSettings, 0, settingProfile, p),
+		v.put(TableSettings, 0, settingPrekeys, 0, state),
+	}, nil
+}
+
+// rotateKnockKey makes a new knock key if the newest is over its age, and keeps
+// the one before. It reports whether it did.
+func (p *profile) rotateKnockKey(now time.Time) bool {
+	if len(p.KnockKeys) > 0 && now.Before(p.KnockSince.Add(knockKeyLifetime)) {
+		return false
+	}
+	key, err := hpke.MLKEM768X25519().GenerateKey()
+	if err != nil {
+		panic(err) // only for want of randomness, which Go treats as fatal itself
+	}
+	b, err := key.Bytes()
+	if err != nil {
+		panic(err)
+	}
+	p.KnockKeys = slices.Insert(p.KnockKeys, 0, newHidden(b))
+	p.KnockKeys = p.KnockKeys[:min(len(p.KnockKeys), 2)]
+	p.KnockSince = now
+	return true
+}
+
+// loadProfile reads the settings.
+func loadProfile(ctx context.Context, v *vault) (p profile, local *identity.Local, prekeys *ratchet.PrekeyStore, err error) {
+	ok, err := v.rowJSON(ctx, TableSettings, 0, settingProfile, &p)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w (no identity in it)", ErrDamaged)
+	}
+	if err != nil {
+		return p, nil, nil, err
+	}
+	if local, err = identity.ParseLocal(p.Local.bytes()); err != nil {
+		return p, nil, nil, fmt.Errorf("%w (identity: %w)", ErrDamaged, err)
+	}
+	state, err := v.row(ctx, TableSettings, 0, settingPrekeys)
+	if err != nil {
+		return p, nil, nil, err
+	}
+	if prekeys, err = ratchet.ParsePrekeyStore(state); err != nil {
+		return p, nil, nil, fmt.Errorf("%w (prekeys: %w)", ErrDamaged, err)
+	}
+	return p, local, prekeys, nil
+}
+
+// clone returns a deep copy, through the encoding that is stored.
+func (p profile) clone() profile {
+	b, err := json.Marshal(p)
+	if err != nil {
+		panic(err)
+	}
+	var q profile
+	if err := json.Unmarshal(b, &q); err != nil {
+		panic(err)
+	}
+	return q
+}

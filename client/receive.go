@@ -1,0 +1,224 @@
+package client
+
+import (
+	"crypto/rand"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sremp/sremp/ratchet"
+	"github.com/sremp/sremp/wire"
+)
+
+// Tuning of receiving (spec §8.4).
+const (
+	// holdFor is how long messages behind a gap wait for what is missing. The
+	// sender repeats within mailAfter.
+	holdFor = 5 * time.Second
+	// maxWaiting bounds how many wait.
+	maxWaiting = 1024
+)
+
+// A waitingMessage is a message behind a gap: stored and acknowledged, not shown.
+type waitingMessage struct {
+	payload  wire.Payload
+	received time.Time
+}
+
+// append encodes a row of TableWaiting: received at, uint64 milliseconds, and
+// the payload with its padding.
+func (m waitingMessage) append(b []byte) []byte {
+	ms := millis(m.received)
+	for shift := 56; shift >= 0; shift -= 8 {
+		b = append(b, byte(ms>>shift))
+	}
+	return m.payload.Append(b)
+}
+
+func parseWaiting(b []byte) (m waitingMessage, err error) {
+	r := wire.NewReader(b)
+	m.received = fromMillis(r.Uint64())
+	if m.payload, err = wire.ParsePayload(r.Rest()); err != nil {
+		return m, ErrDamaged
+	}
+	return m, nil
+}
+
+// incoming takes a ratchet message of a contact, whichever way it came. It
+// changes nothing if the message does not authenticate.
+func (k *core) incoming(c *contact, msg []byte) error {
+	if c.session == nil {
+		return ratchet.ErrDecrypt
+	}
+	plain, err := c.session.Decrypt(k.now(), k.local, k.prekeys, c.info.PSK.bytes(), msg)
+	switch {
+	case errors.Is(err, ratchet.ErrDuplicate):
+		// The acknowledgement was lost, or is on its way.
+		c.flow.AckDue = true
+		c.setFlow(k)
+		return nil
+	case err != nil:
+		return err
+	}
+	c.setSession(k)
+	if ratchet.IsInitial(msg) {
+		k.dirtyPrekeys = true
+	}
+	k.plaintext(c, plain)
+	return nil
+}
+
+// plaintext takes what a session of the contact authenticated.
+func (k *core) plaintext(c *contact, plain []byte) {
+	p, err := wire.ParsePayload(plain)
+	if err != nil || p.Conversation != c.conversation {
+		k.c.log.Warn("payload ignored", "contact", c.info.ID.Short(), "err", err)
+		return
+	}
+	c.flow.LastSeen = k.now()
+	c.setFlow(k)
+	if c.sending.plain {
+		peer := c.info.ID
+		k.then(func() { k.encryptWaiting(k.contacts[peer]) })
+	}
+	switch {
+	case p.Type.Numbered():
+		k.numbered(c, p)
+	case p.Type == wire.PayloadAck:
+		if a, err := wire.ParseAck(p.Body); err == nil {
+			k.acked(c, a)
+		}
+	case p.Type == wire.PayloadRead:
+		if m, err := wire.ParseReadMark(p.Body); err == nil {
+			k.peerRead(c, m)
+		}
+	}
+}
+
+// numbered takes a numbered payload once, and shows it in its sender's order.
+func (k *core) numbered(c *contact, p wire.Payload) {
+	f := &c.flow
+	if p.Epoch < f.InEpoch {
+		return // of a device that was left behind
+	}
+	if p.Epoch > f.InEpoch {
+		k.release(c)
+		f.InEpoch, f.In, f.Shown = p.Epoch, counterSet{Next: 1}, 1
+	}
+	f.AckDue = true
+	if !f.In.add(p.Counter) {
+		return
+	}
+	m := waitingMessage{payload: p, received: k.now()}
+	switch {
+	case p.Counter < f.Shown: // its gap was given up
+		k.show(c, m, 0)
+	case p.Counter == f.Shown:
+		k.show(c, m, 0)
+		f.Shown++
+		k.showNext(c)
+	default:
+		if len(c.waiting) == 0 {
+			c.waitingSince = m.received
+		}
+		p.Body = slices.Clone(p.Body)
+		m.payload = p
+		c.waiting[p.Counter] = m
+		k.changes = append(k.changes, k.v.put(TableWaiting, c.num, int64(p.Counter), 0, m.append(nil)))
+		if len(c.waiting) >= maxWaiting {
+			k.release(c)
+		}
+	}
+}
+
+// showNext shows what waited and is next.
+func (k *core) showNext(c *contact) {
+	for {
+		m, ok := c.waiting[c.flow.Shown]
+		if !ok {
+			return
+		}
+		k.showWaiting(c, m, 0)
+		c.waitingSince = k.now()
+	}
+}
+
+// release gives up on gaps: it shows all that waits, in order, each with the
+// number of messages missing before it.
+func (k *core) release(c *contact) {
+	for _, n := range slices.Sorted(maps.Keys(c.waiting)) {
+		k.showWaiting(c, c.waiting[n], n-c.flow.Shown)
+	}
+}
+
+func (k *core) showWaiting(c *contact, m waitingMessage, missing uint64) {
+	n := m.payload.Counter
+	k.show(c, m, missing)
+	delete(c.waiting, n)
+	k.changes = append(k.changes, Change{
+		Kind: Delete, Table: TableWaiting, Row: Row{Owner: c.num, Seq: int64(n)}, Through: int64(n),
+	})
+	c.flow.Shown = n + 1
+	c.setFlow(k)
+}
+
+// show acts on a numbered payload.
+func (k *core) show(c *contact, m waitingMessage, missing uint64) {
+	p := m.payload
+	switch p.Type {
+	case wire.PayloadText:
+		if len(p.Body) > wire.MaxText || !utf8.Valid(p.Body) {
+			k.c.log.Warn("text ignored", "contact", c.info.ID.Short(), "len", len(p.Body))
+			return
+		}
+		stored := storedMessage{
+			id: p.ID, counter: p.Counter, sent: fromMillis(p.SentAt), received: m.received,
+			missing: uint32(min(missing, 1<<31-1)), text: string(p.Body),
+		}
+		seq := k.storeMessage(c, stored)
+		c.flow.Unread++
+		k.emit(MessageEvent{Message: stored.view(k.viewOf(c), seq, Delivered)})
+	case wire.PayloadCard:
+		k.takeCard(c, p.Body)
+	}
+}
+
+// tickReceive gives up on gaps whose time is over.
+func (k *core) tickReceive(c *contact) {
+	if len(c.waiting) > 0 && k.now().Sub(c.waitingSince) > holdFor {
+		k.release(c)
+	}
+}
+
+// finishReceive acknowledges what the batch received: one message for all of
+// it, encrypted in the same transaction (spec §8.4).
+func (k *core) finishReceive(c *contact) {
+	if !c.flow.AckDue || c.session == nil || c.link == nil {
+		return
+	}
+	msg, err := k.encryptAck(c)
+	if err != nil {
+		return
+	}
+	peer, l := c.info.ID, c.link
+	k.then(func() {
+		if c := k.contacts[peer]; l.send(wire.FrameMessage, msg) && c != nil {
+			// Written with the next change: a crash before it repeats the
+			// acknowledgement, which harms nobody.
+			c.flow.AckDue = false
+		}
+	})
+}
+
+func (k *core) encryptAck(c *contact) ([]byte, error) {
+	var id MessageID
+	rand.Read(id[:])
+	plain := k.payload(c, wire.PayloadAck, id, 0, c.flow.In.ack(c.flow.InEpoch).Append(nil))
+	msg, err := c.session.Encrypt(nil, plain)
+	if err == nil {
+		c.setSession(k)
+	}
+	return msg, err
+}

@@ -1,0 +1,307 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/ratchet"
+	"github.com/sremp/sremp/wire"
+)
+
+// Outbox states. A row is deleted when it is acknowledged.
+const (
+	outPlain = 0 // a payload: there is no session to encrypt it with yet
+	outReady = 1 // a ratchet message, never encrypted again
+	outHeld  = 2 // as outReady, and a relay signed that it holds it
+)
+
+// Tuning of sending (spec §8.4).
+const (
+	// sendWindow is how far beyond the oldest unacknowledged message a
+	// connection may be ahead. It is below what a ratchet keeps of skipped keys.
+	sendWindow = 512
+	// resendAfter is how long a connection may acknowledge nothing before all
+	// that is unacknowledged goes over it again.
+	resendAfter = 10 * time.Second
+	// mailAfter is how long before it goes to the mailbox as well.
+	mailAfter = 2500 * time.Millisecond
+	// outboxRead is how many rows are read at once.
+	outboxRead = 64
+)
+
+// sending is the volatile side of a contact's outbox.
+type sending struct {
+	cursor   uint64    // next counter for the link
+	progress time.Time // when the peer last acknowledged, or the outbox was last empty
+	plain    bool      // the outbox ends in rows that wait for a session
+	mail     mailing
+}
+
+// Send implements [API].
+func (c *Client) Send(ctx context.Context, to identity.PeerID, text string) (m Message, err error) {
+	switch {
+	case len(text) > wire.MaxText:
+		return Message{}, ErrTooLong
+	case text == "" || !utf8.ValidString(text):
+		return Message{}, ErrBadText
+	}
+	err = c.do(ctx, func(k *core) error {
+		p, err := k.contact(to)
+		if err != nil {
+			return err
+		}
+		if p.info.Trust == Rejected {
+			return ErrUnknownContact
+		}
+		m, err = k.sendText(p, text)
+		return err
+	})
+	if err != nil {
+		return Message{}, err
+	}
+	return m, nil
+}
+
+func (k *core) sendText(c *contact, text string) (Message, error) {
+	id, counter, err := k.enqueue(c, wire.PayloadText, []byte(text))
+	if err != nil {
+		return Message{}, err
+	}
+	stored := storedMessage{id: id, mine: true, counter: counter, sent: k.now(), text: text}
+	seq := k.storeMessage(c, stored)
+	m := stored.view(k.viewOf(c), seq, Queued)
+	k.emit(MessageEvent{Message: m})
+	return m, nil
+}
+
+// storeMessage appends to the conversation.
+func (k *core) storeMessage(c *contact, m storedMessage) (seq int64) {
+	seq = c.flow.NextSeq
+	c.flow.NextSeq++
+	c.flow.LastText, c.flow.LastAt = preview(m.text), k.now()
+	c.setFlow(k)
+	k.changes = append(k.changes, k.v.put(TableMessages, c.num, seq, 0, m.append(nil)))
+	return seq
+}
+
+// previewLen bounds Contact.LastText, in bytes.
+const previewLen = 200
+
+func preview(s string) string {
+	if len(s) <= previewLen {
+		return s
+	}
+	n := previewLen
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// enqueue puts a numbered payload into the outbox, encrypted if there is a
+// session, and has it sent once it is stored.
+func (k *core) enqueue(c *contact, typ wire.PayloadType, body []byte) (id MessageID, counter uint64, err error) {
+	rand.Read(id[:])
+	counter = c.flow.NextOut
+	plain := k.payload(c, typ, id, counter, body)
+	state, content := uint8(outPlain), plain
+	if c.session != nil && !c.sending.plain {
+		switch msg, err := c.session.Encrypt(nil, plain); {
+		case err == nil:
+			state, content = outReady, msg
+			c.setSession(k)
+		case !errors.Is(err, ratchet.ErrExhausted):
+			return id, 0, err
+		}
+	}
+	if c.flow.Acked.Next == counter {
+		c.sending.progress = k.now()
+	}
+	c.sending.plain = state == outPlain
+	c.flow.NextOut++
+	c.setFlow(k)
+	k.putOutbox(c, counter, state, typ, id, content)
+	peer := c.info.ID
+	k.then(func() { k.pump(k.contacts[peer]) })
+	return id, counter, nil
+}
+
+// payload returns the padded plaintext of one message.
+func (k *core) payload(c *contact, typ wire.PayloadType, id MessageID, counter uint64, body []byte) []byte {
+	return wire.Payload{
+		Type: typ, ID: id, Conversation: c.conversation, Device: k.local.Device(),
+		Epoch: k.local.Record().Epoch, Counter: counter, SentAt: millis(k.now()), Body: body,
+	}.Append(nil)
+}
+
+// An outbox row's body is type(1) id(16) content.
+const outboxHeader = 1 + 16
+
+func (k *core) putOutbox(c *contact, counter uint64, state uint8, typ wire.PayloadType, id MessageID, content []byte) {
+	body := make([]byte, 0, outboxHeader+len(content))
+	body = append(append(append(body, byte(typ)), id[:]...), content...)
+	k.changes = append(k.changes, k.v.put(TableOutbox, c.num, int64(counter), state, body))
+}
+
+// outRow is one row of the outbox.
+type outRow struct {
+	counter uint64
+	state   uint8
+	typ     wire.PayloadType
+	id      MessageID
+	content []byte
+}
+
+// outbox reads rows of the outbox. Errors of the store are logged: the next
+// tick tries again.
+func (k *core) outbox(c *contact, from, below uint64, limit int) (out []outRow) {
+	if from >= below {
+		return nil
+	}
+	rows, err := k.v.rows(k.c.ctx, Query{
+		Table: TableOutbox, Owner: c.num, From: int64(from), Below: int64(below), Limit: limit,
+	})
+	if err != nil {
+		k.c.log.Error("reading the outbox failed", "err", err)
+		return nil
+	}
+	for _, r := range rows {
+		if len(r.Body) < outboxHeader {
+			continue
+		}
+		out = append(out, outRow{
+			counter: uint64(r.Seq), state: r.State, typ: wire.PayloadType(r.Body[0]),
+			id: MessageID(r.Body[1:outboxHeader]), content: r.Body[outboxHeader:],
+		})
+	}
+	return out
+}
+
+// eachOutbox calls f for the stored rows of the outbox, in order and a few at a
+// time, until it returns false. It reports whether all were seen.
+func (k *core) eachOutbox(c *contact, from, below uint64, f func(outRow) bool) bool {
+	for {
+		rows := k.outbox(c, from, below, outboxRead)
+		for _, r := range rows {
+			from = r.counter + 1
+			if !f(r) {
+				return false
+			}
+		}
+		if len(rows) < outboxRead {
+			return true
+		}
+	}
+}
+
+// encryptWaiting encrypts what waited for a session, in order. It runs after a
+// batch was stored, so that it sees all rows.
+func (k *core) encryptWaiting(c *contact) {
+	if c.session == nil || !c.sending.plain {
+		return
+	}
+	all := k.eachOutbox(c, c.flow.Acked.Next, c.flow.NextOut, func(r outRow) bool {
+		if r.state != outPlain {
+			return true
+		}
+		msg, err := c.session.Encrypt(nil, r.content)
+		if err != nil {
+			return false // a later reply allows more
+		}
+		c.setSession(k)
+		k.putOutbox(c, r.counter, outReady, r.typ, r.id, msg)
+		return true
+	})
+	c.sending.plain = !all
+	peer := c.info.ID
+	k.then(func() { k.pump(k.contacts[peer]) })
+}
+
+// pump hands the link what the window allows. It reads stored rows only, so
+// that nothing leaves before it was stored.
+func (k *core) pump(c *contact) {
+	if c == nil || c.link == nil {
+		return
+	}
+	s := &c.sending
+	s.cursor = max(s.cursor, c.flow.Acked.Next)
+	limit := min(c.flow.NextOut, c.flow.Acked.Next+sendWindow)
+	for s.cursor < limit {
+		rows := k.outbox(c, s.cursor, limit, outboxRead)
+		for _, r := range rows {
+			if r.state == outPlain || !k.sendRow(c, r) {
+				return
+			}
+			s.cursor = r.counter + 1
+		}
+		if len(rows) < outboxRead {
+			s.cursor = limit
+		}
+	}
+}
+
+// sendRow puts one message on the link, as first contact needs it.
+func (k *core) sendRow(c *contact, r outRow) bool {
+	if ratchet.IsInitial(r.content) {
+		if inv, ok := c.joined(); ok {
+			return c.link.send(wire.FrameFirst, wire.Knock{Token: inv.Knock(), Message: r.content}.Append(nil))
+		}
+	}
+	return c.link.send(wire.FrameMessage, r.content)
+}
+
+// tickSend repeats what was not acknowledged in time.
+func (k *core) tickSend(c *contact) {
+	if c.flow.NextOut > c.flow.Acked.Next {
+		idle := k.now().Sub(c.sending.progress)
+		if c.link != nil {
+			if idle > resendAfter && c.link.idle() {
+				c.sending.cursor = 0
+				c.sending.progress = k.now()
+			}
+			k.pump(c)
+		}
+	}
+	k.tickMail(c)
+}
+
+// acked takes an acknowledgement of the peer.
+func (k *core) acked(c *contact, a wire.Ack) {
+	if a.Epoch != k.local.Record().Epoch {
+		return
+	}
+	added, ok := c.flow.Acked.merge(a, c.flow.NextOut)
+	if !ok || len(added) == 0 {
+		return
+	}
+	c.sending.progress = k.now()
+	c.setFlow(k)
+	for _, g := range added {
+		k.eachOutbox(c, g.First, g.Last+1, func(r outRow) bool {
+			if r.typ == wire.PayloadText {
+				k.emit(DeliveryEvent{ID: r.id, Contact: c.info.ID, State: Delivered})
+			}
+			return true
+		})
+		k.changes = append(k.changes, Change{
+			Kind: Delete, Table: TableOutbox, Row: Row{Owner: c.num, Seq: int64(g.First)}, Through: int64(g.Last),
+		})
+	}
+	peer := c.info.ID
+	k.then(func() { k.pump(k.contacts[peer]) })
+}
+
+// peerRead takes a read mark of the peer.
+func (k *core) peerRead(c *contact, m wire.ReadMark) {
+	if m.Epoch != k.local.Record().Epoch || m.Through <= c.flow.ReadThrough || m.Through >= c.flow.NextOut ||
+		!c.flow.Acked.has(m.Through) {
+		return
+	}
+	c.flow.ReadThrough = m.Through
+	c.setFlow(k)
+	k.emit(ContactEvent{Contact: c.view()})
+}

@@ -1,0 +1,215 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/store"
+)
+
+// Names of files in a profile's directory.
+const (
+	databaseFile = "client.db"
+	lockFile     = "lock"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// A Store is a profile's database. It is safe for concurrent use.
+type Store struct {
+	db   *sql.DB
+	lock *os.File
+
+	put, setState, del *sql.Stmt
+}
+
+var _ client.Store = (*Store)(nil)
+
+// Create makes dir, if it is missing, and an empty database in it.
+// [client.ErrProfileExists] if it has one with a profile in it, what a Create
+// that was interrupted left behind is used again.
+func Create(ctx context.Context, dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("sqlite: making the profile's directory: %w", full(err))
+	}
+	s, err := open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	header, err := s.Header(ctx)
+	if err == nil && header != nil {
+		err = client.ErrProfileExists
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Open opens the database in dir. [client.ErrNoProfile],
+// [client.ErrProfileInUse], [client.ErrDamaged], [client.ErrNewerProfile].
+func Open(ctx context.Context, dir string) (*Store, error) {
+	info, err := os.Stat(filepath.Join(dir, databaseFile))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil, client.ErrNoProfile
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	return open(ctx, dir)
+}
+
+func open(ctx context.Context, dir string) (*Store, error) {
+	lock, err := lockProfile(dir)
+	if err != nil {
+		return nil, err
+	}
+	migrations, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		panic(err)
+	}
+	db, err := store.Open(ctx, filepath.Join(dir, databaseFile), migrations)
+	if err != nil {
+		lock.Close()
+		return nil, translate(err)
+	}
+	s := &Store{db: db, lock: lock}
+	for text, stmt := range map[string]**sql.Stmt{
+		`INSERT INTO row (kind, owner, seq, state, body) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (kind, owner, seq) DO UPDATE SET state = excluded.state, body = excluded.body`: &s.put,
+		`UPDATE row SET state = ? WHERE kind = ? AND owner = ? AND seq BETWEEN ? AND ?`: &s.setState,
+		`DELETE FROM row WHERE kind = ? AND owner = ? AND seq BETWEEN ? AND ?`:          &s.del,
+	} {
+		if *stmt, err = db.PrepareContext(ctx, text); err != nil {
+			s.Close()
+			return nil, translate(err)
+		}
+	}
+	return s, nil
+}
+
+// lockProfile takes the lock that ends with the process at the latest.
+func lockProfile(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: locking the profile: %w", full(err))
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, client.ErrProfileInUse
+		}
+		return nil, fmt.Errorf("sqlite: locking the profile: %w", err)
+	}
+	return f, nil
+}
+
+// Header implements [client.Store].
+func (s *Store) Header(ctx context.Context) (body []byte, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT body FROM header WHERE id = 1").Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return body, translate(err)
+}
+
+// SetHeader implements [client.Store].
+func (s *Store) SetHeader(ctx context.Context, header []byte) error {
+	_, err := s.db.ExecContext(ctx, "INSERT OR REPLACE INTO header (id, body) VALUES (1, ?)", header)
+	return translate(err)
+}
+
+// Apply implements [client.Store].
+func (s *Store) Apply(ctx context.Context, changes []client.Change) error {
+	return translate(store.InTx(ctx, s.db, func(tx *sql.Tx) error {
+		put, setState, del := tx.StmtContext(ctx, s.put), tx.StmtContext(ctx, s.setState), tx.StmtContext(ctx, s.del)
+		defer put.Close()
+		defer setState.Close()
+		defer del.Close()
+		for _, c := range changes {
+			var err error
+			switch c.Kind {
+			case client.Put:
+				_, err = put.ExecContext(ctx, c.Table, c.Owner, c.Seq, c.State, c.Body)
+			case client.SetState:
+				_, err = setState.ExecContext(ctx, c.State, c.Table, c.Owner, c.Seq, c.Through)
+			case client.Delete:
+				_, err = del.ExecContext(ctx, c.Table, c.Owner, c.Seq, c.Through)
+			default:
+				panic(fmt.Sprintf("sqlite: unknown change %d", c.Kind))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// Rows implements [client.Store].
+func (s *Store) Rows(ctx context.Context, q client.Query) ([]client.Row, error) {
+	below := q.Below
+	if below == 0 {
+		below = 1<<63 - 1
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = -1
+	}
+	order := "ASC"
+	if q.Descending {
+		order = "DESC"
+	}
+	rows, err := s.db.QueryContext(ctx, `SELECT seq, state, body FROM row
+		WHERE kind = ? AND owner = ? AND seq >= ? AND seq < ? ORDER BY seq `+order+` LIMIT ?`,
+		q.Table, q.Owner, q.From, below, limit)
+	if err != nil {
+		return nil, translate(err)
+	}
+	defer rows.Close()
+	var out []client.Row
+	for rows.Next() {
+		r := client.Row{Owner: q.Owner}
+		if err := rows.Scan(&r.Seq, &r.State, &r.Body); err != nil {
+			return nil, translate(err)
+		}
+		out = append(out, r)
+	}
+	return out, translate(rows.Err())
+}
+
+// Close implements [client.Store].
+func (s *Store) Close() error {
+	return errors.Join(s.db.Close(), s.lock.Close())
+}
+
+// translate gives errors the sentinels that people can act on.
+func translate(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrNewerSchema):
+		return client.ErrNewerProfile
+	case errors.Is(err, store.ErrDamaged):
+		return fmt.Errorf("%w (%w)", client.ErrDamaged, err)
+	}
+	return fmt.Errorf("sqlite: %w", full(err))
+}
+
+func full(err error) error {
+	if store.IsFull(err) {
+		return fmt.Errorf("%w (%w)", client.ErrDiskFull, err)
+	}
+	return err
+}

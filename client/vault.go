@@ -1,0 +1,144 @@
+package client
+
+import (
+	"context"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/sremp/sremp/identity"
+)
+
+// Contexts of data at rest (spec §8.7).
+const (
+	contextDatabaseKey = "SREMP v1 database key"
+	contextRowKey      = "SREMP v1 row key"
+	contextRow         = "SREMP v1 row"
+)
+
+// A vault seals rows on their way into a store and opens them on their way out.
+type vault struct {
+	store Store
+	aead  cipher.AEAD
+}
+
+// createVault makes a random database key and stores it wrapped.
+func createVault(ctx context.Context, s Store, passphrase []byte, kdf identity.KDFParams) (*vault, []byte) {
+	key := make([]byte, 32)
+	rand.Read(key)
+	return newVault(s, key), identity.SealSecret(passphrase, kdf, contextDatabaseKey, key)
+}
+
+// openVault unwraps the database key.
+func openVault(ctx context.Context, s Store, passphrase []byte) (*vault, error) {
+	header, err := s.Header(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case header == nil:
+		return nil, ErrNoProfile
+	}
+	key, err := identity.OpenSecret(passphrase, contextDatabaseKey, header)
+	switch {
+	case errors.Is(err, identity.ErrWrongPassphrase):
+		return nil, ErrWrongPassphrase
+	case err != nil || len(key) != 32:
+		return nil, fmt.Errorf("%w (its key: %w)", ErrDamaged, err)
+	}
+	return newVault(s, key), nil
+}
+
+func newVault(s Store, key []byte) *vault {
+	rowKey, err := hkdf.Key(sha256.New, key, nil, contextRowKey, chacha20poly1305.KeySize)
+	if err != nil {
+		panic(err)
+	}
+	aead, err := chacha20poly1305.NewX(rowKey)
+	if err != nil {
+		panic(err)
+	}
+	return &vault{store: s, aead: aead}
+}
+
+// place is the associated data of a row: a row moved elsewhere does not open.
+func place(t Table, owner, seq int64) []byte {
+	b := append(make([]byte, 0, 64), contextRow...)
+	b = append(b, byte(t))
+	b = binary.BigEndian.AppendUint64(b, uint64(owner))
+	return binary.BigEndian.AppendUint64(b, uint64(seq))
+}
+
+// seal returns nonce(24) and the sealed body.
+func (v *vault) seal(t Table, owner, seq int64, body []byte) []byte {
+	b := make([]byte, chacha20poly1305.NonceSizeX, chacha20poly1305.NonceSizeX+len(body)+chacha20poly1305.Overhead)
+	rand.Read(b)
+	return v.aead.Seal(b, b, body, place(t, owner, seq))
+}
+
+func (v *vault) open(t Table, r Row) ([]byte, error) {
+	n := chacha20poly1305.NonceSizeX
+	if len(r.Body) < n {
+		return nil, ErrDamaged
+	}
+	body, err := v.aead.Open(nil, r.Body[:n], r.Body[n:], place(t, r.Owner, r.Seq))
+	if err != nil {
+		return nil, ErrDamaged
+	}
+	return body, nil
+}
+
+// put returns the change that writes a row.
+func (v *vault) put(t Table, owner, seq int64, state uint8, body []byte) Change {
+	return Change{Kind: Put, Table: t, Row: Row{Owner: owner, Seq: seq, State: state, Body: v.seal(t, owner, seq, body)}}
+}
+
+// putJSON is put of a structure that this program alone reads.
+func (v *vault) putJSON(t Table, owner, seq int64, x any) Change {
+	b, err := json.Marshal(x)
+	if err != nil {
+		panic(fmt.Sprintf("client: row of table %d does not encode: %v", t, err))
+	}
+	return v.put(t, owner, seq, 0, b)
+}
+
+// rows returns what q selects, opened.
+func (v *vault) rows(ctx context.Context, q Query) ([]Row, error) {
+	rows, err := v.store.Rows(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		if rows[i].Body, err = v.open(q.Table, rows[i]); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// row returns one row's body, nil if it does not exist.
+func (v *vault) row(ctx context.Context, t Table, owner, seq int64) ([]byte, error) {
+	rows, err := v.rows(ctx, Query{Table: t, Owner: owner, From: seq, Below: seq + 1})
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return rows[0].Body, nil
+}
+
+// rowJSON reads one row into x and reports whether it exists.
+func (v *vault) rowJSON(ctx context.Context, t Table, owner, seq int64, x any) (bool, error) {
+	b, err := v.row(ctx, t, owner, seq)
+	if err != nil || b == nil {
+		return false, err
+	}
+	if err := json.Unmarshal(b, x); err != nil {
+		return false, fmt.Errorf("%w (table %d: %w)", ErrDamaged, t, err)
+	}
+	return true, nil
+}
