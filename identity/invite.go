@@ -6,6 +6,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"time"
@@ -173,4 +176,14 @@ func (i Invite) derive(context string) [32]byte {
 		panic(err)
 	}
 	return [32]byte(k)
+}
+
+// Format implements [fmt.Formatter]: an invite is a secret, its URI says all.
+func (i Invite) Format(s fmt.State, _ rune) {
+	io.WriteString(s, "identity.Invite("+i.Peer.Short()+", redacted)")
+}
+
+// LogValue implements [slog.LogValuer].
+func (i Invite) LogValue() slog.Value {
+	return slog.StringValue("identity.Invite(" + i.Peer.Short() + ", redacted)")
 }
