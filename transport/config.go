@@ -100,6 +100,7 @@ const (
 	initialStreamWindow     = 128 << 10
 	initialConnectionWindow = 256 << 10
 	maxStreams              = 256
+	connectionIDLen         = 8
 	// maxHalfOpen bounds unauthenticated inbound connections; from retryAbove of
 	// them on, newcomers must prove their address first (RFC 9000, section 8.1.2).
 	maxHalfOpen = 512

@@ -76,7 +76,7 @@ func (e *Endpoint) listen() error {
 	}
 	e.main = &quic.Transport{
 		Conn:               (&quicConn{m: e.m, slot: anySlot}).forQUIC(),
-		ConnectionIDLength: 8,
+		ConnectionIDLength: connectionIDLen,
 		VerifySourceAddress: func(a net.Addr) bool {
 			u, _ := a.(*net.UDPAddr)
 			_, _, virtual := parseVirtual(u)

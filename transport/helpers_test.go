@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/sremp/sremp/identity"
 )
@@ -79,4 +80,63 @@ func echoServer(t testing.TB, key *identity.ServerKey, pc net.PacketConn) (*Endp
 
 func serverAddr(id identity.ServerID, a netip.AddrPort) identity.ServerAddr {
 	return identity.ServerAddr{ID: id, Host: a.Addr().String(), Port: a.Port()}
+}
+
+// pair returns two identities; the first has the lower id: it dials.
+func pair(t testing.TB) (lower, higher *identity.Local) {
+	t.Helper()
+	a, b := local(t, "Ann"), local(t, "Bob")
+	if a.PeerID().Compare(b.PeerID()) > 0 {
+		a, b = b, a
+	}
+	return a, b
+}
+
+func local(t testing.TB, name string) *identity.Local {
+	t.Helper()
+	l, _, err := identity.NewLocal(name, time.Unix(1_800_000_000, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// connect runs Connect at both ends.
+func connect(t testing.TB, ctx context.Context, ea *Endpoint, aa Attempt, eb *Endpoint, ab Attempt) (a, b *PeerConn) {
+	t.Helper()
+	var errA, errB error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b, errB = eb.Connect(ctx, ab)
+	}()
+	a, errA = ea.Connect(ctx, aa)
+	<-done
+	if errA != nil || errB != nil {
+		t.Fatalf("connecting: %v, %v", errA, errB)
+	}
+	return a, b
+}
+
+// exchange sends a message each way over streams.
+func exchange(t testing.TB, ctx context.Context, a, b *PeerConn) {
+	t.Helper()
+	for _, dir := range [][2]*PeerConn{{a, b}, {b, a}} {
+		s, err := dir[0].OpenStream(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := WriteFrame(s, 0x0300, []byte("hi")); err != nil {
+			t.Fatal(err)
+		}
+		r, err := dir[1].AcceptStream(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := ReadFrame(r, 100); err != nil || string(got) != "hi" {
+			t.Errorf("got %q, %v, want %q", got, err, "hi")
+		}
+		s.Close()
+		r.Close()
+	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"github.com/sremp/sremp/handshake"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -45,16 +44,12 @@ type PeerConn struct {
 	*Conn
 	link    *link
 	control *quic.Stream
+	wake    chan struct{} // holds one token for the manager
 
 	mu      sync.Mutex
 	path    Path
 	closed  bool
-	changes chan Path
-}
-
-func newPeerConn(e *Endpoint, q *quic.Conn, l *link, control *quic.Stream, r handshake.Result) *PeerConn {
-	p := &PeerConn{Conn: &Conn{e: e, q: q, result: r}, link: l, control: control, changes: make(chan Path, 1)}
-	return p
+	changes chan Path // holds the latest unread path
 }
 
 // Peer returns the peer's verified record, which may be newer than the one
@@ -75,7 +70,10 @@ func (p *PeerConn) Path() Path {
 func (p *PeerConn) PathChanges() <-chan Path { return p.changes }
 
 // AddRelay gives the connection a relay leg as a second way to the peer.
-func (p *PeerConn) AddRelay(leg Leg) { p.e.m.paths.setLeg(p.link, leg) }
+func (p *PeerConn) AddRelay(leg Leg) {
+	p.e.m.paths.setLeg(p.link, leg)
+	notify(p.wake)
+}
 
 func (p *PeerConn) setPath(path Path) {
 	p.mu.Lock()

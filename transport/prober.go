@@ -1,7 +1,176 @@
 package transport
 
-import "net/netip"
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"sync"
+	"time"
 
-type prober struct{}
+	"github.com/sremp/sremp/nat"
+)
 
-func (e *Endpoint) handleProbe(from netip.AddrPort, b []byte) {}
+// A prober runs the path searches of one link: the one of its Connect and those
+// of the rounds after it, each a nat.Agent. It gives them a clock, a timer and
+// the socket.
+type prober struct {
+	e       *Endpoint
+	link    *link
+	changed chan struct{} // holds one token after validated may have changed
+	wake    chan struct{} // holds one token after the agents have changed
+	ctx     context.Context
+	stop    context.CancelFunc
+
+	mu     sync.Mutex
+	agents []*nat.Agent // newest first, at most maxAgents
+}
+
+// maxAgents: a probe of the round before may still arrive.
+const maxAgents = 2
+
+// newProber makes a prober that runs until it is stopped.
+func (e *Endpoint) newProber(l *link) *prober {
+	p := &prober{e: e, link: l, changed: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+	p.ctx, p.stop = context.WithCancel(e.ctx)
+	e.mu.Lock()
+	e.probers[p] = struct{}{}
+	e.mu.Unlock()
+	if !e.run(func() { p.loop() }) {
+		p.remove()
+	}
+	return p
+}
+
+func (p *prober) remove() {
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	delete(p.e.probers, p)
+}
+
+// search starts a new search.
+func (p *prober) search(key [32]byte, remote []nat.Candidate) {
+	now := time.Now()
+	p.mu.Lock()
+	a := nat.NewAgent(now, nat.AgentConfig{
+		Key: key, Controlling: p.link.client, Local: p.e.localCandidates(), Remote: remote,
+	})
+	p.agents = append([]*nat.Agent{a}, p.agents...)
+	p.agents = p.agents[:min(len(p.agents), maxAgents)]
+	p.mu.Unlock()
+	notify(p.wake)
+}
+
+// validated returns the address that the newest successful search has proven.
+func (p *prober) validated() (netip.AddrPort, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.agents {
+		if addr, _, ok := a.Validated(); ok {
+			return addr, true
+		}
+	}
+	return netip.AddrPort{}, false
+}
+
+// forget drops what all searches have found.
+func (p *prober) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.agents = nil
+}
+
+func (p *prober) loop() {
+	defer p.remove()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		if next := p.step(time.Now()); next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(max(time.Until(next), 0))
+		}
+		select {
+		case <-timer.C:
+		case <-p.wake:
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}
+
+// step does what is due, and returns when there will be more.
+func (p *prober) step(now time.Time) (next time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.agents {
+		a.HandleTimeout(now)
+		p.flushLocked(a)
+		if t := a.NextTimeout(); !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	return next
+}
+
+func (p *prober) flushLocked(a *nat.Agent) {
+	for t, ok := a.PollTransmit(); ok; t, ok = a.PollTransmit() {
+		p.e.m.send(t.To, t.Payload)
+	}
+}
+
+// handle runs on the read loop: answers leave at once.
+func (p *prober) handle(now time.Time, from netip.AddrPort, b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.agents {
+		if !a.HandlePacket(now, from, b) {
+			continue
+		}
+		p.e.m.paths.know(p.link, from)
+		p.flushLocked(a)
+		notify(p.wake)
+		notify(p.changed)
+		return true
+	}
+	return false
+}
+
+// handleProbe runs on the read loop. A forged probe costs one failed decryption
+// for each search under way.
+func (e *Endpoint) handleProbe(from netip.AddrPort, b []byte) {
+	now := time.Now()
+	e.mu.Lock()
+	ps := make([]*prober, 0, len(e.probers))
+	for p := range e.probers {
+		ps = append(ps, p)
+	}
+	e.mu.Unlock()
+	for _, p := range ps {
+		if p.handle(now, from, b) {
+			return
+		}
+	}
+	e.m.stats.dropped.Add(1)
+}
+
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// contextRound is the context of the probe keys of a connection (spec §5.4.3).
+const contextRound = "SREMP v1 probe round"
+
+// roundKey returns the probe key of a round of path search on a connection.
+func roundKey(channel [32]byte, round uint32) (k [32]byte) {
+	b, err := hkdf.Key(sha256.New, channel[:], nil, contextRound+string(binary.BigEndian.AppendUint32(nil, round)), len(k))
+	if err != nil {
+		panic(err) // only for keys too long
+	}
+	copy(k[:], b)
+	return k
+}

@@ -50,13 +50,16 @@ func isVirtual(a netip.Addr) bool {
 
 // A link is the paths to one peer: what its virtual addresses stand for.
 type link struct {
-	id      uint64                         // constant
-	peer    identity.PeerID                // constant
-	record  *identity.Record               // constant; of an expected dialler, nil if unknown
-	client  bool                           // constant; we are the QUIC client
-	virtual [slots]*net.UDPAddr            // constant
-	leg     atomic.Pointer[legState]       // slot 0
-	direct  atomic.Pointer[netip.AddrPort] // slot 1
+	id     uint64           // constant
+	peer   identity.PeerID  // constant
+	record *identity.Record // constant; of an expected dialler, nil if unknown
+	client bool             // constant; we are the QUIC client
+	// relayOnly is constant: no address of ours may reach the peer.
+	relayOnly bool
+	prober    *prober                        // constant once the link is shared
+	virtual   [slots]*net.UDPAddr            // constant
+	leg       atomic.Pointer[legState]       // slot 0
+	direct    atomic.Pointer[netip.AddrPort] // slot 1
 
 	// Nanoseconds since the endpoint's start, per slot, 0 for never: when the
 	// last packet came, and when the oldest packet left that none came after.
@@ -64,6 +67,7 @@ type link struct {
 	unanswered [slots]atomic.Int64
 
 	known []netip.AddrPort // guarded by pathTable.mu
+	users int              // guarded by pathTable.mu; the link goes with the last
 }
 
 // A legState outlives the link that uses it: counters must never repeat.
@@ -99,11 +103,12 @@ func newPathTable() *pathTable {
 	}
 }
 
-func (t *pathTable) add(peer identity.PeerID, record *identity.Record, client bool) *link {
+// add completes l, with one user, its caller.
+func (t *pathTable) add(l *link) *link {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.last++
-	l := &link{id: t.last, peer: peer, record: record, client: client}
+	l.id, l.users = t.last, 1
 	for s := range l.virtual {
 		l.virtual[s] = virtualAddr(l.id, s)
 	}
@@ -111,9 +116,25 @@ func (t *pathTable) add(peer identity.PeerID, record *identity.Record, client bo
 	return l
 }
 
-func (t *pathTable) remove(l *link) {
+// acquire adds a user. It reports false when the link is gone.
+func (t *pathTable) acquire(l *link) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.links[l.id] != l {
+		return false
+	}
+	l.users++
+	return true
+}
+
+// release takes a user away, and the link with the last one.
+func (t *pathTable) release(l *link) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l.users--; l.users > 0 {
+		return
+	}
+	l.prober.stop()
 	delete(t.links, l.id)
 	for _, a := range l.known {
 		if t.byAddr[a] == l {

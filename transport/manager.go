@@ -1,0 +1,460 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/sremp/sremp/handshake"
+	"github.com/sremp/sremp/wire"
+)
+
+// Tuning of migration.
+const (
+	// probeTimeout bounds the validation of one path by QUIC, after our own
+	// probes have crossed it.
+	probeTimeout = 3 * time.Second
+	// migrateRetry grows with every failed validation, up to maxMigrateRetry.
+	migrateRetry    = time.Second
+	maxMigrateRetry = time.Minute
+	// healthInterval is how often the direct path is looked at while there is
+	// another one to fall back to.
+	healthInterval = 500 * time.Millisecond
+	// A path is suspected when nothing answers for suspectAfter and three round
+	// trips; it is then asked, and left when it stays silent for leaveAfter.
+	suspectAfter = time.Second
+	leaveAfter   = 1500 * time.Millisecond
+	// roundRetry is when the next search starts after a direct path was lost; it
+	// doubles up to maxRoundRetry.
+	roundRetry    = 5 * time.Second
+	maxRoundRetry = 5 * time.Minute
+	// minRoundGap bounds how often a peer can make us search.
+	minRoundGap = 4 * time.Second
+	// controlTimeout bounds the write of one control frame.
+	controlTimeout = 10 * time.Second
+)
+
+// Reasons of paths, for people.
+const (
+	reasonRelayFirst = "no direct path proven yet"
+	reasonDirect     = "direct path proven"
+	reasonSilent     = "the direct path went silent"
+	reasonRelayOnly  = "only the relay may be used"
+	reasonPeer       = "the other side changed paths"
+)
+
+// A manager is the goroutine behind a PeerConn: it owns all fields below.
+type manager struct {
+	p      *PeerConn
+	e      *Endpoint
+	client bool // only the QUIC client migrates
+	events chan event
+	active int // slot
+
+	// Of the client.
+	transports [slots]*quic.Transport
+	paths      [slots]*quic.Path // validated, other than the one dialled on
+	busy       [slots]bool       // being validated
+	failures   [slots]int
+	next       [slots]time.Time // not to be validated before
+	seq        uint32           // of our ControlPath frames, or the peer's last
+	asked      bool             // the suspected path was asked
+
+	round      uint32
+	roundAt    time.Time // when the last search started
+	nextRound  time.Time // zero: none planned
+	roundDelay time.Duration
+	nonce      uint64
+}
+
+// An event is a control frame, or the end of a validation.
+type event struct {
+	candidates *wire.ControlCandidates
+	path       *wire.ControlPath
+	ping       *wire.ControlPing
+
+	validated *quic.Path
+	slot      int
+	err       error
+}
+
+// startPeer makes the PeerConn of an authenticated connection. It takes over
+// one use of l.
+func (e *Endpoint) startPeer(q *quic.Conn, l *link, control *quic.Stream, r handshake.Result, slot int) (*PeerConn, error) {
+	p := &PeerConn{
+		Conn:    &Conn{e: e, q: q, result: r},
+		link:    l,
+		control: control,
+		wake:    make(chan struct{}, 1),
+		changes: make(chan Path, 1),
+	}
+	m := &manager{p: p, e: e, client: l.client, events: make(chan event), active: slot, roundDelay: roundRetry}
+	p.path = m.pathOf(slot, reasonRelayFirst)
+	if slot == slotDirect {
+		p.path.Reason = reasonDirect
+	} else if l.relayOnly {
+		p.path.Reason = reasonRelayOnly
+	}
+	if !e.run(m.run) {
+		e.m.paths.release(l)
+		closeQUIC(q, codeClosed, "")
+		return nil, ErrClosed
+	}
+	return p, nil
+}
+
+func (m *manager) pathOf(slot int, reason string) Path {
+	kind, remote := PathRelay, m.p.link.remote(slot)
+	if slot == slotDirect {
+		kind = PathDirect
+		if !remote.IsValid() {
+			remote = m.p.RemoteAddr() // dialled from an address that no probe named
+		}
+	}
+	return Path{Kind: kind, Remote: remote, Reason: reason}
+}
+
+// run manages the connection until its end.
+func (m *manager) run() {
+	ended := m.p.Done()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		m.readControl()
+	}()
+	m.loop(ended)
+	closeQUIC(m.p.q, codeClosed, "")
+	<-ended
+	<-read
+	for slot, busy := range m.busy {
+		for busy { // the validation ends with the connection
+			if ev := <-m.events; ev.validated != nil && ev.slot == slot {
+				busy = false
+			}
+		}
+	}
+	for _, t := range m.transports {
+		if t != nil {
+			// Not before the connection has ended: it would be killed.
+			t.Close()
+		}
+	}
+	m.e.m.paths.release(m.p.link)
+	m.p.closeChanges()
+}
+
+func (m *manager) loop(ended <-chan struct{}) {
+	if !m.p.link.relayOnly {
+		if err := m.sendCandidates(); err != nil {
+			m.fail(err)
+			return
+		}
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		var err error
+		select {
+		case <-ended:
+			return
+		case <-m.e.ctx.Done():
+			return
+		case ev := <-m.events:
+			err = m.handle(ev)
+		case <-m.p.link.prober.changed:
+		case <-m.p.wake:
+		case <-timer.C:
+		}
+		if err == nil {
+			err = m.step(time.Now())
+		}
+		if err != nil {
+			m.fail(err)
+			return
+		}
+		timer.Stop()
+		if next := m.deadline(); !next.IsZero() {
+			timer.Reset(max(time.Until(next), 0))
+		}
+	}
+}
+
+func (m *manager) fail(err error) {
+	if m.p.q.Context().Err() == nil {
+		m.e.log.Debug("control stream failed", slog.String("peer", m.p.link.peer.Short()), slog.Any("err", err))
+		closeQUIC(m.p.q, codeProtocol, "")
+	}
+}
+
+// errControl: the peer broke the rules of the control stream.
+var errControl = errors.New("transport: unexpected control frame")
+
+// readControl turns control frames into events until the stream ends.
+func (m *manager) readControl() {
+	for {
+		typ, b, err := ReadFrame(m.p.control, wire.MaxControlFrame)
+		var ev event
+		if err == nil {
+			ev, err = parseControl(typ, b)
+		}
+		if err != nil {
+			m.fail(err)
+			return
+		}
+		if ev == (event{}) {
+			continue
+		}
+		select {
+		case m.events <- ev:
+		case <-m.p.Done():
+			return
+		}
+	}
+}
+
+// parseControl returns the zero event for frames that need no answer, unknown
+// ones included.
+func parseControl(typ uint16, b []byte) (event, error) {
+	switch typ {
+	case wire.FrameControlCandidates:
+		x, err := wire.ParseControlCandidates(b)
+		return event{candidates: &x}, err
+	case wire.FrameControlPath:
+		x, err := wire.ParseControlPath(b)
+		return event{path: &x}, err
+	case wire.FrameControlPing:
+		x, err := wire.ParseControlPing(b)
+		return event{ping: &x}, err
+	}
+	return event{}, nil
+}
+
+func (m *manager) send(typ uint16, payload []byte) error {
+	m.p.control.SetWriteDeadline(time.Now().Add(controlTimeout))
+	return WriteFrame(m.p.control, typ, payload)
+}
+
+func (m *manager) sendCandidates() error {
+	m.roundAt = time.Now()
+	x := wire.ControlCandidates{Round: m.round, Candidates: m.e.localCandidates()}
+	return m.send(wire.FrameControlCandidates, x.Append(nil))
+}
+
+func (m *manager) handle(ev event) error {
+	switch {
+	case ev.candidates != nil:
+		return m.handleCandidates(*ev.candidates)
+	case ev.path != nil:
+		return m.handlePath(*ev.path)
+	case ev.ping != nil:
+		return m.send(wire.FrameControlPong, ev.ping.Append(nil))
+	case ev.validated != nil:
+		return m.handleValidated(ev)
+	}
+	return nil
+}
+
+// handleCandidates starts a search (spec §5.4.3). Only the client starts
+// another round; the server answers with its own candidates.
+func (m *manager) handleCandidates(x wire.ControlCandidates) error {
+	if m.p.link.relayOnly {
+		return nil
+	}
+	switch {
+	case x.Round == m.round:
+	case m.client || x.Round < m.round:
+		return nil // an answer that came too late
+	case time.Since(m.roundAt) < minRoundGap:
+		return errControl
+	default:
+		m.round = x.Round
+		if err := m.sendCandidates(); err != nil {
+			return err
+		}
+	}
+	if _, ok := m.p.link.prober.validated(); !ok {
+		m.p.link.prober.search(roundKey(m.p.result.ChannelKey, x.Round), x.Candidates)
+	}
+	return nil
+}
+
+// handlePath follows the client's word (spec §5.4.4): the frame comes over the
+// path that it names, and QUIC sends where the last packets came from.
+func (m *manager) handlePath(x wire.ControlPath) error {
+	if m.client || x.Seq <= m.seq {
+		return errControl
+	}
+	m.seq = x.Seq
+	m.active = slotRelay
+	if x.Path == wire.ControlPathDirect {
+		m.active = slotDirect
+	}
+	reason := x.Reason
+	if reason == "" {
+		reason = reasonPeer
+	}
+	m.p.setPath(m.pathOf(m.active, reason))
+	return nil
+}
+
+// step does what is due. Everything in it is the client's.
+func (m *manager) step(now time.Time) error {
+	if !m.client {
+		return nil
+	}
+	l := m.p.link
+	if !l.relayOnly && m.active == slotRelay {
+		if addr, ok := l.prober.validated(); ok && m.due(slotDirect, now) {
+			l.direct.Store(&addr)
+			m.validate(slotDirect)
+		}
+		if !m.nextRound.IsZero() && !now.Before(m.nextRound) {
+			m.nextRound = now.Add(m.roundDelay)
+			m.roundDelay = min(2*m.roundDelay, maxRoundRetry)
+			m.round++
+			if err := m.sendCandidates(); err != nil {
+				return err
+			}
+		}
+	}
+	if m.active == slotDirect && l.leg.Load() != nil {
+		// The way back is validated beforehand: on a dead path with a full
+		// window QUIC sends no probe.
+		if m.paths[slotRelay] == nil && m.due(slotRelay, now) {
+			m.validate(slotRelay)
+		}
+		return m.health()
+	}
+	return nil
+}
+
+func (m *manager) due(slot int, now time.Time) bool {
+	return !m.busy[slot] && !now.Before(m.next[slot])
+}
+
+// deadline returns when step has something to do next.
+func (m *manager) deadline() time.Time {
+	if !m.client {
+		return time.Time{}
+	}
+	now := time.Now()
+	var next time.Time
+	earlier := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	if m.active == slotRelay {
+		earlier(m.nextRound)
+		if _, ok := m.p.link.prober.validated(); ok && !m.busy[slotDirect] && !m.p.link.relayOnly {
+			earlier(m.next[slotDirect])
+		}
+	} else if m.p.link.leg.Load() != nil {
+		earlier(now.Add(healthInterval))
+	}
+	return next
+}
+
+// validate has QUIC validate the path of a slot. The result is an event.
+func (m *manager) validate(slot int) {
+	if m.transports[slot] == nil {
+		m.transports[slot] = &quic.Transport{
+			Conn:               newSlotConn(m.e.m, slot).forQUIC(),
+			ConnectionIDLength: connectionIDLen,
+		}
+	}
+	path, err := m.p.q.AddPath(m.transports[slot])
+	if err != nil {
+		m.later(slot)
+		return
+	}
+	m.busy[slot] = true
+	go func() {
+		// It ends with the connection at the latest, and run waits for it.
+		ctx, cancel := context.WithTimeout(m.p.q.Context(), probeTimeout)
+		defer cancel()
+		err := path.Probe(ctx)
+		m.events <- event{validated: path, slot: slot, err: err}
+	}()
+}
+
+func (m *manager) later(slot int) {
+	wait := min(migrateRetry<<min(m.failures[slot], 10), maxMigrateRetry)
+	m.failures[slot]++
+	m.next[slot] = time.Now().Add(wait)
+}
+
+func (m *manager) handleValidated(ev event) error {
+	m.busy[ev.slot] = false
+	if ev.err != nil {
+		// Unclosed, it would keep its connection id: eight of those, and no
+		// path can be validated any more.
+		ev.validated.Close()
+		m.later(ev.slot)
+		return nil
+	}
+	m.failures[ev.slot] = 0
+	m.paths[ev.slot] = ev.validated
+	if ev.slot == slotDirect && m.active == slotRelay {
+		return m.switchTo(slotDirect, reasonDirect)
+	}
+	return nil
+}
+
+// switchTo migrates the connection and tells the other side.
+func (m *manager) switchTo(slot int, reason string) error {
+	if err := m.paths[slot].Switch(); err != nil {
+		m.paths[slot].Close()
+		m.paths[slot] = nil
+		m.later(slot)
+		return nil
+	}
+	m.active, m.asked = slot, false
+	if slot == slotDirect {
+		m.nextRound, m.roundDelay = time.Time{}, roundRetry
+	}
+	m.p.setPath(m.pathOf(slot, reason))
+	m.seq++
+	x := wire.ControlPath{Seq: m.seq, Path: wire.ControlPathRelay, Reason: reason}
+	if slot == slotDirect {
+		x.Path = wire.ControlPathDirect
+	}
+	return m.send(wire.FrameControlPath, x.Append(nil))
+}
+
+// health leaves a direct path that went silent.
+func (m *manager) health() error {
+	since := m.p.link.unanswered[slotDirect].Load()
+	silent := time.Duration(0)
+	if since != 0 {
+		silent = time.Duration(m.e.m.now() - since)
+	}
+	suspect := max(suspectAfter, 3*m.p.q.ConnectionStats().SmoothedRTT)
+	switch {
+	case silent < suspect:
+		m.asked = false
+		return nil
+	case !m.asked:
+		// What we sent last may have needed no answer.
+		m.asked = true
+		m.nonce++
+		return m.send(wire.FrameControlPing, wire.ControlPing{Nonce: m.nonce}.Append(nil))
+	case silent < suspect+leaveAfter || m.paths[slotRelay] == nil:
+		return nil
+	}
+	dead := m.paths[slotDirect]
+	if err := m.switchTo(slotRelay, reasonSilent); err != nil || m.active != slotRelay {
+		return err
+	}
+	if dead != nil {
+		dead.Close()
+	}
+	m.paths[slotDirect] = nil
+	m.p.link.unanswered[slotDirect].Store(0)
+	m.p.link.prober.forget()
+	m.nextRound = time.Now().Add(m.roundDelay)
+	return nil
+}
