@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -39,12 +40,12 @@ type Client struct {
 	link    link
 	out     *outbox
 	welcome wire.RendezvousWelcome
-	offset  time.Duration // of the server's clock to ours; constant
 	intros  chan Introduction
 	done    chan struct{} // closed when the reader has ended
 
 	mu      sync.Mutex
-	err     error // why done is closed
+	err     error         // why done is closed
+	offset  time.Duration // of the server's clock to ours, as last heard
 	next    uint32
 	waiting map[uint32]chan<- reply
 	names   map[[32]byte]ownName
@@ -85,7 +86,7 @@ func newClient(ctx context.Context, server identity.ServerID, l link, s stream) 
 		answers: make(map[[16]byte]chan<- wire.RendezvousStatus),
 	}
 	c.out = newOutbox(l, s)
-	c.out.send(wire.FrameRendezvousHello, wire.RendezvousHello{Version: version}.Append(nil))
+	c.out.push(wire.FrameRendezvousHello, wire.RendezvousHello{Version: version}.Append(nil))
 	typ, b, err := readFrame(s)
 	if err == nil {
 		c.welcome, err = wire.ParseRendezvousWelcome(b)
@@ -101,7 +102,7 @@ func newClient(ctx context.Context, server identity.ServerID, l link, s stream) 
 		c.out.close()
 		return nil, fmt.Errorf("rendezvous: greeting the server: %w", errors.Join(err, ctx.Err()))
 	}
-	c.offset = time.UnixMilli(int64(c.welcome.Time)).Sub(time.Now())
+	c.heardTime(c.welcome.Time)
 	go c.read(s)
 	return c, nil
 }
@@ -111,7 +112,20 @@ func (c *Client) Observed() netip.AddrPort { return c.welcome.Observed }
 
 // ServerTime returns what time it is by the authenticated server's clock. It
 // differs from ours by the clocks' difference and the delay of one packet.
-func (c *Client) ServerTime() time.Time { return time.Now().Add(c.offset) }
+func (c *Client) ServerTime() time.Time { return time.Now().Add(c.clockOffset()) }
+
+func (c *Client) heardTime(ms uint64) {
+	offset := time.UnixMilli(int64(min(ms, math.MaxInt64))).Sub(time.Now())
+	c.mu.Lock()
+	c.offset = offset
+	c.mu.Unlock()
+}
+
+func (c *Client) clockOffset() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.offset
+}
 
 // MaxTTL returns the longest registration that the server grants.
 func (c *Client) MaxTTL() time.Duration { return time.Duration(c.welcome.MaxTTL) * time.Second }
@@ -140,8 +154,8 @@ func (c *Client) Close() error {
 // period returns the period that the server will accept: its own if its clock
 // is within a day of ours (spec §7.2.2).
 func (c *Client) period(now time.Time) uint64 {
-	if c.offset.Abs() <= maxSkew {
-		now = now.Add(c.offset)
+	if offset := c.clockOffset(); offset.Abs() <= maxSkew {
+		now = now.Add(offset)
 	}
 	return Period(now)
 }
@@ -201,6 +215,7 @@ func (c *Client) register(ctx context.Context, l *identity.Local, lookup [32]byt
 	if err != nil {
 		return c.fail(err)
 	}
+	c.heardTime(answer.Time)
 	if ttl == 0 && answer.Status == wire.RendezvousOK {
 		c.mu.Lock()
 		delete(c.names, bk.public)
@@ -306,7 +321,9 @@ func (c *Client) call(ctx context.Context, typ, want uint16, request func(uint32
 		delete(c.waiting, req)
 		c.mu.Unlock()
 	}()
-	c.out.send(typ, request(req))
+	if err := c.out.send(ctx, typ, request(req)); err != nil {
+		return nil, err
+	}
 	select {
 	case r := <-ch:
 		if r.typ != want {
@@ -422,7 +439,10 @@ func (c *Client) answer(ctx context.Context, own ownName, x wire.RendezvousOffer
 		delete(c.answers, x.Introduction)
 		c.mu.Unlock()
 	}()
-	c.out.send(wire.FrameRendezvousAnswer, wire.RendezvousAnswer{Introduction: x.Introduction, Answer: blob}.Append(nil))
+	frame := wire.RendezvousAnswer{Introduction: x.Introduction, Answer: blob}.Append(nil)
+	if err := c.out.send(ctx, wire.FrameRendezvousAnswer, frame); err != nil {
+		return err
+	}
 	select {
 	case s := <-ch:
 		return statusError(s)

@@ -53,7 +53,7 @@ type introduction struct {
 	from     connID
 	request  uint32
 	to       connID
-	blinded  [32]byte
+	target   *presence
 	deadline time.Time
 }
 
@@ -176,7 +176,7 @@ func (c *core) introduce(now time.Time, id connID, x wire.RendezvousIntroduce) [
 	}
 	var key [16]byte
 	rand.Read(key[:])
-	c.pending[key] = &introduction{from: id, request: x.Request, to: p.conn, blinded: x.Blinded, deadline: now.Add(c.limits.IntroTimeout)}
+	c.pending[key] = &introduction{from: id, request: x.Request, to: p.conn, target: p, deadline: now.Add(c.limits.IntroTimeout)}
 	m.waiting++
 	p.pending++
 	return []output{{p.conn, wire.FrameRendezvousOffer, wire.RendezvousOffer{Introduction: key, Blinded: x.Blinded, Offer: x.Offer}.Append(nil)}}
@@ -196,29 +196,28 @@ func (c *core) answer(id connID, x wire.RendezvousAnswer) []output {
 	}
 }
 
-// expire ends what has waited too long, and returns when to call it again, or
-// the zero time.
+// expire ends the introductions that have waited too long, and returns when to
+// call it again, or the zero time. A new introduction never ends before an older
+// one.
 func (c *core) expire(now time.Time) (out []output, next time.Time) {
-	earlier := func(t time.Time) {
-		if next.IsZero() || t.Before(next) {
-			next = t
-		}
-	}
 	for key, in := range c.pending {
-		if now.Before(in.deadline) {
-			earlier(in.deadline)
-			continue
+		switch {
+		case !now.Before(in.deadline):
+			out = append(out, c.finish(key, in, wire.RendezvousTimeout)...)
+		case next.IsZero() || in.deadline.Before(next):
+			next = in.deadline
 		}
-		out = append(out, c.finish(key, in, wire.RendezvousTimeout)...)
-	}
-	for name, p := range c.online {
-		if now.Before(p.until) {
-			earlier(p.until)
-			continue
-		}
-		c.unregistered(name)
 	}
 	return out, next
+}
+
+// forget drops the names whose registration has ended; they are offline before.
+func (c *core) forget(now time.Time) {
+	for name, p := range c.online {
+		if !now.Before(p.until) {
+			c.unregistered(name)
+		}
+	}
 }
 
 func (c *core) finish(key [16]byte, in *introduction, s wire.RendezvousStatus) []output {
@@ -231,7 +230,5 @@ func (c *core) drop(key [16]byte, in *introduction) {
 	if m := c.conns[in.from]; m != nil {
 		m.waiting--
 	}
-	if p := c.online[in.blinded]; p != nil && p.pending > 0 {
-		p.pending--
-	}
+	in.target.pending--
 }

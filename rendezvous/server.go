@@ -12,8 +12,8 @@ import (
 	"github.com/sremp/sremp/wire"
 )
 
-// storeSweep is how often expired records are removed from the store. They are
-// not served in between.
+// storeSweep is how often expired records are removed. They are not served in
+// between.
 const storeSweep = 10 * time.Minute
 
 // A ServerConfig configures a [Server].
@@ -35,7 +35,7 @@ type Server struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	wake   chan struct{} // the sweeper looks at the deadlines again
+	wake   chan struct{} // makes the sweeper look at the deadlines again
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex
@@ -139,9 +139,12 @@ func (s *Server) converse(ctx context.Context, id connID, l link, st stream, box
 		return ErrProtocol
 	}
 	st.SetReadDeadline(time.Time{})
-	box.send(wire.FrameRendezvousWelcome, wire.RendezvousWelcome{
+	welcome := wire.RendezvousWelcome{
 		Version: version, Time: milliseconds(s.now()), Observed: l.RemoteAddr(), MaxTTL: uint32(s.lim.MaxTTL / time.Second),
-	}.Append(nil))
+	}
+	if err := box.send(ctx, wire.FrameRendezvousWelcome, welcome.Append(nil)); err != nil {
+		return err
+	}
 	for {
 		typ, b, err := readFrame(st)
 		if err != nil {
@@ -165,13 +168,13 @@ func (s *Server) handle(ctx context.Context, id connID, l link, box *outbox, typ
 		if status == wire.RendezvousOK {
 			answer.TTL = s.granted(x.TTL)
 		}
-		box.send(wire.FrameRendezvousRegistered, answer.Append(nil))
+		return box.send(ctx, wire.FrameRendezvousRegistered, answer.Append(nil))
 	case wire.FrameRendezvousLookup:
 		x, err := wire.ParseRendezvousLookup(b)
 		if err != nil {
 			return errors.Join(ErrProtocol, err)
 		}
-		box.send(wire.FrameRendezvousFound, s.lookup(ctx, id, x).Append(nil))
+		return box.send(ctx, wire.FrameRendezvousFound, s.lookup(ctx, id, x).Append(nil))
 	case wire.FrameRendezvousIntroduce:
 		x, err := wire.ParseRendezvousIntroduce(b)
 		if err != nil {
@@ -179,8 +182,11 @@ func (s *Server) handle(ctx context.Context, id connID, l link, box *outbox, typ
 		}
 		s.mu.Lock()
 		s.sendLocked(s.core.introduce(s.now(), id, x))
+		first := len(s.core.pending) == 1
 		s.mu.Unlock()
-		s.wakeSweeper()
+		if first {
+			s.wakeSweeper()
+		}
 	case wire.FrameRendezvousAnswer:
 		x, err := wire.ParseRendezvousAnswer(b)
 		if err != nil {
@@ -233,7 +239,6 @@ func (s *Server) register(ctx context.Context, id connID, binding [32]byte, x wi
 	s.mu.Lock()
 	s.core.registered(id, x.Blinded, until)
 	s.mu.Unlock()
-	s.wakeSweeper()
 	return wire.RendezvousOK
 }
 
@@ -268,7 +273,7 @@ func (s *Server) storeFailed(ctx context.Context, err error) wire.RendezvousStat
 func (s *Server) sendLocked(out []output) {
 	for _, o := range out {
 		if box := s.boxes[o.to]; box != nil {
-			box.send(o.typ, o.payload)
+			box.push(o.typ, o.payload)
 		}
 	}
 }
@@ -280,7 +285,8 @@ func (s *Server) wakeSweeper() {
 	}
 }
 
-// sweep ends introductions and registrations whose time is over.
+// sweep ends introductions and registrations whose time is over. It is woken by
+// the first introduction; those after it end later.
 func (s *Server) sweep() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -295,6 +301,9 @@ func (s *Server) sweep() {
 		now := s.now()
 		if !now.Before(nextStore) {
 			nextStore = now.Add(storeSweep)
+			s.mu.Lock()
+			s.core.forget(now)
+			s.mu.Unlock()
 			if _, err := s.store.Expire(s.ctx, now); err != nil && s.ctx.Err() == nil {
 				s.storeFailed(s.ctx, err)
 			}

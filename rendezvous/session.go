@@ -40,10 +40,10 @@ type stream interface {
 
 // outboxLen bounds the frames that wait to be sent. The longest is a Found of
 // 16 KiB.
-const outboxLen = 64
+const outboxLen = 16
 
 // An outbox sends the frames of one connection from a goroutine of its own, so
-// that nobody waits for a slow reader: a connection whose outbox is full ends.
+// that nobody waits for somebody else's slow reader.
 type outbox struct {
 	link   link
 	frames chan output
@@ -72,15 +72,25 @@ func newOutbox(l link, s stream) *outbox {
 	return o
 }
 
-// send queues a frame, and reports false and ends the connection if the other
-// side does not take what it asked for.
-func (o *outbox) send(typ uint16, payload []byte) bool {
+// push queues what somebody else caused. A connection that has no room for it
+// ends: it does not take what it is there for.
+func (o *outbox) push(typ uint16, payload []byte) {
 	select {
 	case o.frames <- output{typ: typ, payload: payload}:
-		return true
 	default:
 		o.link.Close(codeBusy, "too slow")
-		return false
+	}
+}
+
+// send queues what the caller's own side caused, and waits for room.
+func (o *outbox) send(ctx context.Context, typ uint16, payload []byte) error {
+	select {
+	case o.frames <- output{typ: typ, payload: payload}:
+		return nil
+	case <-o.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
