@@ -1,0 +1,250 @@
+// Package sqlite keeps a relay's state in SQLite (docs/spec/60-relay.md, section
+// 6.8). One goroutine writes; what arrives during a commit shares the next one.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/sremp/sremp/relay"
+	"github.com/sremp/sremp/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// A Store is a [relay.Store].
+type Store struct {
+	db *sql.DB // readers
+	w  *writer
+}
+
+var _ relay.Store = (*Store)(nil)
+
+// Open opens, or creates, the database at path. store.ErrNewerSchema,
+// store.ErrDamaged.
+func Open(ctx context.Context, path string) (*Store, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, path, files)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWriter(ctx, db)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return &Store{db, w}, nil
+}
+
+// Close waits for the commit under way. Calls that come later fail.
+func (s *Store) Close() error {
+	return errors.Join(s.w.close(), s.db.Close())
+}
+
+// refusal reports whether err is an answer to the caller and no failure.
+func refusal(err error) bool {
+	for _, e := range []error{relay.ErrNoInbox, relay.ErrQuota, relay.ErrTooLarge, relay.ErrExists, relay.ErrNoPrekeys, relay.ErrFull} {
+		if err == e {
+			return true
+		}
+	}
+	return false
+}
+
+// failure wraps what the database reports.
+func failure(err error) error {
+	if store.IsFull(err) {
+		return fmt.Errorf("%w: %w", relay.ErrFull, err)
+	}
+	return fmt.Errorf("relay/sqlite: %w", err)
+}
+
+func ms(t time.Time) int64     { return t.UnixMilli() }
+func fromMS(v int64) time.Time { return time.UnixMilli(v) }
+
+// day is how exactly it is kept when an owner was seen.
+func day(t time.Time) int64 { return t.Unix() / 86400 }
+
+// Owner implements [relay.Store].
+func (s *Store) Owner(ctx context.Context, owner [32]byte, now time.Time, create bool, limit int) (bool, error) {
+	var known bool // not a result: if ctx ends first, the change is still to run
+	err := s.w.write(ctx, func(t *tx) error {
+		known = false
+		var id, seen int64
+		found, err := t.get("SELECT id, day FROM owners WHERE key = ?", []any{owner[:]}, &id, &seen)
+		if err != nil {
+			return err
+		}
+		if found {
+			known = true
+			if seen != day(now) {
+				_, err = t.exec("UPDATE owners SET day = ? WHERE id = ?", day(now), id)
+			}
+			return err
+		}
+		if !create {
+			return nil
+		}
+		var n int
+		if _, err := t.get("SELECT count(*) FROM owners", nil, &n); err != nil {
+			return err
+		}
+		if n >= limit {
+			return relay.ErrFull
+		}
+		known = true
+		_, err = t.exec("INSERT INTO owners (key, day) VALUES (?, ?)", owner[:], day(now))
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	return known, nil
+}
+
+// CreateInbox implements [relay.Store].
+func (s *Store) CreateInbox(ctx context.Context, owner [32]byte, p relay.InboxParams, limit int) error {
+	return s.w.write(ctx, func(t *tx) error {
+		var ownerID int64
+		var n int
+		found, err := t.get("SELECT id, (SELECT count(*) FROM inboxes WHERE owner = owners.id) FROM owners WHERE key = ?", []any{owner[:]}, &ownerID, &n)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return relay.ErrNoInbox
+		}
+		var has int64
+		var knock bool
+		var hash []byte
+		found, err = t.get("SELECT owner, knock, token_hash FROM inboxes WHERE name = ?", []any{p.ID[:]}, &has, &knock, &hash)
+		switch {
+		case err != nil:
+			return err
+		case found && (has != ownerID || knock != p.Knock || string(hash) != string(p.TokenHash[:])):
+			return relay.ErrExists
+		case found:
+			return nil
+		case n >= limit:
+			return relay.ErrQuota
+		}
+		_, err = t.exec("INSERT INTO inboxes (name, owner, knock, token_hash) VALUES (?, ?, ?, ?)", p.ID[:], ownerID, p.Knock, p.TokenHash[:])
+		return err
+	})
+}
+
+// owned returns the row of an inbox of the owner, or ErrNoInbox.
+func (t *tx) owned(owner, inbox [32]byte) (id int64, knock bool, err error) {
+	found, err := t.get("SELECT i.id, i.knock FROM inboxes i JOIN owners o ON o.id = i.owner WHERE i.name = ? AND o.key = ?",
+		[]any{inbox[:], owner[:]}, &id, &knock)
+	if err == nil && !found {
+		err = relay.ErrNoInbox
+	}
+	return id, knock, err
+}
+
+// DeleteInbox implements [relay.Store].
+func (s *Store) DeleteInbox(ctx context.Context, owner, inbox [32]byte) error {
+	return s.w.write(ctx, func(t *tx) error {
+		id, _, err := t.owned(owner, inbox)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE owners SET (blobs, bytes) = (SELECT owners.blobs - i.blobs, owners.bytes - i.bytes FROM inboxes i WHERE i.id = ?1)
+			WHERE id = (SELECT owner FROM inboxes WHERE id = ?1)`, id); err != nil {
+			return err
+		}
+		_, err = t.exec("DELETE FROM inboxes WHERE id = ?", id)
+		return err
+	})
+}
+
+// AllowKnock implements [relay.Store].
+func (s *Store) AllowKnock(ctx context.Context, owner, inbox, tokenHash [32]byte, now, expires time.Time, limit int) error {
+	return s.w.write(ctx, func(t *tx) error {
+		id, knock, err := t.owned(owner, inbox)
+		if err != nil {
+			return err
+		}
+		if !knock {
+			return relay.ErrNoInbox
+		}
+		var n int
+		if _, err := t.get("SELECT count(*) FROM knocks WHERE inbox = ? AND expires > ? AND token_hash <> ?", []any{id, ms(now), tokenHash[:]}, &n); err != nil {
+			return err
+		}
+		if n >= limit {
+			return relay.ErrQuota
+		}
+		_, err = t.exec(`INSERT INTO knocks (inbox, token_hash, expires) VALUES (?, ?, ?)
+			ON CONFLICT (inbox, token_hash) DO UPDATE SET expires = excluded.expires`, id, tokenHash[:], ms(expires))
+		return err
+	})
+}
+
+// PutPrekeys implements [relay.Store].
+func (s *Store) PutPrekeys(ctx context.Context, owner, inbox [32]byte, replace bool, bundle []byte, oneTime []relay.SealedOneTime, limit int) error {
+	return s.w.write(ctx, func(t *tx) error {
+		id, _, err := t.owned(owner, inbox)
+		if err != nil {
+			return err
+		}
+		left := len(oneTime)
+		if !replace {
+			var n int
+			if _, err := t.get("SELECT count(*) FROM one_time WHERE inbox = ?", []any{id}, &n); err != nil {
+				return err
+			}
+			left += n
+			for _, k := range oneTime { // those there already are replaced, not added
+				var one int
+				found, err := t.get("SELECT 1 FROM one_time WHERE inbox = ? AND number = ?", []any{id, k.ID}, &one)
+				if err != nil {
+					return err
+				}
+				if found {
+					left--
+				}
+			}
+		}
+		if left > limit {
+			return relay.ErrQuota
+		}
+		if _, err := t.exec("UPDATE inboxes SET bundle = ? WHERE id = ?", bundle, id); err != nil {
+			return err
+		}
+		if replace {
+			if _, err := t.exec("DELETE FROM one_time WHERE inbox = ?", id); err != nil {
+				return err
+			}
+		}
+		for _, k := range oneTime {
+			if _, err := t.exec("INSERT OR REPLACE INTO one_time (inbox, number, body) VALUES (?, ?, ?)", id, k.ID, k.Blob); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// PrekeyCount implements [relay.Store].
+func (s *Store) PrekeyCount(ctx context.Context, owner, inbox [32]byte) (n int, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM one_time WHERE inbox = i.id) FROM inboxes i JOIN owners o ON o.id = i.owner
+		WHERE i.name = ? AND o.key = ?`, inbox[:], owner[:]).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, relay.ErrNoInbox
+	}
+	if err != nil {
+		return 0, failure(err)
+	}
+	return n, nil
+}

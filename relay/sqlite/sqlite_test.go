@@ -1,0 +1,223 @@
+package sqlite
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sremp/sremp/relay"
+	"github.com/sremp/sremp/relay/storetest"
+)
+
+func open(t testing.TB, path string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestConformance(t *testing.T) {
+	storetest.Test(t, func(t *testing.T) relay.Store { return open(t, filepath.Join(t.TempDir(), "relay.db")) })
+}
+
+var (
+	owner = [32]byte{1}
+	inbox = [32]byte{2}
+	token = [32]byte{3}
+)
+
+func setUp(t testing.TB, s *Store) {
+	t.Helper()
+	if _, err := s.Owner(t.Context(), owner, time.Now(), true, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CreateInbox(t.Context(), owner, relay.InboxParams{ID: inbox, TokenHash: relay.TokenHash(token)}, 1); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func delivery(blob []byte) relay.Delivery {
+	l := relay.DefaultLimits()
+	l.InboxBlobs, l.OwnerBlobs, l.OwnerBytes, l.InboxBytes = 1<<30, 1<<30, 1<<40, 1<<40
+	return relay.Delivery{Inbox: inbox, TokenHash: relay.TokenHash(token), Hash: sha256.Sum256(blob), Blob: blob, Now: time.Now(), Limits: l}
+}
+
+// What Put has answered survives kill -9: the child prints a blob's hash after
+// Put has returned, and is killed in the middle of its work (spec §6.8).
+func TestKill(t *testing.T) {
+	if path := os.Getenv("SREMP_TEST_KILL"); path != "" {
+		killed(t, path)
+	}
+	path := filepath.Join(t.TempDir(), "relay.db")
+	s := open(t, path)
+	setUp(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	acknowledged := map[string]bool{}
+	for round := range 3 {
+		cmd := exec.Command(os.Args[0], "-test.run", "^TestKill$")
+		cmd.Env = append(os.Environ(), "SREMP_TEST_KILL="+path, "SREMP_TEST_ROUND="+strconv.Itoa(round))
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for n := 0; lines.Scan(); n++ {
+			acknowledged[lines.Text()] = true
+			if n == 40+17*round {
+				cmd.Process.Kill()
+			}
+		}
+		if err := cmd.Wait(); err == nil {
+			t.Fatal("the child ended by itself")
+		}
+	}
+	s = open(t, path)
+	defer s.Close()
+	var check string
+	if err := s.db.QueryRow("PRAGMA integrity_check").Scan(&check); err != nil || check != "ok" {
+		t.Errorf("integrity_check = %q, %v", check, err)
+	}
+	stored := map[string]bool{}
+	mail, err := s.Fetch(t.Context(), owner, 0, time.Now(), 1<<30, 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mail {
+		if m.Hash != sha256.Sum256(m.Blob) {
+			t.Error("a blob was damaged")
+		}
+		stored[hex.EncodeToString(m.Hash[:])] = true
+	}
+	if len(acknowledged) < 100 {
+		t.Errorf("only %d blobs acknowledged", len(acknowledged))
+	}
+	for h := range acknowledged {
+		if !stored[h] {
+			t.Errorf("%s was acknowledged and is gone", h)
+		}
+	}
+}
+
+// killed stores until it is killed.
+func killed(t *testing.T, path string) {
+	s := open(t, path)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for sender := range 4 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				d := delivery(fmt.Append(nil, os.Getenv("SREMP_TEST_ROUND"), " ", sender, " ", i))
+				if _, err := s.Put(t.Context(), d); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					os.Exit(3)
+				}
+				mu.Lock()
+				os.Stdout.WriteString(hex.EncodeToString(d.Hash[:]) + "\n")
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A change that fails by itself must not take those of its commit with it.
+func TestGroupCommitIsolatesFailures(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "relay.db"))
+	defer s.Close()
+	setUp(t, s)
+	boom := errors.New("boom")
+	insert := func(n int) func(*tx) error {
+		return func(t *tx) error {
+			_, err := t.exec("INSERT INTO one_time (inbox, number, body) VALUES (1, ?, x'00')", n)
+			return err
+		}
+	}
+	batch := []change{
+		{insert(1), make(chan error, 1)},
+		{func(t *tx) error { insert(2)(t); return boom }, make(chan error, 1)},
+		{func(t *tx) error { insert(3)(t); return relay.ErrQuota }, make(chan error, 1)}, // after a write: rolled back too
+		{func(*tx) error { return relay.ErrNoInbox }, make(chan error, 1)},
+		{insert(4), make(chan error, 1)},
+	}
+	done := make(chan struct{})
+	hold := func(*tx) error { <-done; return nil }
+	go s.w.write(t.Context(), hold) // the others gather behind it
+	for _, c := range batch {
+		s.w.changes <- c
+	}
+	close(done)
+	for i, want := range []error{nil, boom, relay.ErrQuota, relay.ErrNoInbox, nil} {
+		if err := <-batch[i].done; !errors.Is(err, want) {
+			t.Errorf("change %d: %v, want %v", i, err, want)
+		}
+	}
+	var got string
+	if err := s.db.QueryRow("SELECT group_concat(number) FROM one_time").Scan(&got); err != nil || got != "1,4" {
+		t.Errorf("rows %q, %v; want 1,4", got, err)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "relay.db"))
+	setUp(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), delivery([]byte("x"))); err == nil {
+		t.Error("a closed store took a blob")
+	}
+}
+
+func TestDiskFull(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "relay.db"))
+	defer s.Close()
+	setUp(t, s)
+	if _, err := s.w.conn.ExecContext(t.Context(), "PRAGMA max_page_count = 40"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), delivery(make([]byte, 1<<20))); !errors.Is(err, relay.ErrFull) {
+		t.Errorf("err = %v, want ErrFull", err)
+	}
+	if _, err := s.Put(t.Context(), delivery([]byte("small"))); err != nil {
+		t.Errorf("after a full disk: %v", err)
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	s := open(b, filepath.Join(b.TempDir(), "relay.db"))
+	defer s.Close()
+	setUp(b, s)
+	var next struct {
+		sync.Mutex
+		n int
+	}
+	b.SetParallelism(128)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			next.Lock()
+			next.n++
+			blob := make([]byte, 1536)
+			copy(blob, strconv.Itoa(next.n))
+			next.Unlock()
+			if _, err := s.Put(b.Context(), delivery(blob)); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
