@@ -19,10 +19,11 @@ var errNeedXX = errors.New("transport: the other side needs XX")
 // authenticate runs a Noise handshake over a stream (spec §5.2.3): every message
 // is length(uint16) message. It must be over within handshakeTimeout.
 func authenticate(q *quic.Conn, s *quic.Stream, c handshake.Config) (handshake.Result, error) {
+	state := q.ConnectionState().TLS
 	c.Version = version
-	c.ALPN = q.ConnectionState().TLS.NegotiatedProtocol
+	c.ALPN = state.NegotiatedProtocol
 	var err error
-	if c.Exporter, err = export(q, exporterHandshake); err != nil {
+	if c.Exporter, err = export(state, exporterHandshake); err != nil {
 		return handshake.Result{}, err
 	}
 	hs, err := handshake.New(c)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -20,15 +21,20 @@ import (
 type Conn struct {
 	e      *Endpoint
 	q      *quic.Conn
-	server identity.ServerID // the one proven to us; zero at its own end
+	tls    tls.ConnectionState // constant: quic-go's own getter races with migration
+	server identity.ServerID   // the one proven to us; zero at its own end
 	result handshake.Result
+}
+
+func newConn(e *Endpoint, q *quic.Conn, r handshake.Result) *Conn {
+	return &Conn{e: e, q: q, tls: q.ConnectionState().TLS, server: r.ServerID, result: r}
 }
 
 // ServerID returns the server that the other end proved to be.
 func (c *Conn) ServerID() identity.ServerID { return c.server }
 
 // ALPN returns the negotiated protocol.
-func (c *Conn) ALPN() string { return c.q.ConnectionState().TLS.NegotiatedProtocol }
+func (c *Conn) ALPN() string { return c.tls.NegotiatedProtocol }
 
 // OpenStream opens a bidirectional stream. The other side hears of it with the
 // first bytes written.
@@ -52,7 +58,7 @@ func (c *Conn) AcceptStream(ctx context.Context) (*Stream, error) {
 // Binding is a value that the two ends of this connection share and that no
 // other connection has (TLS exporter, spec §5.2.4). It is not secret to either.
 func (c *Conn) Binding() (b [32]byte) {
-	b, err := export(c.q, exporterBinding)
+	b, err := export(c.tls, exporterBinding)
 	if err != nil {
 		// Both ends have completed the TLS handshake before there is a Conn.
 		panic(err)
@@ -60,8 +66,7 @@ func (c *Conn) Binding() (b [32]byte) {
 	return b
 }
 
-func export(q *quic.Conn, label string) (b [32]byte, err error) {
-	state := q.ConnectionState().TLS
+func export(state tls.ConnectionState, label string) (b [32]byte, err error) {
 	k, err := state.ExportKeyingMaterial(label, nil, len(b))
 	if err != nil {
 		return b, fmt.Errorf("transport: %w", err)
@@ -70,18 +75,8 @@ func export(q *quic.Conn, label string) (b [32]byte, err error) {
 	return b, nil
 }
 
-// RemoteAddr returns the address that packets go to now; through a relay leg it
-// is the relay's.
-func (c *Conn) RemoteAddr() netip.AddrPort {
-	u, ok := c.q.RemoteAddr().(*net.UDPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	if id, slot, ok := parseVirtual(u); ok {
-		return c.e.m.paths.byID(id).remote(slot)
-	}
-	return unmap(u.AddrPort())
-}
+// RemoteAddr returns the address that packets go to now.
+func (c *Conn) RemoteAddr() netip.AddrPort { return addrPort(c.q.RemoteAddr()) }
 
 // Done is closed when the connection has ended, for whatever reason.
 func (c *Conn) Done() <-chan struct{} { return c.q.Context().Done() }

@@ -94,7 +94,7 @@ func (e *Endpoint) dialServer(ctx context.Context, id identity.ServerID, addr ne
 		}
 		return nil, handshakeFailure(err)
 	}
-	c := &Conn{e: e, q: q, server: r.ServerID, result: r}
+	c := newConn(e, q, r)
 	if !e.closeWithEndpoint(q) {
 		closeQUIC(q, codeClosed, "")
 		return nil, ErrClosed
@@ -156,5 +156,5 @@ func (e *Endpoint) serveClient(q *quic.Conn) (*Conn, error) {
 		return nil, err
 	}
 	s.Close()
-	return &Conn{e: e, q: q, result: r}, nil
+	return newConn(e, q, r), nil
 }

@@ -85,7 +85,7 @@ type event struct {
 // one use of l.
 func (e *Endpoint) startPeer(q *quic.Conn, l *link, control *quic.Stream, r handshake.Result, slot int) (*PeerConn, error) {
 	p := &PeerConn{
-		Conn:    &Conn{e: e, q: q, result: r},
+		Conn:    newConn(e, q, r),
 		link:    l,
 		control: control,
 		wake:    make(chan struct{}, 1),
@@ -110,8 +110,8 @@ func (m *manager) pathOf(slot int, reason string) Path {
 	kind, remote := PathRelay, m.p.link.remote(slot)
 	if slot == slotDirect {
 		kind = PathDirect
-		if !remote.IsValid() {
-			remote = m.p.RemoteAddr() // dialled from an address that no probe named
+		if !remote.IsValid() && !m.client {
+			remote = m.p.Conn.RemoteAddr() // dialled from an address that no probe named
 		}
 	}
 	return Path{Kind: kind, Remote: remote, Reason: reason}

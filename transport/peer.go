@@ -65,6 +65,10 @@ func (p *PeerConn) Path() Path {
 	return path
 }
 
+// RemoteAddr returns the address that packets go to now: the peer's or the
+// relay's.
+func (p *PeerConn) RemoteAddr() netip.AddrPort { return p.Path().Remote }
+
 // PathChanges delivers the path after every change. Only the latest one waits
 // to be received. The channel is closed when the connection has ended.
 func (p *PeerConn) PathChanges() <-chan Path { return p.changes }
