@@ -76,7 +76,7 @@ func (st *peerState) add(s *session) {
 	for len(st.sessions) > MaxSessions {
 		oldest := -1
 		for i, o := range st.sessions {
-			if i > 0 && o != s && (oldest < 0 || o.received < st.sessions[oldest].received) {
+			if i > 0 && o != s && (oldest < 0 || o.received <= st.sessions[oldest].received) {
 				oldest = i
 			}
 		}
