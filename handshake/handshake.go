@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"log/slog"
 
 	"github.com/flynn/noise"
 
@@ -200,6 +202,14 @@ func (h *Handshake) Result() Result {
 	return h.result
 }
 
+// MayWriteEarly reports whether the responder of IK may already send what only
+// the holder of the peer's own keys can read: message 1 came from the static key
+// of the known record, and was answered. It proves nothing yet (spec §3.3).
+func (h *Handshake) MayWriteEarly() bool {
+	return h.c.Pattern == IK && !h.c.Initiator && h.message == messages-1 && h.turn == Read &&
+		bytes.Equal(h.states[0].PeerStatic(), h.c.Remote.Noise[:])
+}
+
 // fail makes err the end of the handshake.
 func (h *Handshake) fail(err error) error {
 	h.turn, h.states, h.keys, h.result = Failed, nil, finalKeys{}, Result{}
@@ -220,3 +230,12 @@ func (h *Handshake) next() {
 		h.turn = Write
 	}
 }
+
+// Format implements [fmt.Formatter]: a handshake is full of keys.
+func (h *Handshake) Format(s fmt.State, _ rune) { io.WriteString(s, "handshake.Handshake(redacted)") }
+
+// Format implements [fmt.Formatter].
+func (Result) Format(s fmt.State, _ rune) { io.WriteString(s, "handshake.Result(redacted)") }
+
+// LogValue implements [slog.LogValuer].
+func (Result) LogValue() slog.Value { return slog.StringValue("handshake.Result(redacted)") }

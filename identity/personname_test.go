@@ -10,7 +10,7 @@ import (
 func TestCheckName(t *testing.T) {
 	for _, name := range []string{
 		"A", "Alice", "Alice B. Example", "O'Brien", "Zoë", "Zoe\u0308", "Łukasz", "Ωμέγα", "Алиса", "爱丽丝", "アリス",
-		"أليس", "עליסה", "می‌خواهم", "🙂", "👩‍🚀", "👩‍👩‍👧", "❤️", "क्‍ष", "a\u0301", strings.Repeat("界", 40), "x2", "<b>",
+		"أليس", "עליסה", "می\u200cخواهم", "🙂", "👩\u200d🚀", "👩\u200d👩\u200d👧", "❤️", "क्\u200dष", "a\u0301", strings.Repeat("界", 40), "x2", "<b>",
 	} {
 		if err := CheckName(name); err != nil {
 			t.Errorf("CheckName(%q) = %v, want no error", name, err)
@@ -62,7 +62,7 @@ func TestCheckName(t *testing.T) {
 }
 
 func FuzzCheckName(f *testing.F) {
-	for _, s := range []string{"Alice", "می‌خواهم", "👩‍🚀", "\u202e"} {
+	for _, s := range []string{"Alice", "می\u200cخواهم", "👩\u200d🚀", "\u202e"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

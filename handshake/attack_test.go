@@ -1,0 +1,523 @@
+package handshake
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"testing"
+
+	"github.com/flynn/noise"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/wire"
+)
+
+// Whatever differs in the prologue, neither side ends authenticated: a version
+// or ALPN changed on the way, and TLS terminated in the middle (spec §3.2).
+func TestPrologueMismatch(t *testing.T) {
+	p := newPeople(t)
+	for _, pattern := range patterns {
+		for name, change := range map[string]func(*Config){
+			"version":             func(c *Config) { c.Version = Version + 1 },
+			"ALPN":                func(c *Config) { c.ALPN = "sremp-test/0" },
+			"ALPN, longer":        func(c *Config) { c.ALPN += "x" },
+			"exporter: TLS proxy": func(c *Config) { c.Exporter[31] ^= 1 },
+		} {
+			for _, side := range []string{"initiator", "responder"} {
+				ci, cr := p.configs(pattern)
+				if side == "initiator" {
+					change(&ci)
+				} else {
+					change(&cr)
+				}
+				i, r := pair(t, ci, cr)
+				_, err := exchange(i, r, nil)
+				if err == nil || i.Turn() == Done || r.Turn() == Done {
+					t.Errorf("%v, %s of the %s: %v, turns %d and %d", pattern, name, side, err, i.Turn(), r.Turn())
+				}
+			}
+		}
+	}
+}
+
+// The pattern byte counts, too: one pattern's messages are not another's.
+func TestPatternMismatch(t *testing.T) {
+	p := newPeople(t)
+	for _, a := range patterns {
+		for _, b := range patterns {
+			if a == b {
+				continue
+			}
+			i, r := pair(t, first(p.configs(a)), second(p.configs(b)))
+			if _, err := exchange(i, r, nil); err == nil || i.Turn() == Done || r.Turn() == Done {
+				t.Errorf("%v with %v: %v, turns %d and %d", a, b, err, i.Turn(), r.Turn())
+			}
+		}
+	}
+}
+
+// Somebody who terminates TLS and is somebody: each leg is a sound handshake
+// with the wrong person.
+func TestManInTheMiddleWithOwnKeys(t *testing.T) {
+	p := newPeople(t)
+	bad := p
+	bad.bob, bad.server = p.mallory, newServer(t, 66)
+	for _, pattern := range patterns {
+		i, r := pair(t, first(p.configs(pattern)), second(bad.configs(pattern)))
+		want := ErrWrongPeer
+		if pattern == IK {
+			want = ErrNeedXX // and in XX it will be the wrong peer
+		}
+		if _, err := exchange(i, r, nil); !errors.Is(err, want) || i.Turn() == Done {
+			t.Errorf("%v: got %v, want %v", pattern, err, want)
+		}
+	}
+	// The other leg: Mallory as Alice, to a Bob who knows or expects Alice.
+	bad = p
+	bad.alice = p.mallory
+	for _, pattern := range []Pattern{XX, IK} {
+		ci, _ := bad.configs(pattern)
+		_, cr := p.configs(pattern)
+		cr.Remote = p.alice.Record()
+		i, r := pair(t, ci, cr)
+		if _, err := exchange(i, r, nil); !errors.Is(err, ErrWrongPeer) || r.Turn() != Failed {
+			t.Errorf("%v: got %v, want ErrWrongPeer", pattern, err)
+		}
+	}
+}
+
+// Every message, every byte, one bit of it.
+func TestTampering(t *testing.T) {
+	p := newPeople(t)
+	for _, pattern := range patterns {
+		i, r := pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
+		for n, msg := range mustFinish(t, i, r) {
+			for at := range msg {
+				i, r := pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
+				_, err := exchange(i, r, func(m int, msg []byte) []byte {
+					if m == n {
+						msg[at] ^= 0x10
+					}
+					return msg
+				})
+				if err == nil || r.Turn() == Done || n < 2 && i.Turn() == Done {
+					t.Fatalf("%v, message %d, byte %d changed: %v, turns %d and %d", pattern, n+1, at, err, i.Turn(), r.Turn())
+				}
+			}
+		}
+	}
+}
+
+// Every length but the right one.
+func TestWrongLengths(t *testing.T) {
+	p := newPeople(t)
+	for _, pattern := range patterns {
+		i, r := pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
+		transcript := mustFinish(t, i, r)
+		for n := range transcript {
+			for _, cut := range []func([]byte) []byte{
+				func([]byte) []byte { return nil },
+				func(b []byte) []byte { return b[:1] },
+				func(b []byte) []byte { return b[:min(31, len(b)-1)] },
+				func(b []byte) []byte { return b[:len(b)-1] },
+				func(b []byte) []byte { return append(b, 0) },
+				func(b []byte) []byte { return append(b, make([]byte, MaxMessage)...) },
+			} {
+				i, r := pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
+				_, err := exchange(i, r, func(m int, msg []byte) []byte {
+					if m == n {
+						return cut(msg)
+					}
+					return msg
+				})
+				if err == nil || r.Turn() == Done || n < 2 && i.Turn() == Done {
+					t.Errorf("%v, message %d cut: %v, turns %d and %d", pattern, n+1, err, i.Turn(), r.Turn())
+				}
+			}
+		}
+	}
+}
+
+// Messages come back to who sent them.
+func TestReflection(t *testing.T) {
+	p := newPeople(t)
+	for _, pattern := range patterns {
+		// Each side's first message to itself.
+		i, r := pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
+		m1, err := i.WriteMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.ReadMessage(m1); err != nil {
+			t.Fatal(err)
+		}
+		m2, err := r.WriteMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := i.ReadMessage(m1); err == nil || i.Turn() != Failed {
+			t.Errorf("%v: message 1 reflected: %v", pattern, err)
+		}
+		if err := r.ReadMessage(m2); err == nil || r.Turn() != Failed {
+			t.Errorf("%v: message 2 reflected: %v", pattern, err)
+		}
+	}
+	// A mirror that answers with our own keys, in both roles.
+	mirror := p
+	mirror.bob = p.alice
+	for _, pattern := range []Pattern{XX, IK} {
+		i, r := pair(t, first(mirror.configs(pattern)), second(mirror.configs(pattern)))
+		if _, err := exchange(i, r, nil); !errors.Is(err, ErrWrongPeer) || i.Turn() == Done {
+			t.Errorf("%v with itself: got %v, want ErrWrongPeer", pattern, err)
+		}
+	}
+}
+
+// Recorded messages of one handshake in another of the same two, on the same
+// connection even.
+func TestReplay(t *testing.T) {
+	p := newPeople(t)
+	for _, pattern := range patterns {
+		i, r := pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
+		old := mustFinish(t, i, r)
+		for n := range old {
+			i, r := pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
+			_, err := exchange(i, r, func(m int, msg []byte) []byte {
+				if m == n {
+					return old[n]
+				}
+				return msg
+			})
+			if err == nil || r.Turn() == Done || n < 2 && i.Turn() == Done {
+				t.Errorf("%v, message %d replayed: %v, turns %d and %d", pattern, n+1, err, i.Turn(), r.Turn())
+			}
+		}
+		// All of the initiator's messages to a fresh responder: it has not the last word.
+		r = start(t, second(p.configs(pattern)))
+		if err := r.ReadMessage(old[0]); err != nil {
+			t.Fatalf("%v: message 1 again on the same connection: %v", pattern, err)
+		}
+		if _, err := r.WriteMessage(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.ReadMessage(old[2]); err == nil || r.Turn() != Failed {
+			t.Errorf("%v: the initiator's messages replayed: %v", pattern, err)
+		}
+		// One message twice.
+		i, r = pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
+		m1, err := i.WriteMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.ReadMessage(m1); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.ReadMessage(m1); err == nil || r.Turn() != Failed {
+			t.Errorf("%v: message 1 twice: %v", pattern, err)
+		}
+	}
+	// On another connection message 1 of IK is not even read.
+	ci, cr := p.configs(IK)
+	i, r := pair(t, ci, cr)
+	old := mustFinish(t, i, r)
+	cr.Exporter[0] ^= 2
+	if err := start(t, cr).ReadMessage(old[0]); !errors.Is(err, ErrNeedXX) {
+		t.Errorf("IK message 1 on another connection: got %v, want ErrNeedXX", err)
+	}
+}
+
+// A record of one person under the key of another.
+func TestRecordOfAnother(t *testing.T) {
+	p := newPeople(t)
+	for _, pattern := range []Pattern{XX, IK} {
+		// Mallory answers as Bob: with Bob's record, which is no secret.
+		bad := p
+		bad.bob = p.mallory
+		ci, _ := p.configs(pattern)
+		_, cr := bad.configs(pattern)
+		if pattern == IK {
+			// Only somebody with Bob's Noise key gets this far in IK.
+			ci.Remote = p.mallory.Record()
+		}
+		i, r := pair(t, ci, cr)
+		r.c.Local = p.bob
+		want := ErrHandshake
+		if pattern == IK {
+			want = ErrWrongPeer
+		}
+		if _, err := exchange(i, r, nil); !errors.Is(err, want) || i.Turn() == Done {
+			t.Errorf("%v, responder: got %v, want %v", pattern, err, want)
+		}
+		// Mallory calls as Alice.
+		bad = p
+		bad.alice = p.mallory
+		ci, _ = bad.configs(pattern)
+		_, cr = p.configs(pattern)
+		i, r = pair(t, ci, cr)
+		i.c.Local = p.alice
+		if _, err := exchange(i, r, nil); !errors.Is(err, ErrHandshake) || r.Turn() != Failed {
+			t.Errorf("%v, initiator: got %v, want ErrHandshake", pattern, err)
+		}
+	}
+}
+
+func TestWrongServerKey(t *testing.T) {
+	p := newPeople(t)
+	ci, cr := p.configs(NX)
+	other := newServer(t, 2)
+	for name, cert := range map[string][]byte{
+		"other server":      other.Certificate(),
+		"other's signature": append(bytes.Clone(p.server.Certificate()[:64]), other.Certificate()[64:]...),
+		"none":              nil,
+		"cut":               p.server.Certificate()[:127],
+		"longer":            append(p.server.Certificate(), 0),
+	} {
+		i, r := pair(t, ci, cr)
+		if err := r.ReadMessage(must(i.WriteMessage())); err != nil {
+			t.Fatal(err)
+		}
+		msg, _, _, err := r.states[0].WriteMessage(nil, wire.HandshakePayload{Credential: cert}.Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := i.ReadMessage(msg); !errors.Is(err, ErrWrongPeer) || i.Turn() != Failed {
+			t.Errorf("%s: got %v, want ErrWrongPeer", name, err)
+		}
+	}
+	// The certificate of the right server under somebody else's Noise key.
+	cr.Server = other
+	i, r := pair(t, ci, cr)
+	r.c.Server = p.server
+	if _, err := exchange(i, r, nil); !errors.Is(err, ErrWrongPeer) || i.Turn() != Failed {
+		t.Errorf("stolen certificate: got %v, want ErrWrongPeer", err)
+	}
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// weakKeys are of small order, or second names of good keys.
+var weakKeys = []string{
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+	"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"f6ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"0900000000000000000000000000000000000000000000000000000000000080",
+}
+
+// Ephemeral keys, in messages 1 and 2 of every pattern (spec §3.4).
+func TestWeakEphemeral(t *testing.T) {
+	p := newPeople(t)
+	for _, s := range weakKeys {
+		weak, err := hex.DecodeString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (strictDH{}).DH(p.bob.NoiseKey().Seed(), weak); !errors.Is(err, identity.ErrBadKey) {
+			t.Errorf("DH with %s: got %v, want ErrBadKey", s, err)
+		}
+		for _, pattern := range patterns {
+			for n := range 2 {
+				i, r := pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
+				transcript, err := exchange(i, r, func(m int, msg []byte) []byte {
+					if m == n {
+						copy(msg, weak)
+					}
+					return msg
+				})
+				// At once, before anything is answered.
+				if !errors.Is(err, ErrHandshake) || len(transcript) != n+1 {
+					t.Errorf("%v, message %d, %s: got %v after %d messages", pattern, n+1, s, err, len(transcript))
+				}
+			}
+		}
+	}
+}
+
+// weakDH is an attacker's: its static private key is a wish, the shared secret
+// with it zero, as for a public key of small order.
+type weakDH struct{ strictDH }
+
+func (weakDH) DH(private, public []byte) ([]byte, error) {
+	if bytes.Equal(private, make([]byte, 32)) {
+		return make([]byte, 32), nil
+	}
+	return strictDH{}.DH(private, public)
+}
+
+// Static keys: a small-order one that the attacker encrypts properly.
+func TestWeakStatic(t *testing.T) {
+	p := newPeople(t)
+	_, cr := p.configs(IK)
+	r := start(t, cr)
+	bob := p.bob.Record().Noise
+	evil, err := noise.NewHandshakeState(noise.Config{
+		CipherSuite: noise.NewCipherSuite(weakDH{}, noise.CipherChaChaPoly, noise.HashBLAKE2s),
+		Pattern:     noise.HandshakeIK, Initiator: true, Prologue: r.prologue, PeerStatic: bob[:],
+		StaticKeypair: noise.DHKey{Private: make([]byte, 32), Public: make([]byte, 32)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, _, _, err := evil.WriteMessage(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.ReadMessage(msg); !errors.Is(err, ErrHandshake) {
+		t.Errorf("IK: got %v, want ErrHandshake", err)
+	}
+
+	ci, cr := p.configs(XX)
+	r = start(t, cr)
+	if evil, err = noise.NewHandshakeState(noise.Config{
+		CipherSuite: noise.NewCipherSuite(weakDH{}, noise.CipherChaChaPoly, noise.HashBLAKE2s),
+		Pattern:     noise.HandshakeXX, Initiator: true, Prologue: prologue(withVersion(ci)),
+		StaticKeypair: noise.DHKey{Private: make([]byte, 32), Public: make([]byte, 32)},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if msg, _, _, err = evil.WriteMessage(nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.ReadMessage(msg); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := evil.ReadMessage(nil, must(r.WriteMessage())); err != nil {
+		t.Fatal(err)
+	}
+	if msg, _, _, err = evil.WriteMessage(nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := r.states[0].ReadMessage(nil, msg); !errors.Is(err, identity.ErrBadKey) {
+		t.Errorf("XX: got %v, want ErrBadKey", err)
+	}
+}
+
+func withVersion(c Config) Config {
+	if c.Version == 0 {
+		c.Version = Version
+	}
+	return c
+}
+
+// kciDH is that of an attacker who stole Bob's Noise key: it computes the secret
+// that Bob shares with Alice's static key, and uses Alice's name.
+type kciDH struct {
+	strictDH
+	stolen, alice []byte
+}
+
+func (d kciDH) DH(private, public []byte) ([]byte, error) {
+	if bytes.Equal(private, make([]byte, 32)) {
+		return d.strictDH.DH(d.stolen, d.alice)
+	}
+	return d.strictDH.DH(private, public)
+}
+
+// Key-compromise impersonation: whoever has Bob's key can write IK's message 1 in
+// Alice's name to Bob. It gets no further, and Bob has believed nothing.
+func TestKeyCompromiseImpersonation(t *testing.T) {
+	p := newPeople(t)
+	_, cr := p.configs(IK)
+	r := start(t, cr)
+	alice, bob := p.alice.Record().Noise, p.bob.Record().Noise
+	evil, err := noise.NewHandshakeState(noise.Config{
+		CipherSuite: noise.NewCipherSuite(kciDH{stolen: p.bob.NoiseKey().Seed(), alice: alice[:]},
+			noise.CipherChaChaPoly, noise.HashBLAKE2s),
+		Pattern: noise.HandshakeIK, Initiator: true, Prologue: r.prologue, PeerStatic: bob[:],
+		StaticKeypair: noise.DHKey{Private: make([]byte, 32), Public: alice[:]},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, _, _, err := evil.WriteMessage(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.ReadMessage(msg); err != nil {
+		t.Fatalf("the attack's premise: %v", err)
+	}
+	m2, err := r.WriteMessage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Turn() != Read || r.Result() != (Result{}) {
+		t.Fatalf("turn %d before message 3, want Read", r.Turn())
+	}
+	if _, _, _, err := evil.ReadMessage(nil, m2); err == nil {
+		t.Fatal("the attacker reads message 2")
+	}
+	payload := wire.HandshakePayload{Credential: p.alice.Record().Bytes()}.Append(nil)
+	if err := r.ReadMessage(deriveKeys([32]byte{}, [32]byte{}, nil).seal(payload)); !errors.Is(err, ErrHandshake) || r.Turn() != Failed {
+		t.Errorf("message 3: got %v, want ErrHandshake", err)
+	}
+}
+
+// The suite is Noise's own: it talks to the library's.
+func TestSuiteInteroperates(t *testing.T) {
+	if got, want := string(suite.Name()), "25519_ChaChaPoly_BLAKE2s"; got != want {
+		t.Errorf("suite %s, want %s", got, want)
+	}
+	p := newPeople(t)
+	stock := noise.NewCipherSuite(noise.DH25519, noise.CipherChaChaPoly, noise.HashBLAKE2s)
+	ci, cr := p.configs(XX)
+	r := start(t, cr)
+	i, err := noise.NewHandshakeState(noise.Config{
+		CipherSuite: stock, Pattern: noise.HandshakeXX, Initiator: true, Prologue: prologue(withVersion(ci)),
+		StaticKeypair: keypair(p.alice.NoiseKey()),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m1, _, _, err := i.WriteMessage(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.ReadMessage(m1); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := i.ReadMessage(nil, must(r.WriteMessage())); err != nil {
+		t.Fatal(err)
+	}
+	m3, cs1, cs2, err := i.WriteMessage(nil, wire.HandshakePayload{Credential: p.alice.Record().Bytes()}.Append(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.ReadMessage(m3); err != nil {
+		t.Fatal(err)
+	}
+	if got := deriveKeys(cs1.UnsafeKey(), cs2.UnsafeKey(), i.ChannelBinding()).channel; got != r.Result().ChannelKey {
+		t.Error("the channel keys differ")
+	}
+}
+
+// Any bytes at any point: no panic, and nobody authenticated.
+func FuzzReadMessage(f *testing.F) {
+	p := newPeople(f)
+	for k, pattern := range patterns {
+		i, r := pair(f, first(p.configs(pattern)), second(p.configs(pattern)))
+		for n, msg := range mustFinish(f, i, r) {
+			f.Add(uint8(k), uint8(n), msg)
+		}
+	}
+	f.Fuzz(func(t *testing.T, k, n uint8, data []byte) {
+		pattern, at := patterns[int(k)%len(patterns)], int(n)%messages
+		i, r := pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
+		_, err := exchange(i, r, func(m int, msg []byte) []byte {
+			if m == at {
+				return data
+			}
+			return msg
+		})
+		if err == nil || r.Turn() == Done || at < 2 && i.Turn() == Done {
+			t.Errorf("%v, message %d replaced: %v", pattern, at+1, err)
+		}
+	})
+}
