@@ -86,13 +86,16 @@ func TestManInTheMiddleWithOwnKeys(t *testing.T) {
 	}
 }
 
-// Every message, every byte, one bit of it.
+// Every message: all bytes of its keys, and a fifth of what is behind them.
 func TestTampering(t *testing.T) {
 	p := newPeople(t)
 	for _, pattern := range patterns {
 		i, r := pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
 		for n, msg := range mustFinish(t, i, r) {
 			for at := range msg {
+				if at > 100 && at%5 != 0 {
+					continue
+				}
 				i, r := pair(t, first(p.configs(pattern)), second(p.configs(pattern)))
 				_, err := exchange(i, r, func(m int, msg []byte) []byte {
 					if m == n {
