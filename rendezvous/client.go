@@ -115,7 +115,7 @@ func (c *Client) Observed() netip.AddrPort { return c.welcome.Observed }
 func (c *Client) ServerTime() time.Time { return time.Now().Add(c.clockOffset()) }
 
 func (c *Client) heardTime(ms uint64) {
-	offset := time.UnixMilli(int64(min(ms, math.MaxInt64))).Sub(time.Now())
+	offset := time.Until(time.UnixMilli(int64(min(ms, math.MaxInt64))))
 	c.mu.Lock()
 	c.offset = offset
 	c.mu.Unlock()
