@@ -112,7 +112,7 @@ func open(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	go k.run(c.ctx)
-	c.net.start(k)
+	c.net.start()
 	return c, nil
 }
 

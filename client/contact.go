@@ -45,7 +45,8 @@ type contactInfo struct {
 	Card hidden `json:"card"`
 	// KnockKey and where the contact's first messages go, until its card is here.
 	KnockKey []byte `json:"knock_key"`
-	Serial   uint64 `json:"serial"` // of the newest prekey bundle seen
+	LastAddr string `json:"last_addr"` // of the last direct connection
+	Serial   uint64 `json:"serial"`    // of the newest prekey bundle seen
 }
 
 // A flow is what changes with every message. It is one sealed row, written at
@@ -170,6 +171,11 @@ func loadContact(ctx context.Context, v *vault, me identity.PeerID, row Row) (*c
 		c.waiting[uint64(r.Seq)] = m
 		c.waitingSince = m.received
 	}
+	last, err := v.rows(ctx, Query{Table: TableOutbox, Owner: c.num, From: 1, Limit: 1, Descending: true})
+	if err != nil {
+		return nil, err
+	}
+	c.sending.plain = len(last) > 0 && last[0].State == outPlain
 	c.path = Path{Contact: c.info.ID, Kind: PathNone, Reason: "not tried yet"}
 	return c, nil
 }

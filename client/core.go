@@ -34,6 +34,10 @@ type core struct {
 	contacts map[identity.PeerID]*contact
 	invites  map[int64]*invite
 
+	status  map[identity.ServerID]*serverStatus
+	guests  map[identity.PeerID]*link // connected with an invite, not yet contacts
+	inboxes map[inboxKey]identity.PeerID
+
 	// Of the batch at hand.
 	touched                    map[*contact]bool
 	dirtyProfile, dirtyPrekeys bool
@@ -43,7 +47,10 @@ type core struct {
 }
 
 func loadCore(ctx context.Context, c *Client) (*core, error) {
-	k := &core{c: c, v: c.vault, touched: map[*contact]bool{}}
+	k := &core{
+		c: c, v: c.vault, touched: map[*contact]bool{}, status: map[identity.ServerID]*serverStatus{},
+		guests: map[identity.PeerID]*link{},
+	}
 	return k, k.load(ctx)
 }
 
@@ -53,6 +60,7 @@ func (k *core) load(ctx context.Context) (err error) {
 		return err
 	}
 	k.contacts, k.invites = map[identity.PeerID]*contact{}, map[int64]*invite{}
+	k.inboxes = map[inboxKey]identity.PeerID{}
 	rows, err := k.v.rows(ctx, Query{Table: TableContacts})
 	if err != nil {
 		return err
@@ -215,6 +223,7 @@ func (k *core) failed(ctx context.Context, err error, outcome []func(error)) {
 	for id, c := range k.contacts {
 		if was := old[id]; was != nil {
 			c.link, c.path = was.link, was.path
+			c.sending.mail.busy = was.sending.mail.busy
 		}
 	}
 }

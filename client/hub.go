@@ -91,12 +91,7 @@ func (s *subscriber) end() {
 	s.signal()
 }
 
-func (s *subscriber) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
+func (s *subscriber) signal() { notify(s.wake) }
 
 // emit queues e for every subscriber; it never blocks.
 func (h *hub) emit(e Event) {

@@ -1,8 +1,251 @@
 package client
 
-// A link is one connection to a contact.
-type link struct{}
+import (
+	"bufio"
+	"context"
+	"time"
 
-func (l *link) send(typ uint16, payload []byte) bool { return false }
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/transport"
+	"github.com/sremp/sremp/wire"
+)
 
-func (l *link) idle() bool { return true }
+// Tuning of links.
+const (
+	// linkQueue is how many frames may wait for a link: a whole window and
+	// acknowledgements.
+	linkQueue = sendWindow + 64
+	// maxLinkStreams bounds the peer's message streams on one connection.
+	maxLinkStreams = 4
+	linkBuffer     = 64 << 10
+	guestTime      = time.Minute // for somebody with an invite to say who it is
+	maxGuests      = 16
+)
+
+// A link is one connection to a contact, or to somebody who uses an invite.
+// Each side writes frames to a stream that it opened (spec §8.5).
+type link struct {
+	peer  identity.PeerID
+	conn  *transport.PeerConn
+	out   chan []byte // frames
+	since time.Time
+}
+
+// send queues a frame. It never blocks: false means that the link is behind.
+func (l *link) send(typ uint16, payload []byte) bool {
+	if l.conn.Err() != nil {
+		return false
+	}
+	select {
+	case l.out <- wire.AppendFrame(make([]byte, 0, wire.FrameHeaderLen+len(payload)), typ, payload):
+		return true
+	default:
+		return false
+	}
+}
+
+// idle reports whether all that was sent is on its way.
+func (l *link) idle() bool { return len(l.out) == 0 }
+
+// linked takes a connection over.
+func (n *network) linked(conn *transport.PeerConn) {
+	l := &link{peer: conn.Peer().Identity, conn: conn, out: make(chan []byte, linkQueue), since: time.Now()}
+	ok := n.run(func() { l.write(n.ctx) }) && n.run(func() { n.readLink(l) }) && n.run(func() { n.watchLink(l) })
+	if !ok {
+		conn.Close(0, "")
+		return
+	}
+	n.c.post(func(k *core) { k.linkUp(l) })
+}
+
+// write owns the stream that we open.
+func (l *link) write(ctx context.Context) {
+	defer l.conn.Close(0, "")
+	s, err := l.conn.OpenStream(ctx)
+	if err != nil {
+		return
+	}
+	w := bufio.NewWriterSize(s, linkBuffer)
+	for {
+		select {
+		case f := <-l.out:
+			if _, err := w.Write(f); err != nil {
+				return
+			}
+			if len(l.out) == 0 {
+				if err := w.Flush(); err != nil {
+					return
+				}
+			}
+		case <-l.conn.Done():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// readLink accepts the peer's streams.
+func (n *network) readLink(l *link) {
+	for range maxLinkStreams {
+		s, err := l.conn.AcceptStream(n.ctx)
+		if err != nil {
+			return
+		}
+		if !n.run(func() { n.readStream(l, s) }) {
+			return
+		}
+	}
+}
+
+func (n *network) readStream(l *link, s *transport.Stream) {
+	r := bufio.NewReaderSize(s, linkBuffer)
+	for {
+		typ, payload, err := transport.ReadFrame(r, wire.MaxMessageFrame)
+		if err != nil {
+			if l.conn.Err() == nil {
+				l.conn.Close(0, "")
+			}
+			return
+		}
+		if !n.c.post(func(k *core) { k.frame(l, typ, payload) }) {
+			return
+		}
+	}
+}
+
+// watchLink reports the path and the end.
+func (n *network) watchLink(l *link) {
+	report := func(p transport.Path) { n.c.post(func(k *core) { k.linkPath(l, p) }) }
+	for open := true; open; {
+		select {
+		case p, ok := <-l.conn.PathChanges():
+			if open = ok; ok {
+				report(p)
+			}
+		case <-l.conn.Done():
+			open = false
+		}
+	}
+	<-l.conn.Done()
+	err := l.conn.Err()
+	n.c.post(func(k *core) { k.linkDown(l, err) })
+}
+
+// linkUp makes a link the one that its contact is written to. The side that
+// dialled closes an older one: both then agree.
+func (k *core) linkUp(l *link) {
+	c := k.contacts[l.peer]
+	if c == nil {
+		k.guests[l.peer] = l
+		if len(k.guests) > maxGuests {
+			for id, g := range k.guests {
+				if g != l {
+					g.conn.Close(0, "")
+					delete(k.guests, id)
+					break
+				}
+			}
+		}
+		return
+	}
+	k.attach(c, l)
+}
+
+func (k *core) attach(c *contact, l *link) {
+	if old := c.link; old != nil && k.local.PeerID().Compare(c.info.ID) < 0 {
+		old.conn.Close(0, "")
+	}
+	c.link = l
+	c.sending.cursor = 0
+	c.sending.progress = k.now()
+	c.flow.LastSeen = k.now()
+	c.setFlow(k)
+	k.takeRecord(c, l.conn.Peer().Bytes())
+	k.linkPath(l, l.conn.Path())
+	k.c.net.setLinked(c.info.ID, true)
+	if inv, ok := c.joined(); ok && c.session == nil {
+		l.send(wire.FrameGetBundle, wire.GetBundle{Token: inv.Knock()}.Append(nil))
+	}
+	peer := c.info.ID
+	k.then(func() { k.pump(k.contacts[peer]) })
+}
+
+func (k *core) linkPath(l *link, p transport.Path) {
+	c := k.contacts[l.peer]
+	if c == nil || c.link != l {
+		return
+	}
+	path := Path{Kind: PathDirect, Remote: p.Remote.String(), RTT: p.RTT, Reason: p.Reason}
+	if p.Kind == transport.PathRelay {
+		path.Kind = PathRelay
+	}
+	if p.Kind == 0 {
+		return // not yet known; a change follows
+	}
+	if path.Kind == PathDirect && c.info.LastAddr != path.Remote {
+		c.info.LastAddr = path.Remote
+		c.setInfo(k)
+		k.c.net.contactChanged(k, c)
+	}
+	k.setPath(c, path)
+}
+
+func (k *core) linkDown(l *link, err error) {
+	if k.guests[l.peer] == l {
+		delete(k.guests, l.peer)
+	}
+	c := k.contacts[l.peer]
+	if c == nil || c.link != l {
+		return
+	}
+	k.c.log.Debug("link lost", "contact", l.peer.Short(), "err", err)
+	c.link = nil
+	k.c.net.setLinked(c.info.ID, false)
+	k.unlinkedPath(c, "the connection was lost; trying again")
+}
+
+// unlinkedPath shows the path of a contact without a link.
+func (k *core) unlinkedPath(c *contact, reason string) {
+	if c.link != nil {
+		return
+	}
+	p := Path{Kind: PathNone, Reason: reason}
+	if box := k.mailTarget(c); box != nil {
+		p.Kind, p.Remote = PathMailbox, box.relay.HostPort()
+		p.Reason = reason + "; its relay keeps the mail"
+	}
+	k.setPath(c, p)
+}
+
+// frame takes a frame from a link.
+func (k *core) frame(l *link, typ uint16, payload []byte) {
+	c := k.contacts[l.peer]
+	switch typ {
+	case wire.FrameMessage:
+		if c == nil {
+			return
+		}
+		if err := k.incoming(c, payload); err != nil {
+			k.c.log.Warn("message dropped", "contact", l.peer.Short(), "err", err)
+		}
+	case wire.FrameFirst:
+		x, err := wire.ParseKnock(payload)
+		if err != nil {
+			return
+		}
+		k.knock(l.peer, x)
+	case wire.FrameGetBundle:
+		x, err := wire.ParseGetBundle(payload)
+		if err != nil {
+			return
+		}
+		k.giveBundle(l, x)
+	case wire.FrameBundle:
+		x, err := wire.ParsePrekeyBox(payload)
+		if err != nil || c == nil {
+			return
+		}
+		k.takeBundle(c, x)
+	}
+}

@@ -1,6 +1,315 @@
 package client
 
-// mailing is the volatile side of a contact's way through its mailbox.
-type mailing struct{}
+import (
+	"context"
+	"errors"
+	"time"
 
-func (k *core) tickMail(c *contact) {}
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/ratchet"
+	"github.com/sremp/sremp/relay"
+	"github.com/sremp/sremp/wire"
+)
+
+// Tuning of the way through mailboxes (spec §8.4).
+const (
+	mailBatch     = 16 // messages handed to a courier at once
+	mailTime      = 20 * time.Second
+	mailRetryMin  = 2 * time.Second
+	mailRetryMax  = 2 * time.Minute
+	connectGrace  = 2 * time.Second // what an attempt to connect gets before the mailbox
+	remailAfter   = time.Minute     // between two repeats of what a relay seems to have lost
+	maxSenders    = 32
+	senderTimeout = 5 * time.Second
+)
+
+// mailing is the volatile side of a contact's way through its mailbox.
+type mailing struct {
+	busy   bool
+	cursor uint64    // next counter to mail
+	next   time.Time // not before
+	wait   time.Duration
+	again  uint64    // messages below it are mailed though a relay held them
+	remail time.Time // when that was last decided
+}
+
+// A mailBox is where a contact's mail goes now.
+type mailBox struct {
+	relay        identity.ServerAddr
+	inbox, token [32]byte
+	knockKey     []byte // seals first messages; nil for a contact's own inbox
+	knock        [32]byte
+}
+
+// mailTarget returns the contact's mailbox, nil if none is known.
+func (k *core) mailTarget(c *contact) *mailBox {
+	if c.card != nil {
+		for _, m := range c.card.Mailboxes {
+			if a, ok := fromServer(m.Relay); ok {
+				return &mailBox{relay: a, inbox: m.Inbox, token: m.Token}
+			}
+		}
+		return nil
+	}
+	i, ok := c.joined()
+	if !ok || len(i.Relays) == 0 || i.KnockInbox == [32]byte{} || len(c.info.KnockKey) == 0 {
+		return nil
+	}
+	return &mailBox{relay: i.Relays[0], inbox: i.KnockInbox, token: i.Knock(), knockKey: c.info.KnockKey, knock: i.Knock()}
+}
+
+// letter is one message on its way to a mailbox.
+type letter struct {
+	row  outRow // counter 0: an acknowledgement
+	blob []byte
+}
+
+// tickMail hands what is due to a courier.
+func (k *core) tickMail(c *contact) {
+	m := &c.sending.mail
+	pending := c.flow.NextOut > c.flow.Acked.Next
+	if m.busy || c.session == nil || !pending && !c.flow.AckDue || k.now().Before(m.next) {
+		return
+	}
+	if c.link != nil {
+		if !pending || k.now().Sub(c.sending.progress) < mailAfter {
+			return
+		}
+	} else if k.c.net.connecting(c.info.ID, connectGrace) {
+		return
+	}
+	box := k.mailTarget(c)
+	if box == nil {
+		return
+	}
+	letters := k.letters(c, box)
+	if len(letters) == 0 {
+		return
+	}
+	m.busy = true
+	id := c.info.ID
+	k.then(func() {
+		if !k.c.net.run(func() { k.c.net.courier(id, *box, letters) }) {
+			m.busy = false
+		}
+	})
+}
+
+// letters chooses what goes into the mailbox next: the oldest messages that no
+// relay holds yet, or an acknowledgement.
+func (k *core) letters(c *contact, box *mailBox) (out []letter) {
+	m := &c.sending.mail
+	m.cursor = max(m.cursor, c.flow.Acked.Next)
+	limit := c.flow.NextOut
+	if c.link != nil {
+		limit = min(limit, c.sending.cursor) // only what the link did not get through
+	}
+	k.eachOutbox(c, m.cursor, limit, func(r outRow) bool {
+		if r.state == outPlain || len(out) >= mailBatch {
+			return false
+		}
+		m.cursor = r.counter + 1
+		if r.state == outReady || r.counter < m.again {
+			out = append(out, letter{row: r, blob: r.content})
+		}
+		return true
+	})
+	if c.flow.AckDue && c.link == nil && box.knockKey == nil {
+		if msg, err := k.encryptAck(c); err == nil {
+			out = append(out, letter{blob: msg})
+		}
+	}
+	return out
+}
+
+// courier stores letters, in order, and reports what the relay holds. It runs
+// on a goroutine of its own.
+func (n *network) courier(id identity.PeerID, box mailBox, letters []letter) {
+	ctx, cancel := context.WithTimeout(n.ctx, mailTime)
+	defer cancel()
+	var held []letter
+	err := n.deliver(ctx, box, letters, func(l letter) { held = append(held, l) })
+	n.c.post(func(k *core) { k.mailed(id, held, letters, err) })
+}
+
+func (n *network) deliver(ctx context.Context, box mailBox, letters []letter, held func(letter)) error {
+	s, err := n.sender(ctx, box.relay)
+	if err != nil {
+		return err
+	}
+	for _, l := range letters {
+		blob := l.blob
+		if box.knockKey != nil {
+			if !ratchet.IsInitial(blob) {
+				continue
+			}
+			if blob, err = sealKnock(box.knockKey, wire.Knock{Token: box.knock, Message: blob}); err != nil {
+				return err
+			}
+		}
+		if _, err := s.Store(ctx, box.inbox, box.token, blob); err != nil {
+			n.senderFailed(box.relay, s, err)
+			return err
+		}
+		held(l)
+	}
+	return nil
+}
+
+// mailed takes a courier's report.
+func (k *core) mailed(id identity.PeerID, held, all []letter, err error) {
+	c := k.contacts[id]
+	if c == nil {
+		return
+	}
+	m := &c.sending.mail
+	m.busy = false
+	for _, l := range held {
+		if l.row.counter == 0 {
+			c.flow.AckDue = false
+			c.setFlow(k)
+			continue
+		}
+		if c.flow.Acked.has(l.row.counter) {
+			continue
+		}
+		n := int64(l.row.counter)
+		k.changes = append(k.changes, Change{
+			Kind: SetState, Table: TableOutbox, Row: Row{Owner: c.num, Seq: n, State: outHeld}, Through: n,
+		})
+		if l.row.state != outHeld && l.row.typ == wire.PayloadText {
+			k.emit(DeliveryEvent{ID: l.row.id, Contact: id, State: Held})
+		}
+	}
+	if err == nil {
+		m.wait, m.next = 0, time.Time{}
+		if c.link == nil {
+			k.unlinkedPath(c, "the peer is away")
+		}
+		k.tickMail(c)
+		return
+	}
+	if k.c.ctx.Err() != nil {
+		return
+	}
+	for _, l := range all { // what was not stored comes again
+		if l.row.counter != 0 && !containsLetter(held, l.row.counter) {
+			m.cursor = min(m.cursor, l.row.counter)
+		}
+	}
+	m.wait = min(max(2*m.wait, mailRetryMin), mailRetryMax)
+	m.next = k.now().Add(m.wait)
+	k.c.log.Info("mailbox not reached", "contact", id.Short(), "err", err)
+	if c.link == nil {
+		k.setPath(c, Path{Kind: PathNone, Reason: "the peer is away and its relay: " + plain(err)})
+	}
+}
+
+func containsLetter(ls []letter, counter uint64) bool {
+	for _, l := range ls {
+		if l.row.counter == counter {
+			return true
+		}
+	}
+	return false
+}
+
+// sender returns an anonymous connection to a relay, shared by all contacts.
+func (n *network) sender(ctx context.Context, a identity.ServerAddr) (*relay.Sender, error) {
+	n.mu.Lock()
+	s := n.senders[a.ID]
+	n.mu.Unlock()
+	if s != nil {
+		select {
+		case <-s.Done():
+		default:
+			return s, nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, senderTimeout)
+	defer cancel()
+	s, err := relay.DialSender(ctx, n.anon, a)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if old := n.senders[a.ID]; old != nil {
+		select {
+		case <-old.Done():
+		default:
+			s.Close()
+			return old, nil
+		}
+	}
+	if len(n.senders) >= maxSenders {
+		for id, old := range n.senders {
+			old.Close()
+			delete(n.senders, id)
+			break
+		}
+	}
+	n.senders[a.ID] = s
+	return s, nil
+}
+
+// senderFailed drops a connection after an error that is not the relay's answer.
+func (n *network) senderFailed(a identity.ServerAddr, s *relay.Sender, err error) {
+	for _, answer := range []error{
+		relay.ErrNoInbox, relay.ErrQuota, relay.ErrTooLarge, relay.ErrBusy, relay.ErrFull, relay.ErrNoPrekeys,
+	} {
+		if errors.Is(err, answer) {
+			return
+		}
+	}
+	n.mu.Lock()
+	if n.senders[a.ID] == s {
+		delete(n.senders, a.ID)
+	}
+	n.mu.Unlock()
+	s.Close()
+}
+
+// mailArrived takes a blob from one of our relays. It is deleted there whatever
+// it is: what cannot be read now never will be, and its sender has it still.
+func (k *core) mailArrived(relayID identity.ServerID, m relay.Mail) {
+	if m.Inbox == k.profile.KnockInbox.bytes() {
+		x, err := k.openKnock(m.Blob)
+		if err != nil {
+			k.c.log.Warn("knock dropped", "err", err)
+			return
+		}
+		k.knock(identity.PeerID{}, x)
+		return
+	}
+	c := k.inboxOwner(relayID, m.Inbox)
+	if c == nil {
+		k.c.log.Warn("mail for an unknown inbox dropped")
+		return
+	}
+	if err := k.incoming(c, m.Blob); err != nil {
+		k.c.log.Warn("mail dropped", "contact", c.info.ID.Short(), "err", err)
+	}
+}
+
+// inboxKey names one inbox at one relay.
+type inboxKey struct {
+	relay identity.ServerID
+	inbox [32]byte
+}
+
+// inboxOwner returns the contact that we made an inbox for.
+func (k *core) inboxOwner(relayID identity.ServerID, inbox [32]byte) *contact {
+	key := inboxKey{relayID, inbox}
+	id, ok := k.inboxes[key]
+	if !ok {
+		for _, c := range k.contacts {
+			in, _ := c.mailboxAt(relayID)
+			k.inboxes[inboxKey{relayID, in}] = c.info.ID
+		}
+		if id, ok = k.inboxes[key]; !ok {
+			return nil
+		}
+	}
+	return k.contacts[id]
+}

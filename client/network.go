@@ -2,26 +2,231 @@ package client
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net"
 	"net/netip"
+	"sync"
+	"time"
 
 	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/nat"
+	"github.com/sremp/sremp/relay"
+	"github.com/sremp/sremp/transport"
+	"github.com/sremp/sremp/wire"
 )
 
-// network is everything between the core and the sockets.
-type network struct{ c *Client }
+// Tuning of the network side.
+const (
+	gatherTime   = time.Second // to find our own addresses
+	announceTime = 3 * time.Second
+	expectTime   = time.Minute // for somebody who said hello with an invite
+)
 
-func newNetwork(c *Client, k *core) (*network, error) { return &network{c: c}, nil }
+// network is everything between the core and the sockets: servers, links to
+// contacts, and the search for them. Its goroutines own nothing of the core's;
+// they post jobs to it, and it tells them what changed.
+type network struct {
+	c     *Client
+	local *identity.Local
+	ep    *transport.Endpoint // peers, and servers that know us
+	anon  *transport.Endpoint // what must not be linked to us: deliveries, prekeys of others
 
-func (n *network) start(k *core) {}
+	ctx context.Context // c.ctx
 
-func (n *network) close() {}
+	mu       sync.Mutex
+	closed   bool
+	targets  map[identity.PeerID]*target
+	expected map[identity.PeerID]time.Time // may connect until then, without being a contact
+	invites  map[[32]byte]*openInvite      // by knock token
+	servers  map[identity.ServerID]*server
+	senders  map[identity.ServerID]*relay.Sender
+	guests   map[identity.ServerID]*relay.Client // at relays of others
+	answers  map[[32]byte]*given                 // by the offer's secret
+	addrs    []netip.AddrPort                    // of ours, as last gathered
+}
 
-func (n *network) inviteAddrs(ctx context.Context) []netip.AddrPort { return nil }
+// An openInvite is one of ours, ready for hellos.
+type openInvite struct {
+	invite identity.Invite
+	stop   func()
+}
 
-func (n *network) cardAddrs() []netip.AddrPort { return nil }
+func newNetwork(c *Client, k *core) (*network, error) {
+	n := &network{
+		c: c, local: k.local, ctx: c.ctx,
+		targets: map[identity.PeerID]*target{}, expected: map[identity.PeerID]time.Time{},
+		invites: map[[32]byte]*openInvite{}, servers: map[identity.ServerID]*server{},
+		senders: map[identity.ServerID]*relay.Sender{}, guests: map[identity.ServerID]*relay.Client{}, answers: map[[32]byte]*given{},
+	}
+	pc, err := net.ListenPacket("udp", c.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("client: listening on %s: %w", c.cfg.Listen, err)
+	}
+	n.ep, err = transport.New(transport.Config{
+		PacketConn: pc, Identity: k.local, Known: n.known, Allow: n.allow, Logger: c.log,
+	})
+	if err != nil {
+		pc.Close()
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	host, _, err := net.SplitHostPort(c.cfg.Listen)
+	if err == nil {
+		pc, err = net.ListenPacket("udp", net.JoinHostPort(host, "0"))
+	}
+	if err == nil {
+		n.anon, err = transport.New(transport.Config{PacketConn: pc, Logger: c.log})
+	}
+	if err != nil {
+		n.ep.Close()
+		return nil, fmt.Errorf("client: the second socket: %w", err)
+	}
+	return n, nil
+}
 
-func (n *network) invited(i identity.Invite) {}
+// start begins to reach for servers and contacts. The core runs already: it
+// must not be touched here but through jobs.
+func (n *network) start() {
+	n.run(n.accept)
+	n.c.post(func(k *core) {
+		for _, i := range k.invites {
+			if i.live(k.now()) {
+				n.invited(i.parsed)
+			}
+		}
+		for _, s := range k.profile.Servers {
+			n.useServer(s)
+		}
+		for _, c := range k.contacts {
+			n.contactChanged(k, c)
+		}
+	})
+}
 
-func (n *network) announce(ctx context.Context, i identity.Invite) {}
+// run starts a goroutine that close waits for. It reports false once close
+// began.
+func (n *network) run(f func()) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return false
+	}
+	n.c.tasks.Go(f)
+	return true
+}
 
-func (n *network) contactChanged(k *core, c *contact) {}
+func (n *network) close() {
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
+	n.ep.Close()
+	n.anon.Close()
+}
+
+// known is what the transport asks before it dials with IK.
+func (n *network) known(id identity.PeerID) *identity.Record {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if t := n.targets[id]; t != nil {
+		return t.record
+	}
+	return nil
+}
+
+var errStranger = errors.New("client: not a contact")
+
+// allow is what the transport asks about an authenticated peer.
+func (n *network) allow(r *identity.Record) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if t := n.targets[r.Identity]; t != nil {
+		return nil
+	}
+	if until, ok := n.expected[r.Identity]; ok && time.Now().Before(until) {
+		return nil
+	}
+	return errStranger
+}
+
+// expect lets somebody in who knows an invite of ours.
+func (n *network) expect(id identity.PeerID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id, until := range n.expected {
+		if time.Now().After(until) {
+			delete(n.expected, id)
+		}
+	}
+	n.expected[id] = time.Now().Add(expectTime)
+}
+
+// accept takes the peers that dialled without an attempt of ours.
+func (n *network) accept() {
+	for {
+		conn, err := n.ep.Accept(n.ctx)
+		if err != nil {
+			return
+		}
+		n.linked(conn)
+	}
+}
+
+// gather finds our addresses.
+func (n *network) gather(ctx context.Context) []nat.Candidate {
+	ctx, cancel := context.WithTimeout(ctx, gatherTime)
+	defer cancel()
+	cs := n.ep.Gather(ctx, n.stunServers())
+	for _, a := range n.observed() {
+		have := false
+		for _, c := range cs {
+			have = have || c.Addr == a
+		}
+		if !have {
+			cs = append(cs, nat.Candidate{Addr: a, Kind: nat.ServerReflexive})
+		}
+	}
+	cs = cs[:min(len(cs), wire.MaxCandidates/2)]
+	addrs := make([]netip.AddrPort, len(cs))
+	for i, c := range cs {
+		addrs[i] = c.Addr
+	}
+	n.mu.Lock()
+	n.addrs = addrs
+	n.mu.Unlock()
+	return cs
+}
+
+// inviteAddrs returns addresses for an invite.
+func (n *network) inviteAddrs(ctx context.Context) []netip.AddrPort {
+	n.gather(ctx)
+	return n.cardAddrs()
+}
+
+// cardAddrs returns the addresses found last.
+func (n *network) cardAddrs() []netip.AddrPort {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return clipAddrs(n.addrs)
+}
+
+// invited makes the network answer to an invite of ours.
+func (n *network) invited(i identity.Invite) {
+	token := i.Knock()
+	stop := n.ep.OnHello(i.HelloKey(), func(from netip.AddrPort, payload []byte) []byte {
+		return n.helloFrom(from, payload, identity.PeerID{}, token)
+	})
+	n.mu.Lock()
+	n.invites[token] = &openInvite{invite: i, stop: stop}
+	n.mu.Unlock()
+}
+
+// uninvited ends what invited began.
+func (n *network) uninvited(i identity.Invite) {
+	n.mu.Lock()
+	open := n.invites[i.Knock()]
+	delete(n.invites, i.Knock())
+	n.mu.Unlock()
+	if open != nil {
+		open.stop()
+	}
+}

@@ -190,6 +190,9 @@ func (k *core) tickReceive(c *contact) {
 	if len(c.waiting) > 0 && k.now().Sub(c.waitingSince) > holdFor {
 		k.release(c)
 	}
+	if c.flow.AckDue && c.link != nil {
+		k.touched[c] = true // the link was behind
+	}
 }
 
 // finishReceive acknowledges what the batch received: one message for all of

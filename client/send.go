@@ -126,7 +126,13 @@ func (k *core) enqueue(c *contact, typ wire.PayloadType, body []byte) (id Messag
 	c.setFlow(k)
 	k.putOutbox(c, counter, state, typ, id, content)
 	peer := c.info.ID
-	k.then(func() { k.pump(k.contacts[peer]) })
+	k.then(func() {
+		if c := k.contacts[peer]; c.link != nil {
+			k.pump(c)
+		} else {
+			k.c.net.poke(peer)
+		}
+	})
 	return id, counter, nil
 }
 
@@ -280,6 +286,11 @@ func (k *core) acked(c *contact, a wire.Ack) {
 	}
 	c.sending.progress = k.now()
 	c.setFlow(k)
+	if n := len(a.Ranges); n > 0 && k.now().Sub(c.sending.mail.remail) > remailAfter {
+		// What the peer has later ones than, no mailbox will give it any more.
+		c.sending.mail.again, c.sending.mail.cursor = a.Ranges[n-1].First, 0
+		c.sending.mail.remail = k.now()
+	}
 	for _, g := range added {
 		k.eachOutbox(c, g.First, g.Last+1, func(r outRow) bool {
 			if r.typ == wire.PayloadText {

@@ -2,12 +2,22 @@ package client
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/relay"
+	"github.com/sremp/sremp/rendezvous"
+	"github.com/sremp/sremp/transport"
 )
 
 // maxServers bounds the servers of a profile.
 const maxServers = 8
+
+// A serverStatus is what the core knows of a server's connections.
+type serverStatus struct {
+	up      map[string]bool   // by role
+	problem map[string]string // by role
+}
 
 // WhoAmI implements [API].
 func (c *Client) WhoAmI(ctx context.Context) (me Me, err error) {
@@ -29,11 +39,99 @@ func (c *Client) Servers(ctx context.Context) (out []Server, err error) {
 }
 
 func (k *core) servers() []Server {
-	var out []Server
+	out := []Server{}
 	for _, s := range k.profile.Servers {
-		out = append(out, Server{Address: s.Address})
+		out = append(out, k.serverView(s.Address))
 	}
 	return out
+}
+
+func (k *core) serverView(a identity.ServerAddr) Server {
+	v := Server{Address: a}
+	st := k.status[a.ID]
+	if st == nil {
+		return v
+	}
+	for _, role := range []string{"rendezvous", "relay"} {
+		v.Connected = v.Connected || st.up[role]
+		if v.Problem == "" {
+			v.Problem = st.problem[role]
+		}
+	}
+	return v
+}
+
+func (k *core) statusOf(id identity.ServerID) *serverStatus {
+	st := k.status[id]
+	if st == nil {
+		st = &serverStatus{up: map[string]bool{}, problem: map[string]string{}}
+		k.status[id] = st
+	}
+	return st
+}
+
+func (k *core) serverInfo(id identity.ServerID) *serverInfo {
+	for i := range k.profile.Servers {
+		if k.profile.Servers[i].Address.ID == id {
+			return &k.profile.Servers[i]
+		}
+	}
+	return nil
+}
+
+// serverUp notes that a service of a server stands.
+func (k *core) serverUp(id identity.ServerID, role, problem string) {
+	s := k.serverInfo(id)
+	if s == nil {
+		return
+	}
+	known := &s.Relay
+	if role == "rendezvous" {
+		known = &s.Rendezvous
+	}
+	if !*known {
+		*known = true
+		k.dirtyProfile = true
+	}
+	k.setStatus(s.Address, role, true, problem)
+}
+
+// serverDown notes that one does not. That a server has only one of the
+// services is no problem.
+func (k *core) serverDown(id identity.ServerID, role string, err error) {
+	s := k.serverInfo(id)
+	if s == nil {
+		return
+	}
+	problem := serverProblem(err)
+	if errors.Is(err, transport.ErrRefused) {
+		problem = ""
+	}
+	k.setStatus(s.Address, role, false, problem)
+}
+
+func (k *core) setStatus(a identity.ServerAddr, role string, up bool, problem string) {
+	before := k.serverView(a)
+	st := k.statusOf(a.ID)
+	st.up[role], st.problem[role] = up, problem
+	if after := k.serverView(a); after != before {
+		k.emit(ServerEvent{Server: after})
+	}
+}
+
+// serverProblem says in plain words why a server does not serve us.
+func serverProblem(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, transport.ErrServerKey):
+		return ErrServerIdentity.Error()
+	case errors.Is(err, relay.ErrAdmission):
+		return "the relay admits nobody without its token; ask the operator for one"
+	case errors.Is(err, rendezvous.ErrClock):
+		return ErrClock.Error()
+	}
+	return ErrUnreachable.Error()
 }
 
 // AddServer implements [API]. A server that is known already is no error; an
@@ -43,22 +141,23 @@ func (c *Client) AddServer(ctx context.Context, addr identity.ServerAddr) error 
 		return identity.ErrBadServerAddr
 	}
 	return c.do(ctx, func(k *core) error {
-		for i := range k.profile.Servers {
-			s := &k.profile.Servers[i]
-			switch {
-			case s.Address == addr:
-				return nil
-			case s.Address.ID == addr.ID:
-				s.Address = addr
-				k.cardsChanged()
-				return nil
-			}
-		}
-		if len(k.profile.Servers) >= maxServers {
+		s := k.serverInfo(addr.ID)
+		switch {
+		case s != nil && s.Address == addr:
+			return nil
+		case s != nil:
+			s.Address = addr
+		case len(k.profile.Servers) >= maxServers:
 			return ErrTooManyServers
+		default:
+			k.profile.Servers = append(k.profile.Servers, serverInfo{Address: addr, Owner: randomSecret()})
 		}
-		k.profile.Servers = append(k.profile.Servers, serverInfo{Address: addr, Owner: randomSecret()})
 		k.cardsChanged()
+		info := *k.serverInfo(addr.ID)
+		k.then(func() {
+			c.net.useServer(info)
+			c.net.renewRecords()
+		})
 		return nil
 	})
 }

@@ -1,0 +1,403 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/nat"
+	"github.com/sremp/sremp/relay"
+	"github.com/sremp/sremp/rendezvous"
+	"github.com/sremp/sremp/transport"
+	"github.com/sremp/sremp/wire"
+)
+
+// Tuning of the search for contacts.
+const (
+	reachRetryMin = time.Second
+	reachRetryMax = time.Minute
+	helloTime     = 3 * time.Second
+	introduceTime = 6 * time.Second
+	pokeInterval  = 3 * time.Second // between two attempts because of messages
+)
+
+// A target is what the network knows of a contact: a copy of what the core
+// does, replaced when that changes. The network's mu guards the fields from wake on; the
+// others are constant.
+type target struct {
+	id         identity.PeerID
+	record     *identity.Record
+	rendezvous []identity.ServerAddr
+	lookup     [32]byte
+	intro      secret // seals offers to the contact
+	hello      secret // seals hellos to the contact
+	ownIntro   secret // seals offers to us
+	addrs      []netip.AddrPort
+	bundle     *identity.Invite // its prekeys are wanted
+
+	wake     chan struct{} // capacity 1
+	linked   bool
+	since    time.Time // when the attempt under way began; zero if there is none
+	offering bool      // our own offer is under way
+	cancel   context.CancelFunc
+}
+
+// contactChanged tells the network of a contact. It runs on the core.
+func (n *network) contactChanged(k *core, c *contact) {
+	if c == nil || c.info.Trust == Rejected {
+		return
+	}
+	t := &target{id: c.info.ID, record: c.record, ownIntro: c.info.Intro, wake: make(chan struct{}, 1)}
+	if i, ok := c.joined(); ok {
+		t.rendezvous, t.lookup = i.Rendezvous, i.Lookup
+		t.intro, t.hello = newSecret(i.IntroKey()), newSecret(i.HelloKey())
+		t.addrs = i.Addrs
+		if c.session == nil {
+			t.bundle = &i
+		}
+	}
+	if c.card != nil {
+		t.lookup, t.intro, t.hello = c.card.Lookup, newSecret(c.card.Intro), newSecret(c.card.Hello)
+		t.addrs = append([]netip.AddrPort(nil), c.card.Addrs...)
+		for _, s := range c.card.Rendezvous {
+			if a, ok := fromServer(s); ok {
+				t.rendezvous = append(t.rendezvous, a)
+			}
+		}
+	}
+	if a, err := netip.ParseAddrPort(c.info.LastAddr); err == nil {
+		t.addrs = append([]netip.AddrPort{a}, t.addrs...)
+	}
+	n.mu.Lock()
+	old := n.targets[t.id]
+	if old != nil {
+		t.wake, t.linked, t.since, t.offering, t.cancel = old.wake, old.linked, old.since, old.offering, old.cancel
+	}
+	n.targets[t.id] = t
+	n.mu.Unlock()
+	notify(t.wake)
+	if old != nil {
+		return
+	}
+	id, own := t.id, c.info.Hello.bytes()
+	n.ep.OnHello(own, func(from netip.AddrPort, payload []byte) []byte {
+		return n.helloFrom(from, payload, id, [32]byte{})
+	})
+	n.run(func() { n.reach(id) })
+	for _, s := range k.profile.Servers {
+		inbox, token := c.mailboxAt(s.Address.ID)
+		n.furnishInbox(s.Address.ID, relay.InboxParams{ID: inbox, TokenHash: relay.TokenHash(token)})
+	}
+}
+
+// furnishInbox makes an inbox at a relay that stands; one that does not gets it
+// when it is furnished.
+func (n *network) furnishInbox(id identity.ServerID, p relay.InboxParams) {
+	n.mu.Lock()
+	s := n.servers[id]
+	stands := s != nil && s.relay != nil
+	n.mu.Unlock()
+	if !stands {
+		return
+	}
+	select {
+	case s.work <- func(ctx context.Context, cl *relay.Client) {
+		ctx, cancel := context.WithTimeout(ctx, dialTime)
+		defer cancel()
+		if err := cl.CreateInbox(ctx, p); err != nil {
+			n.c.log.Info("inbox not made", "server", s.addr.HostPort(), "err", err)
+		}
+	}:
+	default: // made with the next maintenance
+	}
+}
+
+// target returns a copy of what is known of a contact now.
+func (n *network) target(id identity.PeerID) target {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return *n.targets[id]
+}
+
+// setLinked tells the search whether a contact is connected.
+func (n *network) setLinked(id identity.PeerID, linked bool) {
+	n.mu.Lock()
+	t := n.targets[id]
+	if t != nil {
+		t.linked = linked
+	}
+	n.mu.Unlock()
+	if t != nil {
+		notify(t.wake)
+	}
+}
+
+// poke asks for an attempt soon, unless there was one just now.
+func (n *network) poke(id identity.PeerID) {
+	n.mu.Lock()
+	t := n.targets[id]
+	idle := t != nil && !t.linked && t.since.IsZero()
+	n.mu.Unlock()
+	if idle {
+		notify(t.wake)
+	}
+}
+
+func (n *network) pokeAll() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, t := range n.targets {
+		if !t.linked {
+			notify(t.wake)
+		}
+	}
+}
+
+// connecting reports whether an attempt to connect is younger than grace.
+func (n *network) connecting(id identity.PeerID, grace time.Duration) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t := n.targets[id]
+	return t != nil && !t.since.IsZero() && time.Since(t.since) < grace
+}
+
+// yield decides about an offer of a peer to which our own may be under way: of
+// two, the lower id's counts. It reports whether the peer's does.
+func (n *network) yield(from identity.PeerID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t := n.targets[from]
+	if t == nil || !t.offering {
+		return true
+	}
+	if n.local.PeerID().Compare(from) < 0 {
+		return false
+	}
+	t.cancel()
+	return true
+}
+
+// reach keeps one contact connected, as long as there is one.
+func (n *network) reach(id identity.PeerID) {
+	wait := reachRetryMin
+	var last time.Time
+	for n.ctx.Err() == nil {
+		t := n.target(id)
+		if !t.linked {
+			if d := pokeInterval - time.Since(last); !last.IsZero() && d > 0 {
+				n.sleep(d)
+			}
+			last = time.Now()
+			err := n.attempt(id)
+			if err == nil {
+				wait = reachRetryMin
+			} else if n.ctx.Err() == nil && !errors.Is(err, errYielded) {
+				reason := plain(err)
+				n.c.post(func(k *core) {
+					if c := k.contacts[id]; c != nil {
+						k.unlinkedPath(c, reason)
+					}
+				})
+			}
+		}
+		timer := time.NewTimer(wait/2 + rand.N(wait))
+		select {
+		case <-t.wake:
+		case <-timer.C:
+			wait = min(2*wait, reachRetryMax)
+		case <-n.ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+func (n *network) sleep(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-n.ctx.Done():
+	}
+}
+
+// Reasons why an attempt ended without a connection.
+var (
+	errNoWay   = errors.New("client: no way to the peer is known")
+	errYielded = errors.New("client: the peer's own offer goes first")
+)
+
+// attempt tries once to reach a contact.
+func (n *network) attempt(id identity.PeerID) error {
+	ctx, cancel := context.WithTimeout(n.ctx, connectTime+introduceTime)
+	defer cancel()
+	n.mu.Lock()
+	n.targets[id].since, n.targets[id].offering, n.targets[id].cancel = time.Now(), true, cancel
+	t := *n.targets[id]
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		t := n.targets[id]
+		t.since, t.offering = time.Time{}, false
+		n.mu.Unlock()
+	}()
+	if t.bundle != nil {
+		n.run(func() { n.wantBundle(n.ctx, id, *t.bundle) })
+	}
+	if len(t.rendezvous) == 0 && len(t.addrs) == 0 || t.intro.isZero() {
+		return errNoWay
+	}
+	offer, leg := n.newOffer(ctx, len(t.rendezvous) > 0)
+	answer, from, err := n.offer(ctx, &t, offer)
+	if err != nil {
+		return err
+	}
+	if answer.What != wire.AnswerConnect {
+		return errYielded
+	}
+	if !answer.Joined {
+		leg = nil
+	}
+	remote := answer.Candidates
+	if from.IsValid() && len(remote) < wire.MaxCandidates {
+		remote = append(remote, nat.Candidate{Addr: from, Kind: nat.ServerReflexive})
+	}
+	conn, err := n.ep.Connect(ctx, transport.Attempt{
+		Peer: id, Record: t.record, ProbeKey: probeKey(offer.Secret, answer.Secret), Remote: remote, Relay: leg,
+	})
+	if err != nil {
+		return err
+	}
+	n.linked(conn)
+	return nil
+}
+
+// wantBundle gets the prekeys for a first message.
+func (n *network) wantBundle(ctx context.Context, id identity.PeerID, i identity.Invite) {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	box, err := n.fetchBundle(ctx, i)
+	if err != nil {
+		n.c.log.Info("prekeys not fetched", "contact", id.Short(), "err", err)
+		return
+	}
+	n.c.post(func(k *core) {
+		if c := k.contacts[id]; c != nil {
+			k.takeBundle(c, box)
+		}
+	})
+}
+
+// replied is an answer, with where it came from if that is known.
+type replied struct {
+	answer wire.Answer
+	from   netip.AddrPort
+	err    error
+}
+
+// offer sends one offer by all ways at once; the first answer counts. The peer
+// gives the same one to all.
+func (n *network) offer(ctx context.Context, t *target, o wire.Offer) (wire.Answer, netip.AddrPort, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan replied, 1+len(t.rendezvous))
+	ways := 0
+	if len(t.addrs) > 0 {
+		ways++
+		n.run(func() { results <- n.offerByHello(ctx, t, o) })
+	}
+	for _, a := range t.rendezvous {
+		ways++
+		n.run(func() { results <- n.offerByRendezvous(ctx, t, a, o) })
+	}
+	err := errNoWay
+	for range ways {
+		select {
+		case r := <-results:
+			if r.err == nil {
+				return r.answer, r.from, nil
+			}
+			// What a rendezvous says tells more than that nobody answered.
+			if errors.Is(err, errNoWay) || !errors.Is(r.err, transport.ErrUnreachable) {
+				err = r.err
+			}
+		case <-ctx.Done():
+			if n.ctx.Err() == nil && errors.Is(ctx.Err(), context.Canceled) {
+				return wire.Answer{}, netip.AddrPort{}, errYielded
+			}
+			return wire.Answer{}, netip.AddrPort{}, ctx.Err()
+		}
+	}
+	return wire.Answer{}, netip.AddrPort{}, err
+}
+
+func (n *network) offerByHello(ctx context.Context, t *target, o wire.Offer) (r replied) {
+	ctx, cancel := context.WithTimeout(ctx, helloTime)
+	defer cancel()
+	from, reply, err := n.ep.SendHello(ctx, t.hello.bytes(), t.addrs, o.Append(nil))
+	if err != nil {
+		return replied{err: errors.Join(transport.ErrUnreachable, err)}
+	}
+	r.from = from
+	r.answer, r.err = wire.ParseAnswer(reply)
+	return r
+}
+
+func (n *network) offerByRendezvous(ctx context.Context, t *target, a identity.ServerAddr, o wire.Offer) (r replied) {
+	ctx, cancel := context.WithTimeout(ctx, introduceTime)
+	defer cancel()
+	cl, done, err := n.rendezvous(ctx, a)
+	if err != nil {
+		return replied{err: err}
+	}
+	defer done()
+	aead := introAEAD(t.intro.bytes())
+	sealed, err := cl.Introduce(ctx, n.c.cfg.Now(), t.id, t.lookup, sealBox(aead, contextOffer, o.Append(nil)))
+	if err != nil {
+		return replied{err: err}
+	}
+	b, err := openBox(aead, answerContext(o), sealed)
+	if err != nil {
+		return replied{err: err}
+	}
+	r.answer, r.err = wire.ParseAnswer(b)
+	return r
+}
+
+// rendezvous returns a connection to a rendezvous: ours if it is one of ours,
+// else one for this moment.
+func (n *network) rendezvous(ctx context.Context, a identity.ServerAddr) (cl *rendezvous.Client, done func(), err error) {
+	n.mu.Lock()
+	if s := n.servers[a.ID]; s != nil {
+		cl = s.rendezvous
+	}
+	n.mu.Unlock()
+	if cl != nil {
+		return cl, func() {}, nil
+	}
+	if cl, err = rendezvous.Dial(ctx, n.ep, a); err != nil {
+		return nil, nil, err
+	}
+	return cl, func() { cl.Close() }, nil
+}
+
+// plain says in plain words why something was not reached.
+func plain(err error) string {
+	switch {
+	case errors.Is(err, errNoWay):
+		return "no way to the peer is known yet"
+	case errors.Is(err, rendezvous.ErrOffline), errors.Is(err, rendezvous.ErrNotFound):
+		return "the peer is away"
+	case errors.Is(err, rendezvous.ErrTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, transport.ErrUnreachable):
+		return "the peer does not answer"
+	case errors.Is(err, transport.ErrServerKey):
+		return "could not verify the server, not used"
+	case errors.Is(err, transport.ErrAuthentication):
+		return "could not verify the peer, not connected"
+	case errors.Is(err, relay.ErrQuota):
+		return "the mailbox is full"
+	case errors.Is(err, relay.ErrNoInbox):
+		return "the mailbox does not take our mail"
+	}
+	return "the peer cannot be reached now"
+}
