@@ -26,7 +26,7 @@ type invite struct {
 	parsed identity.Invite
 
 	URI   hidden          `json:"uri"`
-	Bound identity.PeerID `json:"bound"` // who used it; zero if nobody did
+	Bound identity.PeerID `json:"bound,omitzero"` // who used it; zero if nobody did
 }
 
 func (i *invite) parse() (err error) {
