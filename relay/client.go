@@ -1,10 +1,12 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -148,8 +150,8 @@ func (cl *Client) AllowKnock(ctx context.Context, inbox, knock [32]byte, expires
 		wire.KnockAllow{Inbox: inbox, TokenHash: TokenHash(knock), Expires: uint64(max(0, expires.Unix()))}.Append(nil))
 }
 
-// PutPrekeys stores an inbox's sealed bundle and adds one-time prekeys, in
-// ascending order of their ids.
+// PutPrekeys stores an inbox's sealed bundle and adds one-time prekeys
+// of different ids.
 func (cl *Client) PutPrekeys(ctx context.Context, inbox [32]byte, sealedBundle []byte, oneTime []SealedOneTime) error {
 	return cl.putPrekeys(ctx, inbox, false, sealedBundle, oneTime)
 }
@@ -164,6 +166,7 @@ func (cl *Client) putPrekeys(ctx context.Context, inbox [32]byte, replace bool, 
 	if len(bundle) == 0 || len(bundle) > wire.MaxSealedBundle {
 		return ErrTooLarge
 	}
+	oneTime = slices.SortedFunc(slices.Values(oneTime), func(a, b SealedOneTime) int { return cmp.Compare(a.ID, b.ID) })
 	for {
 		n := min(len(oneTime), wire.MaxSealedOneTimes)
 		put := wire.PrekeysPut{Inbox: inbox, Replace: replace, Bundle: bundle}

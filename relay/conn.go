@@ -44,22 +44,22 @@ func call(ctx context.Context, c conn, typ uint16, payload []byte, want uint16) 
 	defer s.CancelRead(0)
 	stop := context.AfterFunc(ctx, func() { s.SetDeadline(past) })
 	defer stop()
-	failed := func(err error) error {
-		s.CancelWrite(0)
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return fmt.Errorf("relay: %w", err)
-	}
-	if err := transport.WriteFrame(s, typ, payload); err != nil {
-		return nil, failed(err)
-	}
-	if err := s.Close(); err != nil {
-		return nil, failed(err)
+	// A relay may answer before it has seen the end of the request, and stop
+	// reading: what counts is whether there is an answer.
+	writeErr := transport.WriteFrame(s, typ, payload)
+	if writeErr == nil {
+		s.Close()
 	}
 	got, answer, err := transport.ReadFrame(s, wire.MaxRelayFrame)
-	if err != nil {
-		return nil, failed(err)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		s.CancelWrite(0)
+		return nil, fmt.Errorf("relay: %w", ctx.Err())
+	case writeErr != nil:
+		return nil, fmt.Errorf("relay: sending a request: %w", writeErr)
+	default:
+		return nil, fmt.Errorf("relay: waiting for an answer: %w", err)
 	}
 	switch got {
 	case want:

@@ -127,9 +127,9 @@ func (s *Server) Forward(_ netip.AddrPort, packet []byte) {
 		s.stats.drops[why].Add(1)
 		return
 	}
+	(*send)(to, packet)
 	s.stats.forwarded.Add(1)
 	s.stats.forwardedBytes.Add(uint64(len(packet)))
-	(*send)(to, packet)
 }
 
 // Serve handles one connection until it ends, ctx ends, or Close is called. It

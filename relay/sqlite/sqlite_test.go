@@ -179,6 +179,9 @@ func TestClosed(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Close(); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
 	if _, err := s.Put(t.Context(), delivery([]byte("x"))); err == nil {
 		t.Error("a closed store took a blob")
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // maxBatch bounds one group commit: a sync costs about as much as a hundred
@@ -27,6 +28,9 @@ type writer struct {
 	changes chan change
 	stop    chan struct{}
 	stopped chan struct{}
+
+	closing  sync.Once
+	closeErr error
 }
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
@@ -139,12 +143,15 @@ func (w *writer) transaction(batch []change, answers []error) (err error) {
 }
 
 func (w *writer) close() error {
-	close(w.stop)
-	<-w.stopped
-	for _, s := range w.stmts {
-		s.Close()
-	}
-	return w.conn.Close()
+	w.closing.Do(func() {
+		close(w.stop)
+		<-w.stopped
+		for _, s := range w.stmts {
+			s.Close()
+		}
+		w.closeErr = w.conn.Close()
+	})
+	return w.closeErr
 }
 
 // A tx is what a change works with: prepared statements on the one connection.
