@@ -41,6 +41,14 @@ func (st *peerState) mutual() bool {
 	return slices.ContainsFunc(st.sessions, func(s *session) bool { return s.generation == g && s.has(flagMutual) })
 }
 
+// raise takes note of the epoch of a record. A higher one ends all sessions
+// before: whoever holds the keys of the lower one may hold theirs as well.
+func (st *peerState) raise(epoch uint32) {
+	if epoch > st.epoch {
+		st.epoch, st.sessions = epoch, nil
+	}
+}
+
 // newerBySameInitiator returns the generation of a session that the remote
 // device began later than it began s: s was delayed.
 func (st *peerState) newerBySameInitiator(s *session) (generation uint32, ok bool) {

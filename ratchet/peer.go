@@ -29,6 +29,7 @@ type Peer struct{ s *peerState }
 
 type peerState struct {
 	local, remote party
+	epoch         uint32     // of the newest record that the remote device used
 	sessions      []*session // the one to send on comes first
 	accepted      []accepted // oldest first
 	recent        []uint64   // starts of the tags of accepted messages, oldest first
@@ -54,21 +55,25 @@ func initiatePeer(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, p
 		return nil, err
 	}
 	return &Peer{&peerState{
-		local: partyOf(l), remote: party{b.record.Identity, b.x.Device}, sessions: []*session{s},
+		local: partyOf(l), remote: party{b.record.Identity, b.x.Device}, epoch: b.record.Epoch, sessions: []*session{s},
 	}}, nil
 }
 
 // Renew starts another session with the same device, which takes the place of
 // those before: for a remote device that seems to have lost its state. The
-// sessions before still receive.
+// sessions before still receive, unless the bundle's record has a higher epoch.
 func (p *Peer) Renew(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, psk [32]byte) error {
 	if p.s.remote != (party{b.record.Identity, b.x.Device}) || p.s.local != partyOf(l) {
 		return ErrWrongPeer
+	}
+	if b.record.Epoch < p.s.epoch {
+		return fmt.Errorf("%w: its record is of an older epoch", ErrBundle)
 	}
 	s, err := initiate(now, l, b, oneTime, psk, system())
 	if err != nil {
 		return err
 	}
+	p.s.raise(b.record.Epoch)
 	s.generation = p.s.generation() + 1
 	s.flags |= flagSupersedes
 	p.s.add(s)
@@ -90,7 +95,7 @@ func Accept(now time.Time, l *identity.Local, s *PrekeyStore, psk [32]byte, msg 
 	if from, err = identity.ParseRecord(x.Record); err != nil {
 		return nil, nil, nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
 	}
-	st := &peerState{local: partyOf(l), remote: party{from.Identity, x.Device}}
+	st := &peerState{local: partyOf(l), remote: party{from.Identity, x.Device}, epoch: from.Epoch}
 	plaintext, err = st.accept(nil, now, l, s.s, psk, m, x, from)
 	if err != nil {
 		return nil, nil, nil, err
@@ -117,6 +122,7 @@ func (st *peerState) accept(dst []byte, now time.Time, l *identity.Local, store 
 	if err != nil {
 		return nil, err
 	}
+	st.raise(from.Epoch)
 	s.generation = st.generation()
 	if stale, ok := st.newerBySameInitiator(s); ok {
 		s.generation = stale
@@ -178,7 +184,8 @@ func (st *peerState) encrypt(dst, plaintext []byte, rnd entropy) ([]byte, error)
 
 // Decrypt returns the plaintext of a message of the remote device, initial ones
 // included (spec §4.3.5, §4.4). psk is an invite's secret that this device may
-// still use, or zero. After an error p and s are unchanged: [ErrDuplicate] if
+// still use, or zero. The caller knows records from elsewhere, too: it compares
+// them with [PeekInitial]'s before it hands in an initial message. After an error p and s are unchanged: [ErrDuplicate] if
 // the message was decrypted before, else [ErrDecrypt]. The caller persists p,
 // and s if [IsInitial], before it acts on the plaintext.
 func (p *Peer) Decrypt(now time.Time, l *identity.Local, s *PrekeyStore, psk [32]byte, msg []byte) (plaintext []byte, err error) {
@@ -215,6 +222,10 @@ func (p *Peer) AppendDecrypt(dst []byte, now time.Time, l *identity.Local, s *Pr
 	}
 	if p.s.remote.id != from.Identity {
 		return nil, ErrWrongPeer
+	}
+	if from.Epoch < p.s.epoch {
+		// Who recovered an identity shuts out whoever holds its old keys.
+		return nil, ErrDecrypt
 	}
 	next := *p.s // slices are replaced or appended to below, never written to
 	next.accepted = slices.Clone(p.s.accepted)

@@ -176,7 +176,7 @@ func (w *world) step() {
 // message that arrives is read, once, as it was written, and nothing else is;
 // and both devices come to send on one session.
 func TestSchedules(t *testing.T) {
-	seeds := 300
+	seeds := 200
 	if testing.Short() {
 		seeds = 50
 	}

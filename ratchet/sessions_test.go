@@ -1,8 +1,11 @@
 package ratchet
 
 import (
+	"bytes"
 	"testing"
 	"time"
+
+	"github.com/sremp/sremp/identity"
 )
 
 // agreeOn exchanges messages and checks that both send on one session.
@@ -187,5 +190,56 @@ func TestAcceptedHashesAreForgotten(t *testing.T) {
 	}
 	if n := len(high.peer.s.accepted); n != 1 {
 		t.Errorf("%d hashes after the first last-resort key was destroyed, want 1", n)
+	}
+}
+
+// A recovered identity, in a higher epoch, ends what the holder of its old keys
+// could use.
+func TestHigherEpoch(t *testing.T) {
+	for _, name := range []string{"begins", "is renewed"} {
+		t.Run(name, func(t *testing.T) {
+			low, high := established(t)
+			agreeOn(t, low, high)
+			thief := high.stolen()
+			key, err := identity.NewSecretKey(bytes.Repeat([]byte{high.local.Device()[0], 2}, 16))
+			if err != nil {
+				t.Fatal(err)
+			}
+			oldBundle := high.bundle(start)
+			recovered, err := high.local.Recover(key, start.Add(time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Recovery makes a new device; the rule holds for one that kept its id, too.
+			device := high.local.Device()
+			secret := recovered.MarshalSecret()
+			copy(secret[1:], device[:])
+			if high.local, err = identity.ParseLocal(secret); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := high.store.Replenish(high.local, start.Add(time.Hour), 0); err != nil {
+				t.Fatal(err)
+			}
+			if name == "begins" {
+				high.initiate(low, [32]byte{})
+				low.expect(high.encrypt("I am back"), "I am back")
+			} else {
+				if err := low.peer.Renew(start, low.local, high.bundle(start), nil, [32]byte{}); err != nil {
+					t.Fatal(err)
+				}
+				high.peer = nil
+				high.accept(low.encrypt("are you back?"), [32]byte{})
+			}
+			agreeOn(t, low, high)
+			low.refuse(thief.encrypt("it is me"), ErrDecrypt)
+			if got, err := thief.decrypt(low.encrypt("for the owner")); err == nil {
+				t.Errorf("the stolen state read %q", got)
+			}
+			thief.initiate(low, [32]byte{})
+			low.refuse(thief.encrypt("it is me"), ErrDecrypt)
+			if err := low.peer.Renew(start, low.local, oldBundle, nil, [32]byte{}); !is(err, ErrBundle) {
+				t.Errorf("Renew with a bundle of the old epoch: %v, want ErrBundle", err)
+			}
+		})
 	}
 }

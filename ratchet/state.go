@@ -26,6 +26,7 @@ func (p *Peer) AppendBinary(b []byte) ([]byte, error) {
 	for _, q := range []*party{&st.local, &st.remote} {
 		b = append(append(b, q.id[:]...), q.device[:]...)
 	}
+	b = binary.BigEndian.AppendUint32(b, st.epoch)
 	b = append(b, byte(len(st.recent)))
 	for _, t := range st.recent {
 		b = binary.BigEndian.AppendUint64(b, t)
@@ -42,7 +43,7 @@ func (p *Peer) AppendBinary(b []byte) ([]byte, error) {
 }
 
 func (st *peerState) size() int {
-	n := 1 + 2*48 + 1 + 8*len(st.recent) + 2 + 36*len(st.accepted) + 1
+	n := 1 + 2*48 + 4 + 1 + 8*len(st.recent) + 2 + 36*len(st.accepted) + 1
 	for _, s := range st.sessions {
 		n += sessionLen + len(s.pending) + 36*len(s.recv.keys)
 		for _, c := range s.old {
@@ -101,6 +102,7 @@ func ParsePeer(b []byte) (*Peer, error) {
 	for _, q := range []*party{&st.local, &st.remote} {
 		q.id, q.device = identity.PeerID(r.Array32()), identity.DeviceID(r.Array16())
 	}
+	st.epoch = r.Uint32()
 	n := limit(r, int(r.Uint8()), 0, maxRecent)
 	if n > 0 {
 		st.recent = make([]uint64, n, maxRecent)
