@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,13 +27,15 @@ const (
 // A mux owns the socket. The goroutine in which quic-go reads the main
 // transport is its read loop: what is not QUIC is handled there and then.
 type mux struct {
-	pc     net.PacketConn
-	sock   socket
-	oob    bool // the socket takes control messages
-	paths  *pathTable
-	start  time.Time // of the clock in link.received
-	stats  counters
-	buffer sync.Pool // *[]byte, for relay framing
+	pc    net.PacketConn
+	sock  socket
+	oob   bool // the socket takes control messages
+	paths *pathTable
+	start time.Time // of the clock in link.received
+	stats counters
+	// unblock is set while the main transport wants its read to return.
+	unblock atomic.Bool
+	buffer  sync.Pool // *[]byte, for relay framing
 
 	// Constants after newMux. They are called on the read loop: they must not
 	// block nor keep the packet.
@@ -74,12 +77,13 @@ func (m *mux) receive(block bool) (packet []byte, via net.Addr, d datagram, err 
 			return nil, nil, d, nil
 		}
 		if err := m.sock.fill(); err != nil {
-			if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+			// Any other error is of one datagram (an ICMP answer, say). What error
+			// a passed deadline gives differs from one net.PacketConn to another.
+			if errors.Is(err, net.ErrClosed) {
 				return nil, nil, d, err
 			}
-			var timeout net.Error
-			if errors.As(err, &timeout) && timeout.Timeout() {
-				return nil, nil, d, err
+			if m.unblock.Load() {
+				return nil, nil, d, os.ErrDeadlineExceeded
 			}
 			time.Sleep(readErrorPause)
 		}
@@ -287,6 +291,7 @@ func (c *quicConn) Close() error { return nil }
 // slot's must not reach the socket that all share.
 func (c *quicConn) SetReadDeadline(t time.Time) error {
 	if c.unblocked == nil {
+		c.m.unblock.Store(!t.IsZero())
 		return c.m.pc.SetReadDeadline(t)
 	}
 	if !t.IsZero() {
