@@ -158,8 +158,30 @@ func (w *Window) message(m client.Message) {
 	}
 	if w.chat != nil && w.chat.id == m.Contact {
 		w.chat.add(m, key)
+		w.markRead()
 	}
 	w.refresh()
+}
+
+// SetActive tells whether the window has the person's attention. What arrives
+// meanwhile in the open conversation counts as read only then.
+func (w *Window) SetActive(active bool) {
+	w.active = active
+	w.markRead()
+}
+
+// markRead tells the client that the open conversation is being read: it takes
+// reading the newest messages for that (spec §8.4).
+func (w *Window) markRead() {
+	if !w.active || w.chat == nil || w.chat.loading {
+		return
+	}
+	c := w.chat
+	w.load(c, client.HistoryQuery{Limit: 1}, func(int) {
+		o := w.contacts[c.id]
+		o.Unread = 0
+		w.contacts[c.id] = o
+	})
 }
 
 func (w *Window) server(s client.Server) {

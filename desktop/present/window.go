@@ -55,6 +55,7 @@ type Window struct {
 	drafts   map[identity.PeerID]string
 	swaps    int // counts what View.Chat.Drafts shows
 	dialog   Dialog
+	active   bool
 	asked    int // counts dialogs, so that a late answer finds its own
 	toast    Toast
 

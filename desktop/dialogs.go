@@ -1,0 +1,220 @@
+//go:build gtk
+
+package desktop
+
+import (
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+	"github.com/diamondburned/gotk4/pkg/pango"
+
+	"github.com/sremp/sremp/desktop/present"
+)
+
+// qrSide is the least width of a code on the screen, in pixels.
+const qrSide = 250
+
+// A sheet is a dialog over the window. It is made once and shown many times.
+type sheet struct {
+	*gtk.Box // the shade; the card is its child
+	title    *gtk.Label
+	pages    *gtk.Stack
+	problem  *gtk.Label
+	spinner  *gtk.Spinner
+	close    *gtk.Button
+	kind     present.DialogKind
+	clears   int
+
+	qr      *gtk.Picture
+	link    *gtk.Label
+	expires *gtk.Label
+	copied  *gtk.Button
+	code    *present.QR
+
+	uri, nick *gtk.Entry
+	add       *gtk.Button
+
+	servers   *gtk.Label
+	address   *gtk.Entry
+	addServer *gtk.Button
+}
+
+func newSheet() *sheet {
+	s := &sheet{title: label("", "card-title"), pages: gtk.NewStack(), problem: paragraph("", "problem"), spinner: gtk.NewSpinner()}
+	s.pages.SetVhomogeneous(false)
+	s.pages.AddNamed(s.invitePage(), "invite")
+	s.pages.AddNamed(s.addPage(), "add")
+	s.pages.AddNamed(s.serversPage(), "servers")
+	s.title.SetHExpand(true)
+	s.problem.SetMaxWidthChars(50)
+	s.close = gtk.NewButtonFromIconName("window-close-symbolic")
+	s.close.AddCSSClass("flat")
+	s.close.SetTooltipText("Close (Esc)")
+	spoken(&s.close.Widget, "Close")
+	card := box(gtk.OrientationVertical, 14,
+		box(gtk.OrientationHorizontal, 8, s.title, s.spinner, s.close), s.pages, s.problem)
+	card.AddCSSClass("card")
+	card.SetSizeRequest(440, -1)
+	card.SetHAlign(gtk.AlignCenter)
+	card.SetVAlign(gtk.AlignCenter)
+	card.SetHExpand(true)
+	card.SetVExpand(true)
+	s.Box = box(gtk.OrientationVertical, 0, card)
+	s.AddCSSClass("shade")
+	s.SetVisible(false)
+	return s
+}
+
+func (s *sheet) invitePage() *gtk.Box {
+	s.qr = gtk.NewPicture()
+	s.qr.AddCSSClass("qr")
+	s.qr.SetCanShrink(false)
+	s.qr.SetHAlign(gtk.AlignCenter)
+	s.link = paragraph("", "link")
+	s.link.SetSelectable(true)
+	s.link.SetWrapMode(pango.WrapChar)
+	s.link.SetLines(2)
+	s.link.SetEllipsize(pango.EllipsizeMiddle)
+	s.link.SetMaxWidthChars(48)
+	s.link.SetHExpand(true)
+	s.expires = paragraph("", "subtitle")
+	s.expires.SetHExpand(true)
+	s.copied = gtk.NewButtonWithLabel("Copy link")
+	s.copied.AddCSSClass("suggested-action")
+	text := paragraph("Give this to one person, over a channel that you trust. Whoever uses it first becomes your contact.", "page-text")
+	text.SetMaxWidthChars(50)
+	return box(gtk.OrientationVertical, 12, text, s.qr, s.link,
+		box(gtk.OrientationHorizontal, 10, s.expires, s.copied))
+}
+
+func (s *sheet) addPage() *gtk.Box {
+	s.uri, s.nick = gtk.NewEntry(), gtk.NewEntry()
+	s.uri.SetPlaceholderText("sremp:…")
+	spoken(&s.uri.Widget, "Link")
+	s.nick.SetPlaceholderText("As they call themselves")
+	s.nick.SetMaxLength(40)
+	spoken(&s.nick.Widget, "Name for them")
+	s.add = gtk.NewButtonWithLabel("Add")
+	s.add.AddCSSClass("suggested-action")
+	s.add.SetHAlign(gtk.AlignEnd)
+	return box(gtk.OrientationVertical, 8,
+		label("The link that you were given"), s.uri,
+		label("Your name for them, if you like"), s.nick, s.add)
+}
+
+func (s *sheet) serversPage() *gtk.Box {
+	s.servers = paragraph("", "server-list")
+	s.servers.SetSelectable(true)
+	s.servers.SetWrapMode(pango.WrapChar)
+	s.servers.SetMaxWidthChars(50)
+	s.address = gtk.NewEntry()
+	s.address.SetPlaceholderText("sremp://KEY@HOST:PORT")
+	s.address.SetHExpand(true)
+	spoken(&s.address.Widget, "Server address")
+	s.addServer = gtk.NewButtonWithLabel("Use it")
+	s.addServer.AddCSSClass("suggested-action")
+	text := paragraph("A server helps two people to meet, and keeps sealed messages for those who are away. It cannot read them.", "page-text")
+	text.SetMaxWidthChars(50)
+	return box(gtk.OrientationVertical, 12, text, s.servers,
+		box(gtk.OrientationHorizontal, 8, s.address, s.addServer))
+}
+
+func (s *sheet) connect(p *present.Window) {
+	s.close.ConnectClicked(p.CloseDialog)
+	s.copied.ConnectClicked(func() {
+		s.copied.Clipboard().SetText(s.link.Text())
+		s.copied.SetLabel("Copied")
+	})
+	add := func() { p.Add(s.uri.Text(), s.nick.Text()) }
+	s.add.ConnectClicked(add)
+	s.uri.ConnectActivate(add)
+	s.nick.ConnectActivate(add)
+	use := func() { p.AddServer(s.address.Text()) }
+	s.addServer.ConnectClicked(use)
+	s.address.ConnectActivate(use)
+}
+
+func (s *sheet) draw(d present.Dialog) {
+	s.SetVisible(d.Kind != present.NoDialog)
+	s.spinner.SetSpinning(d.Busy)
+	setText(s.problem, d.Problem)
+	s.problem.SetVisible(d.Problem != "")
+	opened := d.Kind != s.kind
+	s.kind = d.Kind
+	switch d.Kind {
+	case present.InviteDialog:
+		s.drawInvite(d)
+	case present.AddDialog:
+		s.add.SetSensitive(!d.Busy)
+		s.uri.SetSensitive(!d.Busy)
+		s.nick.SetSensitive(!d.Busy)
+	case present.ServersDialog:
+		s.drawServers(d)
+	}
+	if opened {
+		s.open()
+	}
+	if d.Clears != s.clears {
+		s.clears = d.Clears
+		s.address.SetText("")
+	}
+}
+
+// open prepares a dialog that was not there before.
+func (s *sheet) open() {
+	switch s.kind {
+	case present.InviteDialog:
+		setText(s.title, "Invite somebody")
+		s.pages.SetVisibleChildName("invite")
+		s.close.GrabFocus()
+	case present.AddDialog:
+		setText(s.title, "Add a contact")
+		s.uri.SetText("")
+		s.nick.SetText("")
+		s.pages.SetVisibleChildName("add")
+		s.uri.GrabFocus()
+	case present.ServersDialog:
+		setText(s.title, "Servers")
+		s.address.SetText("")
+		s.pages.SetVisibleChildName("servers")
+		s.address.GrabFocus()
+	case present.NoDialog:
+		s.code = nil
+		setText(s.link, "") // an invite is a secret
+	}
+}
+
+func (s *sheet) drawInvite(d present.Dialog) {
+	s.qr.SetVisible(d.QR != nil)
+	s.link.SetVisible(d.Link != "")
+	s.copied.SetVisible(d.Link != "")
+	setText(s.expires, d.Expires)
+	if s.link.Text() != d.Link {
+		s.link.SetText(d.Link)
+		s.copied.SetLabel("Copy link")
+		s.copied.GrabFocus()
+	}
+	if d.QR != nil && d.QR != s.code {
+		s.code = d.QR
+		scale := max(2, (qrSide+d.QR.Size-1)/d.QR.Size)
+		pixels, side := d.QR.RGB(scale)
+		s.qr.SetPaintable(gdk.NewMemoryTexture(side, side, gdk.MemoryR8G8B8, glib.NewBytes(pixels), uint(3*side)))
+		s.qr.SetAlternativeText("The link as a QR code")
+	}
+}
+
+func (s *sheet) drawServers(d present.Dialog) {
+	text := "No server is used yet: only direct connections work."
+	if len(d.Servers) > 0 {
+		text = ""
+	}
+	for i, v := range d.Servers {
+		if i > 0 {
+			text += "\n\n"
+		}
+		text += v.Address + "\n" + v.Status
+	}
+	setText(s.servers, text)
+	s.address.SetSensitive(!d.Busy)
+	s.addServer.SetSensitive(!d.Busy)
+}

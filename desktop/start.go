@@ -1,0 +1,110 @@
+//go:build gtk
+
+package desktop
+
+import (
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"github.com/sremp/sremp/desktop/present"
+)
+
+// A startPage asks the questions that come before the main page: the name, the
+// passphrase, or both.
+type startPage struct {
+	*gtk.Box
+	title, text, problem *gtk.Label
+	name                 *gtk.Entry
+	passphrase           *gtk.PasswordEntry
+	button               *gtk.Button
+	spinner              *gtk.Spinner
+	form                 *gtk.Box
+	stage                present.Stage
+}
+
+func newStartPage() *startPage {
+	s := &startPage{
+		title: label("", "page-title"), text: paragraph("", "page-text"), problem: paragraph("", "problem"),
+		name: gtk.NewEntry(), passphrase: gtk.NewPasswordEntry(), button: gtk.NewButton(), spinner: gtk.NewSpinner(),
+	}
+	s.name.SetPlaceholderText("Your name")
+	s.name.SetMaxLength(40)
+	spoken(&s.name.Widget, "Your name")
+	s.passphrase.SetShowPeekIcon(true)
+	s.passphrase.SetObjectProperty("placeholder-text", "Passphrase")
+	spoken(&s.passphrase.Widget, "Passphrase")
+	s.button.AddCSSClass("suggested-action")
+	s.title.SetXAlign(0.5)
+	s.title.SetWrap(true)
+	s.text.SetXAlign(0.5)
+	s.text.SetJustify(gtk.JustifyCenter)
+	s.text.SetMaxWidthChars(44)
+	s.problem.SetMaxWidthChars(44)
+	s.form = box(gtk.OrientationVertical, 12, s.title, s.text, s.name, s.passphrase, s.problem, s.button, s.spinner)
+	s.form.SetSizeRequest(340, -1)
+	s.form.SetHAlign(gtk.AlignCenter)
+	s.form.SetVAlign(gtk.AlignCenter)
+	s.form.SetVExpand(true)
+	s.Box = box(gtk.OrientationVertical, 0, s.form)
+	s.AddCSSClass("page")
+	s.stage = present.Main // so that the first drawing is a change
+	return s
+}
+
+func (s *startPage) connect(p *present.Window) {
+	submit := func() {
+		if s.stage == present.Welcome {
+			p.Create(s.name.Text(), s.passphrase.Text())
+		} else {
+			p.Unlock(s.passphrase.Text())
+		}
+	}
+	s.button.ConnectClicked(submit)
+	s.passphrase.ConnectActivate(submit)
+	s.name.ConnectActivate(func() {
+		if s.passphrase.Visible() && s.passphrase.Text() == "" {
+			s.passphrase.GrabFocus()
+			return
+		}
+		submit()
+	})
+}
+
+func (s *startPage) draw(v present.View) {
+	welcome, locked := v.Stage == present.Welcome, v.Stage == present.Locked
+	s.text.SetVisible(welcome || locked)
+	s.name.SetVisible(welcome)
+	s.passphrase.SetVisible(locked || welcome && v.AskPassphrase)
+	s.button.SetVisible(welcome || locked)
+	s.button.SetSensitive(!v.Busy)
+	s.name.SetSensitive(!v.Busy)
+	s.passphrase.SetSensitive(!v.Busy)
+	s.spinner.SetSpinning(v.Busy)
+	setText(s.problem, v.Problem)
+	s.problem.SetVisible(v.Problem != "")
+	if s.stage == v.Stage {
+		if locked && v.Problem != "" && !v.Busy {
+			s.passphrase.GrabFocus() // its text is selected: one types over it
+		}
+		return
+	}
+	s.stage = v.Stage
+	switch v.Stage {
+	case present.Welcome:
+		setText(s.title, "Welcome to SREMP")
+		setText(s.text, "What should others call you?")
+		if v.AskPassphrase {
+			setText(s.text, "What should others call you? And which passphrase shall seal your keys on this computer?")
+		}
+		s.button.SetLabel("Start")
+		s.name.GrabFocus()
+	case present.Locked:
+		setText(s.title, "Locked")
+		setText(s.text, "Type your passphrase to open your messages.")
+		s.button.SetLabel("Unlock")
+		s.passphrase.GrabFocus()
+	case present.Starting:
+		setText(s.title, "SREMP")
+	case present.Main:
+		s.passphrase.SetText("") // no longer needed in memory
+	}
+}

@@ -1,0 +1,132 @@
+//go:build gtk
+
+package desktop
+
+import (
+	"fmt"
+	"slices"
+
+	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+	"github.com/diamondburned/gotk4/pkg/pango"
+
+	"github.com/sremp/sremp/client"
+)
+
+// label makes a label for literal text; classes are its CSS classes.
+func label(text string, classes ...string) *gtk.Label {
+	l := gtk.NewLabel(text)
+	l.SetXAlign(0)
+	for _, c := range classes {
+		l.AddCSSClass(c)
+	}
+	return l
+}
+
+// line makes a label that is cut with an ellipsis.
+func line(classes ...string) *gtk.Label {
+	l := label("", classes...)
+	l.SetEllipsize(pango.EllipsizeEnd)
+	l.SetSingleLineMode(true)
+	return l
+}
+
+// paragraph makes a label that wraps.
+func paragraph(text string, classes ...string) *gtk.Label {
+	l := label(text, classes...)
+	l.SetWrap(true)
+	l.SetWrapMode(pango.WrapWordChar)
+	return l
+}
+
+func box(o gtk.Orientation, spacing int, children ...gtk.Widgetter) *gtk.Box {
+	b := gtk.NewBox(o, spacing)
+	for _, c := range children {
+		b.Append(c)
+	}
+	return b
+}
+
+// button makes a button with a name for screen readers and a tooltip.
+func button(text, name string, f func()) *gtk.Button {
+	b := gtk.NewButtonWithLabel(text)
+	b.ConnectClicked(f)
+	b.SetTooltipText(name)
+	spoken(&b.Widget, name)
+	return b
+}
+
+// iconButton is a button with a picture only.
+func iconButton(icon, name string, f func()) *gtk.Button {
+	b := gtk.NewButtonFromIconName(icon)
+	b.ConnectClicked(f)
+	b.SetTooltipText(name)
+	spoken(&b.Widget, name)
+	return b
+}
+
+// spoken sets a widget's name for screen readers.
+func spoken(w *gtk.Widget, name string) {
+	w.UpdateProperty([]gtk.AccessibleProperty{gtk.AccessiblePropertyLabel}, []coreglib.Value{*coreglib.NewValue(name)})
+}
+
+// pick leaves one of several classes on a widget.
+func pick(w *gtk.Widget, class string, all []string) {
+	for _, c := range all {
+		if c != class {
+			w.RemoveCSSClass(c)
+		}
+	}
+	if !slices.Contains(w.CSSClasses(), class) {
+		w.AddCSSClass(class)
+	}
+}
+
+// mark adds a class or takes it away.
+func mark(w *gtk.Widget, class string, on bool) {
+	if on {
+		w.AddCSSClass(class)
+	} else {
+		w.RemoveCSSClass(class)
+	}
+}
+
+var pathClasses = []string{"none", "direct", "relay", "mailbox"}
+
+func pathClass(w *gtk.Widget, k client.PathKind) { pick(w, k.String(), pathClasses) }
+
+// An avatar is a round picture made of initials.
+type avatar struct {
+	*gtk.Label
+	classes []string
+}
+
+func newAvatar(colours int) avatar {
+	a := avatar{Label: label("", "avatar")}
+	a.SetXAlign(0.5)
+	a.SetVAlign(gtk.AlignCenter)
+	a.SetHAlign(gtk.AlignCenter)
+	for i := range colours {
+		a.classes = append(a.classes, fmt.Sprintf("avatar-%d", i))
+	}
+	return a
+}
+
+func (a avatar) draw(initials string, colour int) {
+	a.SetText(initials)
+	pick(&a.Widget, a.classes[colour], a.classes)
+}
+
+// setText changes a label only if that changes something: every change lays the
+// window out again.
+func setText(l *gtk.Label, text string) {
+	if l.Text() != text {
+		l.SetText(text)
+	}
+}
+
+func setTip(w *gtk.Widget, text string) {
+	if w.TooltipText() != text {
+		w.SetTooltipText(text)
+	}
+}

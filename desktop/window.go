@@ -1,0 +1,178 @@
+//go:build gtk
+
+package desktop
+
+import (
+	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
+	"github.com/diamondburned/gotk4/pkg/gio/v2"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"github.com/sremp/sremp/desktop/present"
+)
+
+const (
+	startWidth, startHeight = 960, 680
+	// toastTime is how long a toast stays, in milliseconds.
+	toastTime = 7000
+)
+
+// A window draws present.View.
+type window struct {
+	*gtk.ApplicationWindow
+	app          *gtk.Application
+	pages        *gtk.Stack
+	start        *startPage
+	sidebar      *sidebar
+	conversation *conversation
+	sheet        *sheet
+	main         *gtk.Paned
+	me, network  *gtk.Label
+	bar          []*gtk.Button // shown on the main page only
+
+	toast     *gtk.Revealer
+	toastText *gtk.Label
+	toastSeq  int
+	stage     present.Stage
+	dialog    present.DialogKind
+}
+
+func newWindow(app *gtk.Application) *window {
+	w := &window{
+		ApplicationWindow: gtk.NewApplicationWindow(app), app: app,
+		pages: gtk.NewStack(), start: newStartPage(), sidebar: newSidebar(), conversation: newConversation(), sheet: newSheet(),
+		me: label("SREMP", "title"), network: line("subtitle"),
+	}
+	w.SetTitle("SREMP")
+	w.SetDefaultSize(startWidth, startHeight)
+	w.main = gtk.NewPaned(gtk.OrientationHorizontal)
+	w.main.SetStartChild(w.sidebar)
+	w.main.SetEndChild(w.conversation)
+	w.main.SetResizeStartChild(false)
+	w.main.SetShrinkStartChild(false)
+	w.main.SetShrinkEndChild(false)
+	w.main.SetPosition(sidebarWidth)
+	w.pages.AddNamed(w.start, "start")
+	w.pages.AddNamed(w.main, "main")
+
+	over := gtk.NewOverlay()
+	over.SetChild(w.pages)
+	over.AddOverlay(w.makeToast())
+	over.AddOverlay(w.sheet)
+	w.SetChild(over)
+	return w
+}
+
+func (w *window) makeToast() *gtk.Revealer {
+	w.toast, w.toastText = gtk.NewRevealer(), paragraph("")
+	w.toastText.SetMaxWidthChars(60)
+	close := iconButton("window-close-symbolic", "Close the notice", func() { w.toast.SetRevealChild(false) })
+	close.AddCSSClass("flat")
+	close.SetVAlign(gtk.AlignCenter)
+	card := box(gtk.OrientationHorizontal, 8, w.toastText, close)
+	card.AddCSSClass("toast")
+	w.toast.SetChild(card)
+	w.toast.SetTransitionType(gtk.RevealerTransitionTypeSlideUp)
+	w.toast.SetHAlign(gtk.AlignCenter)
+	w.toast.SetVAlign(gtk.AlignEnd)
+	w.toast.SetCanTarget(false)
+	return w.toast
+}
+
+// connect sends what a person does to the presenter.
+func (w *window) connect(p *present.Window) {
+	w.start.connect(p)
+	w.sidebar.connect(p)
+	w.conversation.connect(p)
+	w.sheet.connect(p)
+
+	invite := button("Invite", "Invite somebody (Ctrl+I)", p.OpenInvite)
+	invite.AddCSSClass("suggested-action")
+	add := button("Add", "Add a contact by a link (Ctrl+N)", p.OpenAdd)
+	servers := iconButton("network-server-symbolic", "Servers", p.OpenServers)
+	w.bar = []*gtk.Button{invite, add, servers}
+	bar := gtk.NewHeaderBar()
+	w.me.SetXAlign(0.5)
+	w.network.SetXAlign(0.5)
+	title := box(gtk.OrientationVertical, 0, w.me, w.network)
+	title.SetVAlign(gtk.AlignCenter)
+	bar.SetTitleWidget(title)
+	bar.PackStart(invite)
+	bar.PackStart(add)
+	bar.PackEnd(servers)
+	w.SetTitlebar(bar)
+
+	retry := gio.NewSimpleAction(actionRetry, glib.NewVariantType("s"))
+	retry.ConnectActivate(func(key *glib.Variant) { p.Retry(key.String()) })
+	w.AddAction(retry)
+	w.action("invite", "<Control>i", p.OpenInvite)
+	w.action("add", "<Control>n", p.OpenAdd)
+	w.action("quit", "<Control>q", w.app.Quit)
+	w.NotifyProperty("is-active", func() { p.SetActive(w.IsActive()) })
+
+	keys := gtk.NewEventControllerKey()
+	keys.ConnectKeyPressed(func(key, _ uint, _ gdk.ModifierType) bool {
+		if key != gdk.KEY_Escape || w.dialog == present.NoDialog {
+			return false
+		}
+		p.CloseDialog()
+		return true
+	})
+	w.AddController(keys)
+}
+
+// action makes a named action of the window with a shortcut.
+func (w *window) action(name, keys string, f func()) {
+	a := gio.NewSimpleAction(name, nil)
+	a.ConnectActivate(func(*glib.Variant) { f() })
+	w.AddAction(a)
+	w.app.SetAccelsForAction("win."+name, []string{keys})
+}
+
+// draw shows a view.
+func (w *window) draw(v present.View) {
+	main := v.Stage == present.Main
+	for _, b := range w.bar {
+		b.SetVisible(main)
+	}
+	w.start.draw(v)
+	w.network.SetVisible(main)
+	if main {
+		setText(w.me, v.Me)
+		setText(w.network, v.Network)
+		setTip(&w.network.Widget, v.Network)
+		w.sidebar.draw(v.Contacts)
+		w.conversation.draw(v)
+		w.pages.SetVisibleChildName("main")
+	} else {
+		setText(w.me, "SREMP")
+		w.pages.SetVisibleChildName("start")
+	}
+	// What is under a dialog cannot be reached by the keyboard either.
+	w.pages.SetSensitive(v.Dialog.Kind == present.NoDialog)
+	closed := w.dialog != present.NoDialog && v.Dialog.Kind == present.NoDialog
+	w.dialog = v.Dialog.Kind
+	w.sheet.draw(v.Dialog)
+	if closed && v.Chat.Open {
+		w.conversation.entry.GrabFocus()
+	}
+	w.drawToast(v.Toast)
+	w.stage = v.Stage
+}
+
+func (w *window) drawToast(t present.Toast) {
+	if t.Seq == w.toastSeq {
+		return
+	}
+	w.toastSeq = t.Seq
+	w.toastText.SetText(t.Text)
+	w.toast.SetCanTarget(true)
+	w.toast.SetRevealChild(true)
+	coreglib.TimeoutAdd(toastTime, func() {
+		if w.toastSeq == t.Seq {
+			w.toast.SetRevealChild(false)
+			w.toast.SetCanTarget(false)
+		}
+	})
+}
