@@ -11,9 +11,7 @@ const (
 	MaxRecordLen          = 8192
 	MLKEMKeyLen           = 1184 // ML-KEM-768 encapsulation key, FIPS 203
 	MLKEMCiphertextLen    = 1088 // ML-KEM-768 ciphertext, FIPS 203
-	MaxPrekeyExtensions   = 4096
 	MaxPrekeyBundle       = 16 << 10
-	oneTimePrekeyLen      = 1 + 16 + 4 + 8 + 32 + MLKEMKeyLen + 64
 	maxBundleVersionCount = 16
 )
 
