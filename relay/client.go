@@ -150,8 +150,9 @@ func (cl *Client) AllowKnock(ctx context.Context, inbox, knock [32]byte, expires
 		wire.KnockAllow{Inbox: inbox, TokenHash: TokenHash(knock), Expires: uint64(max(0, expires.Unix()))}.Append(nil))
 }
 
-// PutPrekeys stores an inbox's sealed bundle and adds one-time prekeys
-// of different ids.
+// PutPrekeys stores an inbox's sealed bundle and adds one-time prekeys.
+// Their ids ascend over the life of the inbox, so that a repeated call does not
+// bring back what was handed out.
 func (cl *Client) PutPrekeys(ctx context.Context, inbox [32]byte, sealedBundle []byte, oneTime []SealedOneTime) error {
 	return cl.putPrekeys(ctx, inbox, false, sealedBundle, oneTime)
 }

@@ -69,12 +69,15 @@ type Store interface {
 	// AllowKnock opens a knock inbox to a token, or sets another expiry.
 	// Expired knocks do not count towards limit. ErrNoInbox, ErrQuota.
 	AllowKnock(ctx context.Context, owner, inbox, tokenHash [32]byte, now, expires time.Time, limit int) error
-	// PutPrekeys stores the bundle and adds one-time prekeys; ids that are
-	// there already are replaced. ErrNoInbox, ErrQuota.
+	// PutPrekeys stores the bundle and adds one-time prekeys, whose ids ascend
+	// over the life of an inbox: those there already are replaced, those not
+	// above the last one taken are skipped. With replace, all are dropped first,
+	// and ids begin anew. ErrNoInbox, ErrQuota.
 	PutPrekeys(ctx context.Context, owner, inbox [32]byte, replace bool, bundle []byte, oneTime []SealedOneTime, limit int) error
 	// PrekeyCount returns how many one-time prekeys are left. ErrNoInbox.
 	PrekeyCount(ctx context.Context, owner, inbox [32]byte) (int, error)
-	// TakePrekeys returns the bundle and removes one one-time prekey, which is
+	// TakePrekeys returns the bundle and removes the one-time prekey of the
+	// lowest id, which is
 	// nil if none is left or the knock has had [KnockBlobs]. ErrNoInbox,
 	// ErrNoPrekeys.
 	TakePrekeys(ctx context.Context, inbox, tokenHash [32]byte, now time.Time) (bundle, oneTime []byte, err error)

@@ -53,12 +53,15 @@ func (s *Store) TakePrekeys(ctx context.Context, inbox, tokenHash [32]byte, now 
 		if x.Knock && x.prekeys >= relay.KnockBlobs {
 			return nil // one invite must not empty the store of all others
 		}
-		var id int64
-		found, err := t.get("SELECT id, body FROM one_time WHERE inbox = ? ORDER BY number LIMIT 1", []any{x.inbox}, &id, &oneTime)
+		var id, number int64
+		found, err := t.get("SELECT id, number, body FROM one_time WHERE inbox = ? ORDER BY number LIMIT 1", []any{x.inbox}, &id, &number, &oneTime)
 		if err != nil || !found {
 			return err
 		}
 		if _, err := t.exec("DELETE FROM one_time WHERE id = ?", id); err != nil {
+			return err
+		}
+		if _, err := t.exec("UPDATE inboxes SET handed_out = ? WHERE id = ?", number, x.inbox); err != nil {
 			return err
 		}
 		if x.Knock {

@@ -198,28 +198,34 @@ func (s *Store) PutPrekeys(ctx context.Context, owner, inbox [32]byte, replace b
 		if err != nil {
 			return err
 		}
-		left := len(oneTime)
+		var handedOut, left int64
 		if !replace {
-			var n int
-			if _, err := t.get("SELECT count(*) FROM one_time WHERE inbox = ?", []any{id}, &n); err != nil {
+			if _, err := t.get("SELECT handed_out, (SELECT count(*) FROM one_time WHERE inbox = inboxes.id) FROM inboxes WHERE id = ?",
+				[]any{id}, &handedOut, &left); err != nil {
 				return err
 			}
-			left += n
-			for _, k := range oneTime { // those there already are replaced, not added
-				var one int
-				found, err := t.get("SELECT 1 FROM one_time WHERE inbox = ? AND number = ?", []any{id, k.ID}, &one)
-				if err != nil {
-					return err
-				}
-				if found {
-					left--
-				}
-			}
+		} else {
+			handedOut = -1
 		}
-		if left > limit {
+		var fresh []relay.SealedOneTime
+		for _, k := range oneTime {
+			if int64(k.ID) <= handedOut {
+				continue // a repetition must not bring back what somebody got
+			}
+			var one int
+			found, err := t.get("SELECT 1 FROM one_time WHERE inbox = ? AND number = ?", []any{id, k.ID}, &one)
+			if err != nil {
+				return err
+			}
+			if !found || replace {
+				left++
+			}
+			fresh = append(fresh, k)
+		}
+		if left > int64(limit) {
 			return relay.ErrQuota
 		}
-		if _, err := t.exec("UPDATE inboxes SET bundle = ? WHERE id = ?", bundle, id); err != nil {
+		if _, err := t.exec("UPDATE inboxes SET bundle = ?, handed_out = ? WHERE id = ?", bundle, handedOut, id); err != nil {
 			return err
 		}
 		if replace {
@@ -227,7 +233,7 @@ func (s *Store) PutPrekeys(ctx context.Context, owner, inbox [32]byte, replace b
 				return err
 			}
 		}
-		for _, k := range oneTime {
+		for _, k := range fresh {
 			if _, err := t.exec("INSERT OR REPLACE INTO one_time (inbox, number, body) VALUES (?, ?, ?)", id, k.ID, k.Blob); err != nil {
 				return err
 			}

@@ -324,7 +324,11 @@ func testPrekeys(f fixture) {
 		}
 		seen[string(one)] = true
 	}
-	f.ok(f.PutPrekeys(ctx, alice, box, true, []byte("new"), keys(100, 101), 25))
+	f.ok(f.PutPrekeys(ctx, alice, box, false, []byte("bundle 2"), keys(0, relay.KnockBlobs), 25)) // repeated
+	if n, err := f.PrekeyCount(ctx, alice, box); n != 25-relay.KnockBlobs || err != nil {
+		f.Errorf("what was handed out came back: PrekeyCount = %d, %v; want %d", n, err, 25-relay.KnockBlobs)
+	}
+	f.ok(f.PutPrekeys(ctx, alice, box, true, []byte("new"), keys(1, 2), 25))
 	if n, err := f.PrekeyCount(ctx, alice, box); n != 1 || err != nil {
 		f.Errorf("after a replacement: PrekeyCount = %d, %v; want 1", n, err)
 	}

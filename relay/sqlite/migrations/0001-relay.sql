@@ -15,7 +15,8 @@ CREATE TABLE inboxes (
 	token_hash BLOB NOT NULL,
 	blobs      INTEGER NOT NULL DEFAULT 0,
 	bytes      INTEGER NOT NULL DEFAULT 0,
-	bundle     BLOB
+	bundle     BLOB,
+	handed_out INTEGER NOT NULL DEFAULT -1 -- the last one-time prekey that somebody got
 ) STRICT;
 CREATE INDEX inboxes_owner ON inboxes (owner);
 
