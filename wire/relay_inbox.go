@@ -77,7 +77,7 @@ type PrekeysPut struct {
 
 // Append appends the payload.
 func (x PrekeysPut) Append(b []byte) []byte {
-	b = AppendVec24(appendBool(append(b, x.Inbox[:]...), x.Replace), x.Bundle)
+	b = AppendVec16(appendBool(append(b, x.Inbox[:]...), x.Replace), x.Bundle)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(x.OneTime)))
 	for _, k := range x.OneTime {
 		b = AppendVec16(binary.BigEndian.AppendUint32(b, k.ID), k.Blob)
@@ -88,7 +88,7 @@ func (x PrekeysPut) Append(b []byte) []byte {
 // ParsePrekeysPut parses it.
 func ParsePrekeysPut(b []byte) (PrekeysPut, error) {
 	r := NewReader(b)
-	x := PrekeysPut{Inbox: r.Array32(), Replace: r.Bool(), Bundle: r.Vec24(1, MaxSealedBundle)}
+	x := PrekeysPut{Inbox: r.Array32(), Replace: r.Bool(), Bundle: r.Vec16(1, MaxSealedBundle)}
 	n := int(r.Uint16())
 	if n > MaxSealedOneTimes {
 		r.Fail(ErrTooLarge)
@@ -134,10 +134,10 @@ type Prekeys struct {
 }
 
 // Append appends the payload.
-func (x Prekeys) Append(b []byte) []byte { return AppendVec16(AppendVec24(b, x.Bundle), x.OneTime) }
+func (x Prekeys) Append(b []byte) []byte { return AppendVec16(AppendVec16(b, x.Bundle), x.OneTime) }
 
 // ParsePrekeys parses it.
 func ParsePrekeys(b []byte) (Prekeys, error) {
 	r := NewReader(b)
-	return done(r, Prekeys{r.Vec24(1, MaxSealedBundle), r.Vec16(0, MaxSealedOneTime)})
+	return done(r, Prekeys{r.Vec16(1, MaxSealedBundle), r.Vec16(0, MaxSealedOneTime)})
 }
