@@ -116,10 +116,15 @@ func open(ctx context.Context, cfg Config) (*Client, error) {
 	return c, nil
 }
 
+// drainTime bounds what Close waits for acknowledgements to leave.
+const drainTime = 2 * time.Second
+
 // Close ends every connection, waits for all that runs, and closes the store.
-// What is in the outbox stays there.
+// What is in the outbox stays there; acknowledgements of what was received get
+// a moment to leave.
 func (c *Client) Close() error {
 	c.once.Do(func() {
+		c.drain()
 		c.cancel()
 		c.net.close()
 		c.tasks.Wait()
@@ -128,6 +133,24 @@ func (c *Client) Close() error {
 		c.closed = c.cfg.Store.Close()
 	})
 	return c.closed
+}
+
+func (c *Client) drain() {
+	ctx, cancel := context.WithTimeout(c.ctx, drainTime)
+	defer cancel()
+	for due := true; due; {
+		err := c.do(ctx, func(k *core) error {
+			due = k.acksDue()
+			return nil
+		})
+		if err != nil || !due {
+			return
+		}
+		select {
+		case <-time.After(drainTime / 100):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // do runs f on the core and waits until what it changed is stored. f must

@@ -107,10 +107,10 @@ func (k *core) newInvite(addrs []netip.AddrPort, expires time.Time) identity.Inv
 // ownServers returns the servers to tell others, of each kind.
 func (k *core) ownServers() (relays, rendezvous []identity.ServerAddr) {
 	for _, s := range k.profile.Servers {
-		if s.mayRelay() && len(relays) < wire.MaxInviteServers {
+		if !s.NoRelay && len(relays) < wire.MaxInviteServers {
 			relays = append(relays, s.Address)
 		}
-		if s.mayRendezvous() && len(rendezvous) < wire.MaxInviteServers {
+		if !s.NoRendezvous && len(rendezvous) < wire.MaxInviteServers {
 			rendezvous = append(rendezvous, s.Address)
 		}
 	}

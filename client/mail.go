@@ -75,7 +75,7 @@ func (k *core) tickMail(c *contact) {
 		if !pending || k.now().Sub(c.sending.progress) < mailAfter {
 			return
 		}
-	} else if k.c.net.connecting(c.info.ID, connectGrace) {
+	} else if pending && k.c.net.connecting(c.info.ID, connectGrace) {
 		return
 	}
 	box := k.mailTarget(c)

@@ -32,7 +32,8 @@ type network struct {
 	ep    *transport.Endpoint // peers, and servers that know us
 	anon  *transport.Endpoint // what must not be linked to us: deliveries, prekeys of others
 
-	ctx context.Context // c.ctx
+	ctx          context.Context // c.ctx
+	relayChanged chan struct{}   // capacity 1: a relay stands, or is none
 
 	mu       sync.Mutex
 	closed   bool
@@ -54,7 +55,7 @@ type openInvite struct {
 
 func newNetwork(c *Client, k *core) (*network, error) {
 	n := &network{
-		c: c, local: k.local, ctx: c.ctx,
+		c: c, local: k.local, ctx: c.ctx, relayChanged: make(chan struct{}, 1),
 		targets: map[identity.PeerID]*target{}, expected: map[identity.PeerID]time.Time{},
 		invites: map[[32]byte]*openInvite{}, servers: map[identity.ServerID]*server{},
 		senders: map[identity.ServerID]*relay.Sender{}, guests: map[identity.ServerID]*relay.Client{}, answers: map[[32]byte]*given{},

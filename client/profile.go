@@ -42,14 +42,12 @@ type profile struct {
 
 // A serverInfo is one server that the profile uses.
 type serverInfo struct {
-	Address    identity.ServerAddr `json:"address"`
-	Owner      secret              `json:"owner"` // seed of the key that owns our inboxes there
-	Relay      bool                `json:"relay"` // what it was found to be; both false: not yet known
-	Rendezvous bool                `json:"rendezvous"`
+	Address identity.ServerAddr `json:"address"`
+	Owner   secret              `json:"owner"` // seed of the key that owns our inboxes there
+	// What it answered that it is not.
+	NoRelay      bool `json:"no_relay"`
+	NoRendezvous bool `json:"no_rendezvous"`
 }
-
-func (s serverInfo) mayRelay() bool      { return s.Relay || !s.Rendezvous }
-func (s serverInfo) mayRendezvous() bool { return s.Rendezvous || !s.Relay }
 
 // newProfile makes the rows of a new identity.
 func newProfile(v *vault, name string, now time.Time) ([]Change, error) {

@@ -225,3 +225,16 @@ func (k *core) encryptAck(c *contact) ([]byte, error) {
 	}
 	return msg, err
 }
+
+// acksDue reports whether an acknowledgement could leave soon.
+func (k *core) acksDue() bool {
+	due := false
+	for _, c := range k.contacts {
+		if !c.flow.AckDue || c.session == nil {
+			continue
+		}
+		k.tickMail(c)
+		due = due || c.link != nil || k.mailTarget(c) != nil && c.sending.mail.wait == 0
+	}
+	return due
+}

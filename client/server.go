@@ -35,6 +35,7 @@ type server struct {
 	stop  context.CancelFunc
 
 	relay      *relay.Client
+	noRelay    bool // it said so
 	rendezvous *rendezvous.Client
 	stun       []netip.AddrPort
 	work       chan func(context.Context, *relay.Client) // for the relay, when it stands
@@ -59,9 +60,9 @@ func (n *network) useServer(info serverInfo) {
 	}
 	n.servers[s.addr.ID] = s
 	n.mu.Unlock()
-	n.run(func() { n.keep(ctx, s, "relay", func(ctx context.Context) error { return n.useRelay(ctx, s) }) })
+	n.run(func() { n.keep(ctx, s, roleRelay, func(ctx context.Context) error { return n.useRelay(ctx, s) }) })
 	n.run(func() {
-		n.keep(ctx, s, "rendezvous", func(ctx context.Context) error { return n.useRendezvous(ctx, s) })
+		n.keep(ctx, s, roleRendezvous, func(ctx context.Context) error { return n.useRendezvous(ctx, s) })
 	})
 }
 
@@ -81,6 +82,12 @@ func (n *network) keep(ctx context.Context, s *server, role string, session func
 		pause := wait/2 + rand.N(wait)
 		if errors.Is(err, transport.ErrRefused) {
 			pause = notOffered
+			if role == roleRelay {
+				n.mu.Lock()
+				s.noRelay = true
+				notify(n.relayChanged)
+				n.mu.Unlock()
+			}
 		}
 		n.c.post(func(k *core) { k.serverDown(s.addr.ID, role, err) })
 		wait = min(2*wait, serverRetryMax)
@@ -100,18 +107,23 @@ func (n *network) useRelay(ctx context.Context, s *server) error {
 		return err
 	}
 	defer cl.Close()
+	if err := n.furnish(ctx, s, cl); err != nil {
+		return err
+	}
 	n.mu.Lock()
 	s.relay = cl
+	notify(n.relayChanged)
 	n.mu.Unlock()
 	defer func() {
 		n.mu.Lock()
 		s.relay = nil
 		n.mu.Unlock()
 	}()
+	// What was made between the two steps above.
 	if err := n.furnish(ctx, s, cl); err != nil {
 		return err
 	}
-	n.c.post(func(k *core) { k.serverUp(s.addr.ID, "relay", "") })
+	n.c.post(func(k *core) { k.serverUp(s.addr.ID, roleRelay, "") })
 
 	acks := &ackQueue{wake: make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(ctx)
@@ -308,7 +320,7 @@ func (n *network) useRendezvous(ctx context.Context, s *server) error {
 	if err := n.register(ctx, cl); err != nil {
 		return err
 	}
-	n.c.post(func(k *core) { k.serverUp(s.addr.ID, "rendezvous", problem) })
+	n.c.post(func(k *core) { k.serverUp(s.addr.ID, roleRendezvous, problem) })
 	n.pokeAll()
 
 	slots := make(chan struct{}, maxIntroducing)
@@ -428,10 +440,12 @@ func (n *network) onRelays(f func(context.Context, *server, *relay.Client)) {
 	}
 }
 
-// announce tells the relays that stand of an invite.
+// announce tells our relays of an invite, also one that is just being
+// connected to.
 func (n *network) announce(ctx context.Context, i identity.Invite) {
 	ctx, cancel := context.WithTimeout(ctx, announceTime)
 	defer cancel()
+	n.awaitRelays(ctx)
 	for _, s := range n.relays() {
 		n.mu.Lock()
 		cl := s.relay
@@ -441,6 +455,29 @@ func (n *network) announce(ctx context.Context, i identity.Invite) {
 		}
 		if err := cl.AllowKnock(ctx, i.KnockInbox, i.Knock(), i.Expires); err != nil {
 			n.c.log.Info("invite not announced", "server", s.addr.HostPort(), "err", err)
+		}
+	}
+}
+
+// awaitRelays waits until every server of ours stands as a relay, or is known
+// to be none, or ctx ends.
+func (n *network) awaitRelays(ctx context.Context) {
+	for {
+		n.mu.Lock()
+		all := true
+		for _, s := range n.servers {
+			all = all && (s.relay != nil || s.noRelay)
+		}
+		n.mu.Unlock()
+		if all {
+			return
+		}
+		select {
+		case <-n.relayChanged:
+		case <-ctx.Done():
+			return
+		case <-n.ctx.Done():
+			return
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (k *core) serverView(a identity.ServerAddr) Server {
 	if st == nil {
 		return v
 	}
-	for _, role := range []string{"rendezvous", "relay"} {
+	for _, role := range []string{roleRendezvous, roleRelay} {
 		v.Connected = v.Connected || st.up[role]
 		if v.Problem == "" {
 			v.Problem = st.problem[role]
@@ -79,21 +79,18 @@ func (k *core) serverInfo(id identity.ServerID) *serverInfo {
 	return nil
 }
 
+// The services of a server.
+const (
+	roleRelay      = "relay"
+	roleRendezvous = "rendezvous"
+)
+
 // serverUp notes that a service of a server stands.
 func (k *core) serverUp(id identity.ServerID, role, problem string) {
-	s := k.serverInfo(id)
-	if s == nil {
-		return
+	if s := k.serverInfo(id); s != nil {
+		k.setOffered(s, role, true)
+		k.setStatus(s.Address, role, true, problem)
 	}
-	known := &s.Relay
-	if role == "rendezvous" {
-		known = &s.Rendezvous
-	}
-	if !*known {
-		*known = true
-		k.dirtyProfile = true
-	}
-	k.setStatus(s.Address, role, true, problem)
 }
 
 // serverDown notes that one does not. That a server has only one of the
@@ -106,8 +103,22 @@ func (k *core) serverDown(id identity.ServerID, role string, err error) {
 	problem := serverProblem(err)
 	if errors.Is(err, transport.ErrRefused) {
 		problem = ""
+		k.setOffered(s, role, false)
 	}
 	k.setStatus(s.Address, role, false, problem)
+}
+
+// setOffered remembers whether a server offers a service, for the invites and
+// cards to come.
+func (k *core) setOffered(s *serverInfo, role string, offered bool) {
+	not := &s.NoRelay
+	if role == roleRendezvous {
+		not = &s.NoRendezvous
+	}
+	if *not == offered {
+		*not = !offered
+		k.dirtyProfile = true
+	}
 }
 
 func (k *core) setStatus(a identity.ServerAddr, role string, up bool, problem string) {
