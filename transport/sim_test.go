@@ -26,10 +26,13 @@ func newSimNet(t *testing.T) *simNet {
 }
 
 // conn returns a socket behind a link of its own.
-func (n *simNet) conn(addr string) net.PacketConn {
+func (n *simNet) conn(addr string) net.PacketConn { return n.connAt(addr, simLatency) }
+
+// connAt returns a socket to which packets take latency.
+func (n *simNet) connAt(addr string, latency time.Duration) net.PacketConn {
 	one := &simnet.Simnet{Router: n.router}
 	pc := one.NewEndpoint(net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)), simnet.NodeBiDiLinkSettings{
-		Latency: simLatency,
+		Latency: latency,
 		Uplink:  simnet.LinkSettings{MTU: 1500}, Downlink: simnet.LinkSettings{MTU: 1500},
 	})
 	one.Start()

@@ -1,0 +1,107 @@
+package transport
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Round trips are counted in virtual time: computation takes none.
+const simRTT = 2 * simLatency
+
+// Spec §5.2.3 states these figures.
+func TestRoundTripsServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newSimNet(t)
+		key := serverKey(t, 1)
+		heard := make(chan time.Time, 1)
+		server := n.endpoint("11.0.0.1:1", Config{
+			ServerKey: key,
+			Services: map[string]func(context.Context, *Conn){testALPN: func(ctx context.Context, c *Conn) {
+				if s, err := c.AcceptStream(ctx); err == nil {
+					ReadFrame(s, 100)
+					heard <- time.Now()
+				}
+			}},
+		})
+		client := n.endpoint("11.0.0.2:1", Config{})
+		start := time.Now()
+		c, err := client.DialServer(t.Context(), serverAddr(key.ID(), server.LocalAddr()), testALPN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		roundTrips(t, "server known to the client", time.Since(start), 2)
+		s, err := c.OpenStream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		WriteFrame(s, 0x0300, nil)
+		roundTrips(t, "first data at the server", (<-heard).Sub(start), 2.5)
+	})
+}
+
+func TestRoundTripsPeers(t *testing.T) {
+	for _, test := range []struct {
+		name           string
+		known          bool
+		client, server float64 // when each knows the other
+		data           float64 // when the client's first data is at the server
+	}{
+		{"IK", true, 2, 1.5, 2.5},
+		{"XX", false, 2, 2.5, 2.5},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newSimNet(t)
+				ann, bob := pair(t)
+				ea, eb := n.endpoint("11.0.0.1:1", Config{Identity: ann}), n.endpoint("11.0.0.2:1", Config{Identity: bob})
+				relay := newTestRelay(t, n.connAt("11.0.0.3:1", 0), ea, eb)
+				aa := Attempt{Peer: bob.PeerID(), Relay: relay.leg(0)}
+				ab := Attempt{Peer: ann.PeerID(), Relay: relay.leg(1)}
+				if test.known {
+					aa.Record, ab.Record = bob.Record(), ann.Record()
+				}
+				start := time.Now()
+				type result struct {
+					p  *PeerConn
+					at time.Time
+				}
+				bs := make(chan result, 1)
+				go func() {
+					p, err := eb.Connect(t.Context(), ab)
+					if err != nil {
+						t.Error(err)
+					}
+					bs <- result{p, time.Now()}
+				}()
+				a, err := ea.Connect(t.Context(), aa)
+				if err != nil {
+					t.Fatal(err)
+				}
+				roundTrips(t, "peer known to the client", time.Since(start), test.client)
+				s, err := a.OpenStream(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				WriteFrame(s, 0x0300, nil)
+				b := <-bs
+				roundTrips(t, "peer known to the server", b.at.Sub(start), test.server)
+				r, err := b.p.AcceptStream(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				ReadFrame(r, 100)
+				roundTrips(t, "first data at the server", time.Since(start), test.data)
+			})
+		})
+	}
+}
+
+func roundTrips(t *testing.T, what string, got time.Duration, want float64) {
+	t.Helper()
+	t.Logf("%s: %.3f round trips", what, float64(got)/float64(simRTT))
+	if got := float64(got) / float64(simRTT); got > want+0.05 {
+		t.Errorf("%s after %.3f round trips, want %.2f", what, got, want)
+	}
+}
