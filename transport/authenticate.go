@@ -13,8 +13,8 @@ import (
 	"github.com/sremp/sremp/handshake"
 )
 
-// errNeedXX: the other side cannot read IK's first message.
-var errNeedXX = errors.New("transport: the other side needs XX")
+// errNeedXX: IK's first message was not for a key of ours, the QUIC client's.
+var errNeedXX = errors.New("transport: the other side does not know our key; XX is needed")
 
 // authenticate runs a Noise handshake over a stream (spec §5.2.3): every message
 // is length(uint16) message. It must be over within handshakeTimeout.
@@ -105,6 +105,8 @@ func handshakeFailure(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, handshake.ErrNeedXX):
+		return errNeedXX
 	case isHandshakeError(err):
 		return fmt.Errorf("%w: %w", ErrAuthentication, err)
 	case isTimeout(err):

@@ -132,8 +132,6 @@ func (e *CloseError) Is(target error) bool {
 		return e.Code == codeRefused || e.Code == codeUnavailable
 	case ErrAuthentication:
 		return e.Code == codeHandshake
-	case errNeedXX:
-		return e.Code == codeNeedXX
 	}
 	return false
 }
