@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sremp/sremp/wire"
@@ -34,7 +35,7 @@ type switchboard struct {
 	limits   Limits
 	sessions map[uint64]*session
 	tickets  map[[wire.RelayTicketLen]byte]*session
-	perOwner map[[32]byte]int // sides of sessions
+	perOwner map[[32]byte][]*session
 }
 
 type session struct {
@@ -59,16 +60,13 @@ type side struct {
 func newSwitchboard(l Limits) *switchboard {
 	return &switchboard{
 		limits: l, sessions: map[uint64]*session{},
-		tickets: map[[wire.RelayTicketLen]byte]*session{}, perOwner: map[[32]byte]int{},
+		tickets: map[[wire.RelayTicketLen]byte]*session{}, perOwner: map[[32]byte][]*session{},
 	}
 }
 
-// open makes a session whose other side is whoever shows the ticket. ErrQuota,
-// ErrBusy.
+// open makes a session whose other side is whoever shows the ticket. ErrBusy.
 func (b *switchboard) open(now time.Time, owner [32]byte, l link) (wire.ForwardLeg, error) {
-	if b.perOwner[owner] >= b.limits.SessionsPerOwner {
-		return wire.ForwardLeg{}, ErrQuota
-	}
+	b.makeRoom(owner)
 	if len(b.sessions) >= b.limits.Sessions {
 		return wire.ForwardLeg{}, ErrBusy
 	}
@@ -85,15 +83,24 @@ func (b *switchboard) open(now time.Time, owner [32]byte, l link) (wire.ForwardL
 	return leg, nil
 }
 
-// join takes side 1 of a session. ErrTicket, ErrQuota.
+// makeRoom ends the owner's session that has been idle longest if he has as many
+// as he may: peers come and go without telling the relay, and the newest session
+// is the one that somebody waits for.
+func (b *switchboard) makeRoom(owner [32]byte) {
+	all := b.perOwner[owner]
+	if len(all) < b.limits.SessionsPerOwner {
+		return
+	}
+	b.end(slices.MinFunc(all, func(x, y *session) int { return x.active.Compare(y.active) }))
+}
+
+// join takes side 1 of a session. ErrTicket.
 func (b *switchboard) join(now time.Time, owner [32]byte, l link, ticket [wire.RelayTicketLen]byte) (wire.ForwardLeg, error) {
 	s := b.tickets[ticket]
 	if s == nil || !now.Before(s.expires) || s.sides[0].owner == owner {
 		return wire.ForwardLeg{}, ErrTicket
 	}
-	if b.perOwner[owner] >= b.limits.SessionsPerOwner {
-		return wire.ForwardLeg{}, ErrQuota
-	}
+	b.makeRoom(owner)
 	delete(b.tickets, ticket)
 	s.joined, s.active = true, now
 	return b.take(s, 1, owner, l), nil
@@ -103,7 +110,7 @@ func (b *switchboard) take(s *session, n uint8, owner [32]byte, l link) wire.For
 	sd := &s.sides[n]
 	sd.owner, sd.link = owner, l
 	rand.Read(sd.key[:])
-	b.perOwner[owner]++
+	b.perOwner[owner] = append(b.perOwner[owner], s)
 	return wire.ForwardLeg{Session: s.id, Side: n, Key: sd.key}
 }
 
@@ -146,35 +153,33 @@ func (b *switchboard) forward(now time.Time, packet []byte) (to netip.AddrPort, 
 	return to, dropNone
 }
 
-// lose notes that a connection has ended. Its sides wait for their owner.
-func (b *switchboard) lose(now time.Time, l link) {
-	b.each(func(_ *session, sd *side) {
+// lose notes that an owner's connection has ended. Its sides wait for another.
+func (b *switchboard) lose(now time.Time, owner [32]byte, l link) {
+	for _, sd := range b.sidesOf(owner) {
 		if sd.link == l && sd.lost.IsZero() {
 			sd.lost = now
 		}
-	})
+	}
 }
 
 // find gives an owner's new connection to those of its sides that lost theirs.
 func (b *switchboard) find(owner [32]byte, l link) {
-	if b.perOwner[owner] == 0 {
-		return
-	}
-	b.each(func(_ *session, sd *side) {
-		if sd.owner == owner && !sd.lost.IsZero() {
+	for _, sd := range b.sidesOf(owner) {
+		if !sd.lost.IsZero() {
 			sd.link, sd.lost = l, time.Time{}
 		}
-	})
+	}
 }
 
-func (b *switchboard) each(f func(*session, *side)) {
-	for _, s := range b.sessions {
+func (b *switchboard) sidesOf(owner [32]byte) (all []*side) {
+	for _, s := range b.perOwner[owner] {
 		for i := range s.sides {
-			if s.sides[i].link != nil {
-				f(s, &s.sides[i])
+			if sd := &s.sides[i]; sd.link != nil && sd.owner == owner {
+				all = append(all, sd)
 			}
 		}
 	}
+	return all
 }
 
 // expire ends sessions that nobody joined in time, that are idle, or that have
@@ -198,7 +203,8 @@ func (b *switchboard) end(s *session) {
 		if sd.link == nil {
 			continue
 		}
-		if b.perOwner[sd.owner]--; b.perOwner[sd.owner] <= 0 {
+		rest := slices.DeleteFunc(b.perOwner[sd.owner], func(x *session) bool { return x == s })
+		if b.perOwner[sd.owner] = rest; len(rest) == 0 {
 			delete(b.perOwner, sd.owner)
 		}
 	}

@@ -175,7 +175,7 @@ func TestForwardFollowsTheConnection(t *testing.T) {
 func TestLostConnections(t *testing.T) {
 	l := Limits{SessionLost: time.Minute, SessionIdle: time.Hour}
 	tb := joined(t, l)
-	tb.b.lose(t0, tb.bLink)
+	tb.b.lose(t0, bob, tb.bLink)
 	tb.b.expire(t0.Add(time.Minute - 1))
 	tb.b.find(mallory, linkAt("203.0.113.66:66"))
 	tb.b.find(alice, linkAt("203.0.113.67:67")) // alice's own side is not lost
@@ -183,10 +183,10 @@ func TestLostConnections(t *testing.T) {
 	again := linkAt("203.0.113.9:9")
 	tb.b.find(bob, again)
 	tb.wantForward(tb.aLeg, tb.bLeg, "203.0.113.9:9")
-	tb.b.lose(t0, tb.bLink) // the old connection's end comes late
+	tb.b.lose(t0, bob, tb.bLink) // the old connection's end comes late
 	tb.b.expire(t0.Add(2 * time.Minute))
 	tb.wantForward(tb.aLeg, tb.bLeg, "203.0.113.9:9")
-	tb.b.lose(t0, again)
+	tb.b.lose(t0, bob, again)
 	tb.b.expire(t0.Add(time.Minute))
 	tb.wantDrop("after SessionLost", tb.packet(tb.aLeg, "x"), dropUnknown)
 	if len(tb.b.perOwner) != 0 || len(tb.b.tickets) != 0 {
@@ -204,7 +204,7 @@ func TestSessionsEnd(t *testing.T) {
 	if got := len(tb.b.sessions); got != 1 {
 		t.Errorf("%d sessions after the ticket's end, want 1", got)
 	}
-	if got := tb.b.perOwner[alice]; got != 1 {
+	if got := len(tb.b.perOwner[alice]); got != 1 {
 		t.Errorf("alice is counted in %d sessions, want 1", got)
 	}
 	if _, why := tb.b.forward(t0.Add(59*time.Second), tb.packet(tb.aLeg, "x")); why != dropNone {
@@ -238,27 +238,35 @@ func TestForwardRate(t *testing.T) {
 
 func TestSessionLimits(t *testing.T) {
 	b := newSwitchboard(Limits{Sessions: 3, SessionsPerOwner: 2}.withDefaults())
-	open := func(owner [32]byte, want error) (leg wire.ForwardLeg) {
+	open := func(at time.Duration, owner [32]byte, want error) (leg wire.ForwardLeg) {
 		t.Helper()
-		leg, err := b.open(t0, owner, linkAt(aliceAt))
+		leg, err := b.open(t0.Add(at), owner, linkAt(aliceAt))
 		if !errors.Is(err, want) {
 			t.Errorf("open: err = %v, want %v", err, want)
 		}
 		return leg
 	}
-	first := open(alice, nil)
-	open(alice, nil)
-	open(alice, ErrQuota)
-	third := open(bob, nil)
-	if _, err := b.join(t0, bob, linkAt(bobAt), [32]byte(first.Ticket)); err != nil {
-		t.Error(err)
+	join := func(owner [32]byte, leg wire.ForwardLeg, want error) {
+		t.Helper()
+		if _, err := b.join(t0.Add(4*time.Second), owner, linkAt(bobAt), [32]byte(leg.Ticket)); !errors.Is(err, want) {
+			t.Errorf("join: err = %v, want %v", err, want)
+		}
 	}
-	open(mallory, ErrBusy)
-	if _, err := b.join(t0, alice, linkAt(aliceAt), [32]byte(third.Ticket)); !errors.Is(err, ErrQuota) {
-		t.Errorf("join over the owner's limit: err = %v, want ErrQuota", err)
+	first, second := open(1, alice, nil), open(2, alice, nil)
+	bobs := open(3, bob, nil)
+	open(4, mallory, ErrBusy)
+	third := open(4, alice, nil) // the first one, idle longest, makes room
+	if b.sessions[first.Session] != nil || b.sessions[second.Session] == nil || b.sessions[bobs.Session] == nil {
+		t.Error("not the owner's longest idle session was ended")
 	}
-	if _, err := b.join(t0, mallory, linkAt(bobAt), [32]byte(third.Ticket)); err != nil {
-		t.Errorf("after a refused join: %v", err)
+	join(bob, first, ErrTicket)
+	join(bob, third, nil)
+	join(alice, bobs, nil) // the second one makes room
+	if b.sessions[second.Session] != nil || b.sessions[third.Session] == nil {
+		t.Error("join ended another session than the longest idle one")
+	}
+	if got := len(b.perOwner[alice]); got != 2 {
+		t.Errorf("alice is counted in %d sessions, want 2", got)
 	}
 }
 

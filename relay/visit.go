@@ -64,7 +64,7 @@ func (v *visit) run(ctx context.Context) {
 	if v.owner != nil {
 		v.s.stats.owners.Add(-1)
 		v.s.boardMu.Lock()
-		v.s.board.lose(time.Now(), v.c)
+		v.s.board.lose(time.Now(), *v.owner, v.c)
 		v.s.boardMu.Unlock()
 	}
 }
