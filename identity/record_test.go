@@ -204,6 +204,16 @@ func TestCheckSuccessor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Two devices restored in the same second: one epoch, two signers.
+	twin, err := l1.Recover(recovery, testNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if twin, err = twin.Rotate(testNow); err != nil {
+			t.Fatal(err)
+		}
+	}
 	other, _ := testLocal(t, 50)
 	r1, r2, r3 := l1.Record(), l2.Record(), l3.Record()
 	fork := stolen(t, l1, func(x *wire.Record) { x.Version, x.Prev, x.Name = 2, r1.Hash(), "Mallory" })
@@ -225,6 +235,7 @@ func TestCheckSuccessor(t *testing.T) {
 		{"epoch back", raised.Record(), r3, ErrOldRecord},
 		{"same version, other content", r2, fork, ErrForkedRecord},
 		{"wrong predecessor", r1, unchained, ErrForkedRecord},
+		{"other signer in one epoch", raised.Record(), twin.Record(), ErrForkedRecord},
 		{"other recovery key", r1, recovery2, ErrOtherRecovery},
 		{"somebody else", r1, other.Record(), ErrOtherIdentity},
 	} {
