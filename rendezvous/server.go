@@ -45,7 +45,9 @@ type Server struct {
 }
 
 // NewServer returns a server, which must be closed.
-func NewServer(c ServerConfig) (*Server, error) {
+func NewServer(c ServerConfig) (*Server, error) { return newServer(c, time.Now) }
+
+func newServer(c ServerConfig, now func() time.Time) (*Server, error) {
 	if c.Key == nil {
 		return nil, errors.New("rendezvous: a server needs a key")
 	}
@@ -56,7 +58,7 @@ func NewServer(c ServerConfig) (*Server, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		id: c.Key.ID(), store: c.Store, log: c.Logger, lim: c.Limits.withDefaults(), now: time.Now,
+		id: c.Key.ID(), store: c.Store, log: c.Logger, lim: c.Limits.withDefaults(), now: now,
 		wake: make(chan struct{}, 1), core: newCore(c.Limits), boxes: make(map[connID]*outbox),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

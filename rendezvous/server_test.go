@@ -39,12 +39,18 @@ type fixture struct {
 
 func newFixture(t *testing.T, c ServerConfig) *fixture {
 	t.Helper()
+	return newFixtureAt(t, c, time.Now)
+}
+
+// newFixtureAt gives the server a clock of its own.
+func newFixtureAt(t *testing.T, c ServerConfig, now func() time.Time) *fixture {
+	t.Helper()
 	key, err := identity.NewServerKey(bytes.Repeat([]byte{77}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Key = key
-	s, err := NewServer(c)
+	s, err := newServer(c, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,11 +174,10 @@ func TestClocks(t *testing.T) {
 		want error
 	}{{0, nil}, {3 * time.Hour, nil}, {-23 * time.Hour, nil}, {72 * time.Hour, ErrClock}, {-72 * time.Hour, ErrClock}} {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFixture(t, ServerConfig{})
-			f.server.now = func() time.Time { return time.Now().Add(tt.skew) }
+			f := newFixtureAt(t, ServerConfig{}, func() time.Time { return time.Now().Add(tt.skew) })
 			l, lookup := newPerson(t, "Ada"), [32]byte{1}
 			owner, seeker := f.client(), f.client()
-			if got := owner.ServerTime().Sub(time.Now()); (got - tt.skew).Abs() > time.Millisecond {
+			if got := time.Until(owner.ServerTime()); (got - tt.skew).Abs() > time.Millisecond {
 				t.Errorf("skew %v: server time is off by %v", tt.skew, got)
 			}
 			err := owner.Register(t.Context(), time.Now(), l, lookup, testContent(t, l), 0)
