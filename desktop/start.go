@@ -30,7 +30,6 @@ func newStartPage() *startPage {
 	s.name.SetMaxLength(40)
 	spoken(&s.name.Widget, "Your name")
 	s.passphrase.SetShowPeekIcon(true)
-	s.passphrase.SetObjectProperty("placeholder-text", "Passphrase")
 	spoken(&s.passphrase.Widget, "Passphrase")
 	s.button.AddCSSClass("suggested-action")
 	s.title.SetXAlign(0.5)
@@ -93,13 +92,15 @@ func (s *startPage) draw(v present.View) {
 		setText(s.title, "Welcome to SREMP")
 		setText(s.text, "What should others call you?")
 		if v.AskPassphrase {
-			setText(s.text, "What should others call you? And which passphrase shall seal your keys on this computer?")
+			setText(s.text, "What should others call you? A passphrase, if you choose one, seals your keys and messages on this computer.")
 		}
+		s.passphrase.SetObjectProperty("placeholder-text", "Passphrase (empty for none)")
 		s.button.SetLabel("Start")
 		s.name.GrabFocus()
 	case present.Locked:
 		setText(s.title, "Locked")
 		setText(s.text, "Type your passphrase to open your messages.")
+		s.passphrase.SetObjectProperty("placeholder-text", "Passphrase")
 		s.button.SetLabel("Unlock")
 		s.passphrase.GrabFocus()
 	case present.Starting:

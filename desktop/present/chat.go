@@ -129,12 +129,16 @@ func (w *Window) load(c *chat, q client.HistoryQuery, done func(n int)) {
 func (c *chat) rows(waiting []*outgoing, peer string, now time.Time) []Row {
 	rows := make([]Row, 0, len(c.messages)+len(waiting)+8)
 	var day, last time.Time
-	add := func(r Row, at time.Time) {
+	add := func(r Row, at time.Time, missing int) {
 		at = at.In(now.Location())
 		if last.IsZero() || days(day, at) != 0 {
 			day = at
 			rows = append(rows, Row{Key: dayKey(rows, at), Kind: DayRow, Text: dayName(at, now)})
 			last = time.Time{}
+		}
+		if missing > 0 {
+			rows = append(rows, Row{Key: "before " + r.Key, Kind: NoticeRow,
+				Text: "Not arrived yet: " + plural(missing, "message") + " before this one"})
 		}
 		prev := &rows[len(rows)-1]
 		r.First = prev.Kind != MessageRow || prev.Mine != r.Mine || at.Sub(last) >= groupGap
@@ -148,14 +152,14 @@ func (c *chat) rows(waiting []*outgoing, peer string, now time.Time) []Row {
 		if m.Mine {
 			r.Author, r.Tick = you, tick(m.State)
 		}
-		add(r, shownTime(m.Message))
+		add(r, shownTime(m.Message), m.Missing)
 	}
 	for _, o := range waiting {
 		r := Row{Key: o.key, Kind: MessageRow, Text: Literal(o.text), Author: you, Mine: true, Tick: tickSaving}
 		if o.failed {
 			r.Failed, r.Tick = true, tickFailed
 		}
-		add(r, o.at)
+		add(r, o.at, 0)
 	}
 	return rows
 }

@@ -181,6 +181,36 @@ func TestMessageOfAnotherContactStaysOut(t *testing.T) {
 	})
 }
 
+func TestReadOnlyWhileTheWindowIsActive(t *testing.T) {
+	bubble(t, func(t *testing.T, u *ui) {
+		count := func() int {
+			u.api.mu.Lock()
+			defer u.api.mu.Unlock()
+			return u.api.calls["history"]
+		}
+		u.Select(bob)
+		u.run(2 * callTime)
+		before := count()
+		u.api.emit(client.MessageEvent{Message: incoming(bob, 1, "x", time.Now())})
+		u.run(2 * callTime)
+		if n := count() - before; n != 0 {
+			t.Errorf("in the background: told the client %d times that it was read", n)
+		}
+		u.SetActive(true)
+		u.run(2 * callTime)
+		u.api.emit(client.MessageEvent{Message: incoming(bob, 2, "y", time.Now())})
+		u.run(2 * callTime)
+		if n := count() - before; n != 2 {
+			t.Errorf("told the client %d times, want 2: on looking and on the next message", n)
+		}
+		u.api.emit(client.MessageEvent{Message: incoming(carol, 1, "z", time.Now())})
+		u.run(2 * callTime)
+		if n := count() - before; n != 2 {
+			t.Error("another contact's message counts as read")
+		}
+	})
+}
+
 func TestOrderIsBySeq(t *testing.T) {
 	bubble(t, func(t *testing.T, u *ui) {
 		u.Select(bob)
@@ -309,6 +339,21 @@ You 12:00 g true/true …
 `
 	if got != want {
 		t.Errorf("got:\n%swant:\n%s", got, want)
+	}
+}
+
+func TestMissingMessagesAreSaid(t *testing.T) {
+	now := time.Date(2026, 3, 29, 12, 0, 0, 0, time.UTC)
+	c := &chat{early: map[client.MessageID]client.DeliveryState{}}
+	m := incoming(bob, 1, "x", now)
+	m.Missing = 2
+	c.add(m, "")
+	var got []string
+	for _, r := range c.rows(nil, "Bob", now) {
+		got = append(got, r.Text)
+	}
+	if want := []string{"Today", "Not arrived yet: 2 messages before this one", "x"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

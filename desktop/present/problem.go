@@ -32,7 +32,8 @@ func problem(doing string, err error) string {
 		client.ErrWrongPassphrase, client.ErrDamaged, client.ErrNewerProfile, client.ErrProfileInUse,
 		client.ErrProfileExists, client.ErrBadInvite, client.ErrInviteExpired, client.ErrInviteUsed,
 		client.ErrOwnInvite, client.ErrUnreachable, client.ErrServerIdentity, client.ErrDiskFull,
-		client.ErrClock, client.ErrBadName, client.ErrTooLong,
+		client.ErrClock, client.ErrBadName, client.ErrTooLong, client.ErrBadText, client.ErrTooManyInvites,
+		client.ErrTooManyServers,
 	} {
 		if errors.Is(err, known) {
 			return sentence(known.Error())

@@ -18,7 +18,7 @@ type View struct {
 	Stage         Stage
 	Busy          bool   // Welcome, Locked: an answer is being worked on
 	Problem       string // Welcome, Locked: why the last answer was not accepted
-	AskPassphrase bool   // Welcome: a passphrase must be chosen, too
+	AskPassphrase bool   // Welcome: a passphrase can be chosen, too
 
 	Me       string // own name
 	Network  string // one line about the servers
@@ -75,6 +75,7 @@ type RowKind uint8
 const (
 	DayRow RowKind = iota // a heading
 	MessageRow
+	NoticeRow // a remark between the messages
 )
 
 // A Row is one line of a conversation. Rows are comparable: one that is equal
@@ -95,7 +96,7 @@ type Row struct {
 
 // Spoken is the row's name for a screen reader.
 func (r Row) Spoken() string {
-	if r.Kind == DayRow {
+	if r.Kind != MessageRow {
 		return r.Text
 	}
 	s := r.Author + ", " + r.Time + ": " + r.Text

@@ -17,8 +17,8 @@ type Profile interface {
 	// Attach returns the client if that needs no answer of a person, else
 	// client.ErrNoProfile or ErrLocked.
 	Attach(ctx context.Context) (client.API, error)
-	// Create makes the profile and returns its client. An empty passphrase
-	// means the one that HasPassphrase speaks of.
+	// Create makes the profile and returns its client. The passphrase may be
+	// empty, and is not looked at if HasPassphrase.
 	Create(ctx context.Context, name, passphrase string) (client.API, error)
 	// Unlock returns the client of an existing profile.
 	Unlock(ctx context.Context, passphrase string) (client.API, error)
@@ -149,9 +149,6 @@ func (w *Window) Create(name, passphrase string) {
 		return
 	case name == "":
 		w.refuse("Type the name under which others will see you.")
-		return
-	case passphrase == "" && !w.config.Profile.HasPassphrase():
-		w.refuse("Choose a passphrase; it seals your keys on this computer.")
 		return
 	}
 	w.open("The profile could not be made", func(ctx context.Context) (client.API, error) {

@@ -27,10 +27,6 @@ func TestFirstStart(t *testing.T) {
 		if u.last().Problem == "" {
 			t.Error("no problem shown for an empty name")
 		}
-		u.Create("Alice", "")
-		if u.last().Problem == "" {
-			t.Error("no problem shown for an empty passphrase")
-		}
 		u.Create(" Alice ", "secret")
 		if v := u.last(); !v.Busy || v.Problem != "" {
 			t.Errorf("while it is made: %+v", v)

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+)
+
+// passphraseVariable is the environment variable for scripts. The passphrase may
+// be empty, so it counts when it is set.
+const passphraseVariable = "SREMP_PASSPHRASE"
+
+// fromFlags returns the profile that the command line names; nil if there is
+// nothing to do but to exit. status is for a non-nil error.
+func fromFlags(args []string, stdout, stderr io.Writer) (p *profile, status int, err error) {
+	f := flag.NewFlagSet("sremp-desktop", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	dir := f.String("profile", defaultProfile(), "`directory` of the profile")
+	file := f.String("passphrase-file", "", "`file` whose first line is the passphrase; else "+passphraseVariable+" counts, else the window asks")
+	listen := f.String("listen", "", "UDP `address` to listen on, instead of any free port")
+	verbose := f.Bool("verbose", false, "write a log to standard error")
+	help := func(w io.Writer) {
+		fmt.Fprintln(w, "Usage: sremp-desktop [flags]\n\nThe messenger in a window.")
+		f.SetOutput(w)
+		f.PrintDefaults()
+	}
+	switch err := f.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		help(stdout)
+		return nil, exitOK, nil
+	case err != nil:
+		return nil, exitUsage, err
+	case f.NArg() > 0:
+		return nil, exitUsage, fmt.Errorf("unexpected argument %q; --help lists the flags", f.Arg(0))
+	}
+	p = &profile{dir: *dir, listen: *listen, log: slog.New(slog.DiscardHandler)}
+	if *verbose {
+		p.log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	if *file != "" {
+		b, err := os.ReadFile(*file)
+		if err != nil {
+			return nil, exitOther, fmt.Errorf("reading the passphrase: %w", err)
+		}
+		line, _, _ := bytes.Cut(b, []byte("\n"))
+		p.given, p.passphrase = true, string(bytes.TrimSuffix(line, []byte("\r")))
+	} else if v, ok := os.LookupEnv(passphraseVariable); ok {
+		p.given, p.passphrase = true, v
+	}
+	return p, exitOK, nil
+}
+
+// defaultProfile is the same directory as that of sremp.
+func defaultProfile() string {
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "sremp")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "sremp-profile"
+	}
+	return filepath.Join(home, ".local", "share", "sremp")
+}
