@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"testing"
+	"time"
 )
 
 // waitPath waits until a connection reports a kind of path.
@@ -29,8 +30,9 @@ func waitPath(t testing.TB, ctx context.Context, p *PeerConn, want PathKind) Pat
 }
 
 // count sends 8-byte numbers from a to b until stop is closed, and checks that
-// b gets each once and in order. It returns how many arrived.
-func count(t testing.TB, ctx context.Context, a, b *PeerConn, stop <-chan struct{}) uint64 {
+// b gets each once and in order. It returns how many arrived. Virtual time needs
+// a pace: its network has no bandwidth limit.
+func count(t testing.TB, ctx context.Context, a, b *PeerConn, pace time.Duration, stop <-chan struct{}) uint64 {
 	t.Helper()
 	s, err := a.OpenStream(ctx)
 	if err != nil {
@@ -51,6 +53,7 @@ func count(t testing.TB, ctx context.Context, a, b *PeerConn, stop <-chan struct
 				return
 			default:
 			}
+			time.Sleep(pace)
 			if _, err := s.Write(block); err != nil {
 				t.Errorf("sending: %v", err)
 				sent <- n
@@ -100,7 +103,7 @@ func TestMigration(t *testing.T) {
 		waitPath(t, ctx, b, PathDirect)
 		exchange(t, ctx, b, a)
 	}()
-	n := count(t, ctx, a, b, stop)
+	n := count(t, ctx, a, b, 0, stop)
 	if n == 0 || relay.packets.Load() == 0 {
 		t.Errorf("%d numbers, %d packets through the relay, want some", n, relay.packets.Load())
 	}

@@ -50,7 +50,13 @@ func newMITM(t testing.TB, to netip.AddrPort, alpn string) *mitm {
 func (m *mitm) addr() netip.AddrPort { return addrPort(m.pc.LocalAddr()) }
 
 // wait waits until a connection through it has come to its end on both sides.
-func (m *mitm) wait() { <-m.ended }
+func (m *mitm) wait(ctx context.Context) {
+	select {
+	case <-m.ended:
+	case <-ctx.Done():
+		m.t.Error("the connection through the man in the middle lives on")
+	}
+}
 
 func (m *mitm) serve() {
 	for {

@@ -148,7 +148,7 @@ func TestManInTheMiddle(t *testing.T) {
 			if _, err := dialDirect(ctx, ea, bob, mitm.addr(), alpn); err == nil {
 				t.Error("the dialling side accepted a man in the middle")
 			}
-			mitm.wait()
+			mitm.wait(ctx)
 			select {
 			case <-waiting.result:
 				t.Error("the dialled side accepted a man in the middle")
@@ -169,7 +169,7 @@ func TestManInTheMiddle(t *testing.T) {
 		if _, err := client.DialServer(ctx, serverAddr(key.ID(), mitm.addr()), testALPN); !errors.Is(err, ErrServerKey) {
 			t.Errorf("got %v, want ErrServerKey", err)
 		}
-		mitm.wait()
+		mitm.wait(ctx)
 		select {
 		case <-entered:
 			t.Error("the service was entered through a man in the middle")

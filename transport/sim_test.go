@@ -17,7 +17,7 @@ const simLatency = 100 * time.Millisecond
 type simNet struct {
 	t      *testing.T
 	net    *simnet.Simnet
-	router *simnet.PerfectRouter
+	router simnet.Router
 }
 
 func newSimNet(t *testing.T) *simNet {
