@@ -47,7 +47,7 @@ func simPair(t *testing.T, relayOnly bool) (router *cutRouter, relay *testRelay,
 // flow, and taken again when it works again; nothing is lost or doubled.
 func TestFallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx := t.Context()
+		ctx := withTimeout(t)
 		router, _, a, b := simPair(t, false)
 		stop := make(chan struct{})
 		go func() {

@@ -271,6 +271,7 @@ func (m *manager) handleCandidates(x wire.ControlCandidates) error {
 		return errControl
 	default:
 		m.round = x.Round
+		m.p.link.prober.forget() // what was found before is no longer true
 		if err := m.sendCandidates(); err != nil {
 			return err
 		}
