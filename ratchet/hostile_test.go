@@ -62,6 +62,8 @@ func TestForgedHeaders(t *testing.T) {
 	good := wire.RatchetHeader{DH: s.dh.public, PN: s.prevN, N: s.sendN}
 	step := wire.RatchetHeader{DH: low.store.bundleKey(t), PN: r.recvN}
 
+	// With the right key of the next message only the header's own rules refuse.
+	_, right := kdfChain(&s.sendChain)
 	type forgery struct {
 		name   string
 		header [32]byte
@@ -69,7 +71,7 @@ func TestForgedHeaders(t *testing.T) {
 	}
 	with := func(h wire.RatchetHeader, f func(*wire.RatchetHeader)) wire.RatchetHeader { f(&h); return h }
 	fs := []forgery{
-		{"right header, wrong body", s.send.key, good},
+		{"ahead, wrong body", s.send.key, with(good, func(h *wire.RatchetHeader) { h.N += 5 })},
 		{"last number", s.send.key, with(good, func(h *wire.RatchetHeader) { h.N = 1<<32 - 1 })},
 		{"too far ahead", s.send.key, with(good, func(h *wire.RatchetHeader) { h.N += MaxJump + 1 })},
 		{"past", s.send.key, with(good, func(h *wire.RatchetHeader) { h.N = 0 })},
@@ -90,7 +92,7 @@ func TestForgedHeaders(t *testing.T) {
 		fs = append(fs, forgery{fmt.Sprint("step, bad point ", i), r.nextRecv.key, with(step, func(h *wire.RatchetHeader) { h.DH = p })})
 	}
 	for _, f := range fs {
-		msg := forge(s.id, f.header, [32]byte{1, 2, 3}, f.h, []byte("forged"))
+		msg := forge(s.id, f.header, right, f.h, []byte("forged"))
 		before := high.state()
 		if got, err := high.decrypt(msg); err == nil || got != "" {
 			t.Errorf("%s: decrypted %q", f.name, got)
@@ -102,6 +104,9 @@ func TestForgedHeaders(t *testing.T) {
 			t.Errorf("%s: message keys stay in scratch space", f.name)
 		}
 	}
+	high.refuse(forge(s.id, s.send.key, [32]byte{1}, good, []byte("forged")), ErrDecrypt)
+	high.expect(forge(s.id, s.send.key, right, good, []byte("genuine")), "genuine")
+	low.encrypt("the same number")
 	high.expect(low.encrypt("and on"), "and on")
 }
 

@@ -262,7 +262,7 @@ func (s *session) wipeFresh() {
 
 // decryptStep makes the receiving half of a Diffie-Hellman step.
 func (s *session) decryptStep(dst, msg []byte, h *wire.RatchetHeader) ([]byte, error) {
-	if h.N == maxChainCount || h.PN < s.recvN || !s.has(flagReceive) && h.PN != 0 {
+	if h.N == maxChainCount || !s.has(flagReceive) && h.PN != 0 {
 		return nil, ErrDecrypt
 	}
 	secret, err := s.dh.ecdh(&h.DH)

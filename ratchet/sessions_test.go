@@ -243,3 +243,41 @@ func TestHigherEpoch(t *testing.T) {
 		})
 	}
 }
+
+// Between peers that know each other an invite's secret may be mixed in or not;
+// the message says which, and both sides must have it.
+func TestSecretBetweenPeers(t *testing.T) {
+	low, high := established(t)
+	psk := [32]byte{3}
+	if err := high.peer.Renew(start.Add(time.Minute), high.local, low.bundle(start), nil, [32]byte{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := low.peer.Decrypt(start, low.local, low.store, psk, high.encrypt("without")); err != nil || string(got) != "without" {
+		t.Errorf("%q, %v; want the text", got, err)
+	}
+	if err := high.peer.Renew(start.Add(time.Hour), high.local, low.bundle(start), nil, psk); err != nil {
+		t.Fatal(err)
+	}
+	msg := high.encrypt("with")
+	low.refuse(msg, ErrDecrypt) // without the secret
+	if got, err := low.peer.Decrypt(start, low.local, low.store, psk, msg); err != nil || string(got) != "with" {
+		t.Errorf("%q, %v; want the text", got, err)
+	}
+}
+
+// An initial message that was overtaken by a later one of the same device is
+// read, but nobody answers in its session.
+func TestOvertakenInitialMessage(t *testing.T) {
+	low, high := newSides(t, 2)
+	high.initiate(low, [32]byte{})
+	late := high.encrypt("late")
+	p, err := initiatePeer(start.Add(time.Minute), high.local, low.bundle(start), low.oneTime(), [32]byte{}, high.rnd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	high.peer = p // it lost its state
+	low.accept(high.encrypt("anew"), [32]byte{})
+	agreeOn(t, low, high)
+	low.expect(late, "late")
+	agreeOn(t, low, high)
+}
