@@ -216,9 +216,11 @@ func (k *core) failed(ctx context.Context, err error, outcome []func(error)) {
 		case <-ctx.Done():
 			return
 		}
-		if err := k.load(ctx); err == nil {
+		err := k.load(ctx)
+		if err == nil {
 			break
 		}
+		k.c.log.LogAttrs(ctx, slog.LevelError, "reading the profile failed", slog.Any("err", err))
 	}
 	for id, c := range k.contacts {
 		if was := old[id]; was != nil {

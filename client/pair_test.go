@@ -89,7 +89,7 @@ func eventually(t *testing.T, what string, cond func() (bool, string)) {
 	}
 }
 
-func texts(t *testing.T, c *client.Client, with identity.PeerID) (out []string) {
+func texts(t *testing.T, c *client.Client, with identity.PeerID) []string {
 	t.Helper()
 	h, err := c.History(t.Context(), with, client.HistoryQuery{Limit: 10000})
 	if errors.Is(err, client.ErrUnknownContact) {
@@ -98,6 +98,10 @@ func texts(t *testing.T, c *client.Client, with identity.PeerID) (out []string) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	return lines(h)
+}
+
+func lines(h []client.Message) (out []string) {
 	for _, m := range h {
 		who := "<"
 		if m.Mine {

@@ -262,6 +262,10 @@ func (k *core) sendRow(c *contact, r outRow) bool {
 
 // tickSend repeats what was not acknowledged in time.
 func (k *core) tickSend(c *contact) {
+	if c.sending.plain && c.session != nil {
+		peer := c.info.ID
+		k.then(func() { k.encryptWaiting(k.contacts[peer]) })
+	}
 	if c.flow.NextOut > c.flow.Acked.Next {
 		idle := k.now().Sub(c.sending.progress)
 		if c.link != nil {

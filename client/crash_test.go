@@ -1,0 +1,213 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/client/sqlite"
+	"github.com/sremp/sremp/identity"
+)
+
+// A crashStore is a machine that dies at one of its transactions: just before
+// it is durable, or just after, before anybody heard of it. A failing one comes
+// back to life.
+type crashStore struct {
+	client.Store
+	after bool  // the fatal transaction is durable
+	err   error // what the callers see
+	lives bool  // only the one transaction fails
+
+	mu   sync.Mutex
+	left int // transactions until then
+	dead bool
+}
+
+var errDead = errors.New("the machine is off")
+
+func (s *crashStore) Apply(ctx context.Context, changes []client.Change) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead && !s.lives {
+		return s.err
+	}
+	s.left--
+	if s.left != 0 {
+		return s.Store.Apply(ctx, changes)
+	}
+	s.dead = true
+	if s.after {
+		if err := s.Store.Apply(ctx, changes); err != nil {
+			return err
+		}
+	}
+	return s.err
+}
+
+func (s *crashStore) crashed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead
+}
+
+// A person is a client that can be killed and started again on its address.
+type person struct {
+	t      *testing.T
+	dir    string
+	listen string
+	c      *client.Client
+	id     identity.PeerID
+}
+
+func newPerson(t *testing.T, name string) *person {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pc.Close()
+	p := &person{t: t, dir: t.TempDir(), listen: pc.LocalAddr().String()}
+	create(t, p.dir, name)
+	return p
+}
+
+// open starts the client with a store that wrap may wrap.
+func (p *person) open(wrap func(client.Store) client.Store) {
+	p.t.Helper()
+	var s client.Store
+	s, err := sqlite.Open(p.t.Context(), p.dir)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if wrap != nil {
+		s = wrap(s)
+	}
+	p.c, err = client.Open(p.t.Context(), client.Config{
+		Store: s, Passphrase: []byte("pw"), Listen: p.listen, Logger: testLogger(p.t, p.dir[len(p.dir)-5:]),
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c := p.c
+	p.t.Cleanup(func() { c.Close() })
+	p.id = me(p.t, p.c)
+}
+
+// say sends text unless it is in the history already, as a person does who is
+// not sure.
+func (p *person) say(to identity.PeerID, text string) error {
+	h, err := p.c.History(p.t.Context(), to, client.HistoryQuery{})
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(h, func(m client.Message) bool { return m.Text == text }) {
+		return nil
+	}
+	_, err = p.c.Send(p.t.Context(), to, text)
+	return err
+}
+
+// heard returns the conversation, or what went wrong.
+func (p *person) heard(with identity.PeerID) string {
+	h, err := p.c.History(p.t.Context(), with, client.HistoryQuery{})
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(lines(h), " ")
+}
+
+// Nothing is lost and nothing doubled, whichever transaction of whichever side
+// is the last before the power fails.
+func TestCrashAnywhere(t *testing.T) {
+	steps := 10
+	if testing.Short() {
+		steps = 3
+	}
+	for _, inviterDies := range []bool{false, true} {
+		for _, after := range []bool{false, true} {
+			for step := 1; step <= steps; step++ {
+				name := fmt.Sprintf("inviter=%v/after=%v/%d", inviterDies, after, step)
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					crash(t, inviterDies, after, step)
+				})
+			}
+		}
+	}
+}
+
+func crash(t *testing.T, inviterDies, after bool, step int) {
+	a, b := newPerson(t, "Alice"), newPerson(t, "Bob")
+	a.open(nil)
+	uri := invite(t, a.c)
+	a.c.Close()
+	store := &crashStore{after: after, err: errDead, left: step}
+	wrap := func(s client.Store) client.Store { store.Store = s; return store }
+	mortal := b
+	if inviterDies {
+		mortal = a
+		a.open(wrap)
+		b.open(nil)
+	} else {
+		a.open(nil)
+		b.open(wrap)
+	}
+
+	reborn := false
+	eventually(t, "three messages on both sides", func() (bool, string) {
+		if store.crashed() && !reborn {
+			reborn = true
+			mortal.c.Close()
+			mortal.open(nil)
+		}
+		if _, err := b.c.Add(t.Context(), uri, ""); err != nil {
+			return false, err.Error()
+		}
+		if err := errors.Join(b.say(a.id, "one"), b.say(a.id, "two")); err != nil {
+			return false, err.Error()
+		}
+		if got := a.heard(b.id); !strings.Contains(got, "<two") {
+			return false, got
+		}
+		if err := a.say(b.id, "three"); err != nil {
+			return false, err.Error()
+		}
+		got := a.heard(b.id) + " | " + b.heard(a.id)
+		return got == "<one <two >delivered three | >delivered one >delivered two <three", got
+	})
+}
+
+// A full disk is said, nothing is lost, and it goes on when there is space.
+func TestDiskFull(t *testing.T) {
+	a, b := newPerson(t, "Alice"), newPerson(t, "Bob")
+	store := &crashStore{err: client.ErrDiskFull, lives: true}
+	a.open(nil)
+	b.open(func(s client.Store) client.Store { store.Store = s; return store })
+	add(t, b.c, invite(t, a.c))
+	send(t, b.c, a.id, "one")
+	waitTexts(t, b.c, a.id, ">delivered one")
+	store.mu.Lock()
+	store.left = 1
+	store.mu.Unlock()
+	_, err := b.c.Send(t.Context(), a.id, "lost")
+	for ; err == nil; _, err = b.c.Send(t.Context(), a.id, "more") { // something else was the one transaction
+		if store.crashed() {
+			break
+		}
+	}
+	if err != nil && !errors.Is(err, client.ErrDiskFull) {
+		t.Errorf("Send = %v, want ErrDiskFull", err)
+	}
+	send(t, b.c, a.id, "last")
+	eventually(t, "the last", func() (bool, string) {
+		mine, theirs := texts(t, b.c, a.id), texts(t, a.c, b.id)
+		sent := strings.ReplaceAll(fmt.Sprint(mine), ">delivered ", "<")
+		return sent == fmt.Sprint(theirs), fmt.Sprint(mine, theirs)
+	})
+}
