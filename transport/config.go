@@ -73,7 +73,7 @@ const (
 	exporterBinding   = "EXPORTER SREMP v1 binding"
 )
 
-// Codes of QUIC's application close (spec §5.3.3). Codes from firstUserCode on
+// Codes of QUIC's application close (spec §5.3.3). Codes from 0x100 on
 // are the caller's of Conn.Close.
 const (
 	codeClosed      = 0

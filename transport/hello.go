@@ -17,7 +17,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// A hello probe (spec §5.8) is type(1) nonce(24) and, sealed, kind(1) call(16)
+// A hello probe (spec §5.5) is type(1) nonce(24) and, sealed, kind(1) call(16)
 // cookie(32) length(2) payload, zeros up to 1200 bytes in all: replies are as
 // long as requests.
 const (
@@ -148,7 +148,7 @@ func (h *helloState) init() {
 	h.calls = make(map[[16]byte]*helloCall)
 }
 
-// cookie proves that its bearer receives at an address (spec §5.8.2).
+// cookie proves that its bearer receives at an address (spec §5.5.2).
 func (h *helloState) cookie(from netip.AddrPort, epoch int64) (c [32]byte) {
 	mac := hmac.New(sha256.New, h.secret[:])
 	a := from.Addr().As16()
@@ -271,7 +271,7 @@ func (e *Endpoint) callHello(x *helloHandler, from netip.AddrPort, m helloMessag
 	e.m.send(from, sealHello(x.keys.reply, helloReply, helloMessage{kind: kindAnswer, call: m.call, payload: answer}))
 }
 
-// OnHello answers hello probes sealed with key (spec §5.8): f gets the payload
+// OnHello answers hello probes sealed with key (spec §5.5): f gets the payload
 // and returns that of the reply, at most MaxHello bytes, or nil for silence. f
 // runs on a goroutine of its own, once for each payload that it answers, and
 // only for senders that have proven their address. Endpoint.Close waits for it.

@@ -43,7 +43,7 @@ func TestHello(t *testing.T) {
 	}
 }
 
-// Spec §5.8.2: a stranger gets nothing; a replay from another address gets a
+// Spec §5.5.2: a stranger gets nothing; a replay from another address gets a
 // cookie, does not reach the handler, and is answered with no more bytes than it
 // has.
 func TestHelloReplay(t *testing.T) {

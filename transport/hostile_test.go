@@ -66,7 +66,7 @@ func FuzzDatagram(f *testing.F) {
 	})
 }
 
-// Spec §5.9: who says nothing, or nonsense, is gone in five seconds, and has
+// Spec §5.6: who says nothing, or nonsense, is gone in five seconds, and has
 // never reached the service.
 func TestSlowAndBrokenHandshakes(t *testing.T) {
 	for _, test := range []struct {
