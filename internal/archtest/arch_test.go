@@ -41,6 +41,10 @@ var allowed = map[string][]string{
 	"client/sqlite":     with(core, "client", "store"),
 	"client/rpc":        with(core, "client"),
 
+	// Suites that every engine passes; imported by tests alone.
+	"relay/storetest":      with(core, "relay"),
+	"rendezvous/storetest": with(core, "rendezvous"),
+
 	"desktop/present": with(core, "client"),
 	"desktop":         with(core, "client", "desktop/present"),
 
@@ -52,6 +56,7 @@ var allowed = map[string][]string{
 	"bench":             {},
 	"internal/archtest": {},
 	"internal/natlab":   {},
+	"internal/measure":  {},
 }
 
 // only lists the packages that may import a module, directly.

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const printed = `goos: linux
+BenchmarkEncrypt/100B-2   	  500000	      1234 ns/op	  81.00 MB/s	     112 B/op	       1 allocs/op
+=== RUN   TestFlood
+    flood_test.go:10: figure: chat.messages_per_second 2500.5 msg/s against nothing yet
+figure: incomplete 3
+PASS
+`
+
+func TestParse(t *testing.T) {
+	want := []figure{
+		{Name: "ratchet.Encrypt/100B.ns_op", Value: 1234, Unit: "ns/op"},
+		{Name: "ratchet.Encrypt/100B.MB_s", Value: 81, Unit: "MB/s"},
+		{Name: "ratchet.Encrypt/100B.B_op", Value: 112, Unit: "B/op"},
+		{Name: "ratchet.Encrypt/100B.allocs_op", Value: 1, Unit: "allocs/op"},
+		{Name: "chat.messages_per_second", Value: 2500.5, Unit: "msg/s", Against: "against nothing yet"},
+	}
+	if got := parse("ratchet", printed); !reflect.DeepEqual(got, want) {
+		t.Errorf("parse = %+v, want %+v", got, want)
+	}
+}
+
+func TestMergeSaveLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.json")
+	if all, err := load(path); err != nil || all != nil {
+		t.Fatalf("load of no file = %v, %v", all, err)
+	}
+	all := merge([]figure{{Name: "a.x", Value: 1, Unit: "s"}, {Name: "b.x", Value: 2, Unit: "s"}}, []figure{{Name: "a.x", Value: 3, Unit: "s"}})
+	if err := save(path, all); err != nil {
+		t.Fatal(err)
+	}
+	got, err := load(path)
+	if err != nil || !reflect.DeepEqual(got, all) || len(got) != 2 || got[0].Value != 3 {
+		t.Errorf("load = %v, %v; want %v", got, err, all)
+	}
+	if md := table(got); !strings.Contains(md, "| a.x | 3 s |") || !strings.Contains(md, "## b") {
+		t.Errorf("table:\n%s", md)
+	}
+}

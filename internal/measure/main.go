@@ -1,0 +1,125 @@
+// The measure command runs the benchmarks and labs that give figures, and writes
+// them to docs/measurements.json and docs/measurements.md.
+//
+//	go run ./internal/measure [-only part]
+//
+// A figure is a line of a benchmark (package testing's format) or a line
+//
+//	figure: NAME VALUE UNIT [AGAINST...]
+//
+// of any program. Figures of parts that were not run, or that failed, stay as
+// they were measured before.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A part is one command and the name that its benchmarks' figures get.
+type part struct {
+	name    string
+	env     []string
+	command []string
+}
+
+var parts = []part{
+	{name: "ratchet", command: []string{"go", "test", "./bench", "-run", "^$", "-bench", ".", "-benchmem"}},
+	{name: "chat", env: []string{"SREMP_FLOOD=10000"},
+		command: []string{"go", "test", "./cmd/sremp", "-run", "^TestFlood$", "-count", "1", "-v"}},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	fs := flag.NewFlagSet("measure", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	only := fs.String("only", "", "run this `part` only")
+	dir := fs.String("docs", "docs", "`directory` of measurements.json and measurements.md")
+	switch err := fs.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2
+	}
+	path := filepath.Join(*dir, "measurements.json")
+	all, err := load(path)
+	if err != nil {
+		fmt.Fprintf(stderr, "measure: %v\n", err)
+		return 1
+	}
+	status := 0
+	for _, p := range parts {
+		if *only != "" && *only != p.name {
+			continue
+		}
+		fresh, err := p.measure(ctx, stdout)
+		if err != nil {
+			fmt.Fprintf(stderr, "measure: %s: %v\n", p.name, err)
+			status = 1
+			continue
+		}
+		all = merge(all, fresh)
+	}
+	if err := save(path, all); err != nil {
+		fmt.Fprintf(stderr, "measure: %v\n", err)
+		return 1
+	}
+	if err := os.WriteFile(filepath.Join(*dir, "measurements.md"), []byte(table(all)), 0o644); err != nil {
+		fmt.Fprintf(stderr, "measure: %v\n", err)
+		return 1
+	}
+	return status
+}
+
+// measure runs the part's command, showing what it prints.
+func (p part) measure(ctx context.Context, stdout io.Writer) ([]figure, error) {
+	var out strings.Builder
+	cmd := exec.CommandContext(ctx, p.command[0], p.command[1:]...)
+	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Stdout = io.MultiWriter(stdout, &out)
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%s: %w", strings.Join(p.command, " "), err)
+	}
+	found := parse(p.name, out.String())
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s printed no figure", strings.Join(p.command, " "))
+	}
+	command := strings.Join(append(append([]string{}, p.env...), p.command...), " ")
+	for i := range found {
+		found[i].Command = command
+		found[i].Machine = machine()
+		found[i].Date = time.Now().UTC().Format(time.DateOnly)
+	}
+	return found, nil
+}
+
+// machine describes this one, as far as figures depend on it.
+func machine() string {
+	model := "unknown processor"
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
+				model = strings.TrimSpace(v)
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%d cores of %s, %s, %s/%s", runtime.NumCPU(), model, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
