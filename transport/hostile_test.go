@@ -134,7 +134,7 @@ func TestControlRules(t *testing.T) {
 		},
 		"path twice": func(a, _ *PeerConn) {
 			for range 2 {
-				WriteFrame(a.control, wire.FrameControlPath, wire.ControlPath{Seq: 1, Path: wire.ControlPathRelay}.Append(nil))
+				WriteFrame(a.control, wire.FrameControlPath, wire.ControlPath{Seq: 9, Path: wire.ControlPathRelay}.Append(nil))
 			}
 		},
 		"rounds too fast": func(a, _ *PeerConn) {
@@ -142,13 +142,16 @@ func TestControlRules(t *testing.T) {
 				WriteFrame(a.control, wire.FrameControlCandidates, wire.ControlCandidates{Round: i + 1}.Append(nil))
 			}
 		},
+		"candidates twice": func(_, b *PeerConn) {
+			WriteFrame(b.control, wire.FrameControlCandidates, wire.ControlCandidates{}.Append(nil))
+		},
 		"too long":  func(a, _ *PeerConn) { WriteFrame(a.control, 0x00ff, make([]byte, wire.MaxControlFrame+1)) },
 		"malformed": func(a, _ *PeerConn) { WriteFrame(a.control, wire.FrameControlPing, []byte{1}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				_, _, a, b := simPair(t, true)
-				time.Sleep(time.Second)
+				_, _, a, b := simPair(t, false)
+				time.Sleep(3 * time.Second)
 				speak(a, b)
 				<-a.Done()
 				<-b.Done()

@@ -31,8 +31,10 @@ const (
 	// doubles up to maxRoundRetry.
 	roundRetry    = 5 * time.Second
 	maxRoundRetry = 5 * time.Minute
-	// minRoundGap bounds how often a peer can make us search.
+	// minRoundGap and maxRounds bound how often a peer can make us send probes
+	// to the addresses it names.
 	minRoundGap = 4 * time.Second
+	maxRounds   = 64
 	// controlTimeout bounds the write of one control frame.
 	controlTimeout = 10 * time.Second
 )
@@ -64,6 +66,7 @@ type manager struct {
 	asked      bool             // the suspected path was asked
 
 	round      uint32
+	searched   bool      // the peer's candidates of this round are here
 	roundAt    time.Time // when the last search started
 	nextRound  time.Time // zero: none planned
 	roundDelay time.Duration
@@ -264,11 +267,11 @@ func (m *manager) handleCandidates(x wire.ControlCandidates) error {
 		return nil
 	}
 	switch {
+	case x.Round == m.round && m.searched, !m.client && x.Round > m.round && time.Since(m.roundAt) < minRoundGap:
+		return errControl // each list makes us send to whom it names
 	case x.Round == m.round:
-	case m.client || x.Round < m.round:
-		return nil // an answer that came too late
-	case time.Since(m.roundAt) < minRoundGap:
-		return errControl
+	case m.client || x.Round < m.round || x.Round > maxRounds:
+		return nil // an answer that came too late; or enough
 	default:
 		m.round = x.Round
 		m.p.link.prober.forget() // what was found before is no longer true
@@ -276,6 +279,7 @@ func (m *manager) handleCandidates(x wire.ControlCandidates) error {
 			return err
 		}
 	}
+	m.searched = true
 	if _, ok := m.p.link.prober.validated(); !ok {
 		m.p.link.prober.search(roundKey(m.p.result.ChannelKey, x.Round), x.Candidates)
 	}
@@ -312,10 +316,10 @@ func (m *manager) step(now time.Time) error {
 			l.direct.Store(&addr)
 			m.validate(slotDirect)
 		}
-		if !m.nextRound.IsZero() && !now.Before(m.nextRound) {
+		if !m.nextRound.IsZero() && !now.Before(m.nextRound) && m.round < maxRounds {
 			m.nextRound = now.Add(m.roundDelay)
 			m.roundDelay = min(2*m.roundDelay, maxRoundRetry)
-			m.round++
+			m.round, m.searched = m.round+1, false
 			if err := m.sendCandidates(); err != nil {
 				return err
 			}
@@ -349,7 +353,9 @@ func (m *manager) deadline() time.Time {
 		}
 	}
 	if m.active == slotRelay {
-		earlier(m.nextRound)
+		if m.round < maxRounds {
+			earlier(m.nextRound)
+		}
 		if _, ok := m.p.link.prober.validated(); ok && !m.busy[slotDirect] && !m.p.link.relayOnly {
 			earlier(m.next[slotDirect])
 		}

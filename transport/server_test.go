@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -62,5 +64,38 @@ func TestDialServerWrongProtocol(t *testing.T) {
 	client := endpoint(t, Config{})
 	if _, err := client.DialServer(withTimeout(t), addr, "sremp-other/1"); !errors.Is(err, ErrRefused) {
 		t.Errorf("got %v, want ErrRefused", err)
+	}
+}
+
+// Sockets bound to no address, of both families, get packet info from quic-go.
+func TestWildcardSockets(t *testing.T) {
+	for _, test := range []struct{ network, address string }{{"udp4", "0.0.0.0:0"}, {"udp", "[::]:0"}} {
+		t.Run(test.network, func(t *testing.T) {
+			listen := func() net.PacketConn {
+				pc, err := net.ListenPacket(test.network, test.address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return pc
+			}
+			key := serverKey(t, 1)
+			server, _ := echoServer(t, key, listen())
+			client := endpoint(t, Config{PacketConn: listen()})
+			addr := serverAddr(key.ID(), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), server.LocalAddr().Port()))
+			c, err := client.DialServer(withTimeout(t), addr, testALPN)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := c.RemoteAddr().String(), addr.HostPort(); got != want {
+				t.Errorf("remote address: got %v, want %v", got, want)
+			}
+			ann, bob := pair(t)
+			ea, eb := endpoint(t, Config{PacketConn: listen(), Identity: ann}), endpoint(t, Config{PacketConn: listen(), Identity: bob})
+			ctx := withTimeout(t)
+			a, b := connect(t, ctx,
+				ea, Attempt{Peer: bob.PeerID(), ProbeKey: [32]byte{1}, Remote: eb.Gather(ctx, nil)},
+				eb, Attempt{Peer: ann.PeerID(), ProbeKey: [32]byte{1}, Remote: ea.Gather(ctx, nil)})
+			exchange(t, ctx, a, b)
+		})
 	}
 }
