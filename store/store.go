@@ -89,6 +89,9 @@ func damaged(err error) error {
 	return err
 }
 
+// IsDamaged reports whether err means that the file is damaged.
+func IsDamaged(err error) bool { return errors.Is(damaged(err), ErrDamaged) }
+
 // IsFull reports whether err means that the disk, or the database's own page
 // limit, is full. The transaction was rolled back.
 func IsFull(err error) bool {

@@ -201,7 +201,7 @@ func translate(err error) error {
 		return nil
 	case errors.Is(err, store.ErrNewerSchema):
 		return client.ErrNewerProfile
-	case errors.Is(err, store.ErrDamaged):
+	case store.IsDamaged(err):
 		return fmt.Errorf("%w (%w)", client.ErrDamaged, err)
 	}
 	return fmt.Errorf("sqlite: %w", full(err))
