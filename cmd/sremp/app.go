@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// app is one run of the command: its streams and the flags that all commands
+// share. Standard output is for results that a script may read, standard error
+// for people.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	profile        string
+	listen         string // UDP address of the client, empty for any port
+	passphraseFile string
+	clockOffset    time.Duration
+	verbose        bool
+}
+
+// run is main without the process: it exits by returning a status.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
+	var told alreadyTold
+	if errors.As(err, &told) {
+		return told.status
+	}
+	fmt.Fprintf(stderr, "sremp: %s\n", sentence(err))
+	return exitCode(err)
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sremp",
+		Short: "Chat directly, from key to key",
+		Long: "SREMP is chat in which your identity is a key, conversations run directly between two\n" +
+			"computers when that is possible, and every server is optional, replaceable and blind.",
+		Example: "  sremp init --name Ann --server sremp://KEY@HOST:PORT\n" +
+			"  sremp invite --qr\n" +
+			"  sremp chat Bob",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.CompletionOptions.HiddenDefaultCmd = false
+
+	f := root.PersistentFlags()
+	f.StringVar(&a.profile, "profile", defaultProfile(), "`directory` of the profile")
+	f.StringVar(&a.passphraseFile, "passphrase-file", "", "read the passphrase from the first line of `file`")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what happens to standard error")
+	f.DurationVar(&a.clockOffset, "clock-offset", 0, "run with a clock that is off, to see what happens")
+	if err := f.MarkHidden("clock-offset"); err != nil {
+		panic(err)
+	}
+
+	root.AddGroup(
+		&cobra.Group{ID: groupChat, Title: "Chatting:"},
+		&cobra.Group{ID: groupServer, Title: "Serving:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupChat, a.initCommand(), a.inviteCommand(), a.addCommand(), a.chatCommand(), a.sendCommand(),
+		a.listenCommand(), a.contactsCommand(), a.historyCommand(), a.pathCommand(), a.whoamiCommand())
+	add(groupServer, a.serverCommand(), a.relayCommand(), a.rendezvousCommand())
+	root.AddCommand(a.demoCommand())
+	return root
+}
+
+const (
+	groupChat   = "chat"
+	groupServer = "server"
+)
+
+// defaultProfile follows the XDG base directory specification.
+func defaultProfile() string {
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "sremp")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "sremp-profile"
+	}
+	return filepath.Join(home, ".local", "share", "sremp")
+}
+
+// logger writes to standard error if the user wants that.
+func (a *app) logger() *slog.Logger {
+	if !a.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// now is the clock of everything that stores or sends a time.
+func (a *app) now() time.Time { return time.Now().Add(a.clockOffset) }
+
+// say tells a person something that is no result.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.stderr, "sremp: "+format+"\n", args...)
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() + "; see sremp --help" }
+func (e usageError) Unwrap() error { return e.err }
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+// takes checks the number of positional arguments.
+func takes(low, high int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= low && len(args) <= high {
+			return nil
+		}
+		return usageError{fmt.Errorf("%s is used as: %s", cmd.Name(), cmd.UseLine())}
+	}
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sremp/sremp/client"
+)
+
+// chatHistory is how many messages of before a chat begins with.
+const chatHistory = 50
+
+func (a *app) chatCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "chat [CONTACT]",
+		Short: "Chat in this terminal",
+		Long: "Chat in this terminal. Enter sends, Tab goes to the next contact, Page Up and Page Down scroll,\n" +
+			"Ctrl-C ends. Without a terminal each line of standard input is a message, and what happens is\n" +
+			"printed line by line.",
+		Args: takes(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return a.with(ctx, func(s *session) error {
+				name := ""
+				if len(args) == 1 {
+					name = args[0]
+				}
+				stop, err := s.serve(ctx, a.socket())
+				if err != nil {
+					return err
+				}
+				err = a.chat(ctx, s, name)
+				if stopErr := stop(); err == nil {
+					err = stopErr
+				}
+				return err
+			})
+		},
+	}
+	a.listenFlag(cmd)
+	return cmd
+}
+
+// chat runs until the user or ctx ends it. With an empty name it begins with the
+// first contact.
+func (a *app) chat(ctx context.Context, s *session, name string) error {
+	contacts, err := s.Contacts(ctx)
+	if err != nil {
+		return err
+	}
+	var with client.Contact
+	switch {
+	case name != "":
+		if with, err = client.FindContact(contacts, name); err != nil {
+			return err
+		}
+	case len(contacts) == 0:
+		return fmt.Errorf("%w (there is none yet: sremp invite, or sremp add URI)", client.ErrUnknownContact)
+	default:
+		with = contacts[0]
+	}
+	if a.isTerminal() {
+		return a.chatScreen(ctx, s, with)
+	}
+	if name == "" && len(contacts) > 1 {
+		return usageError{errors.New("say with whom: chat CONTACT")}
+	}
+	return a.chatLines(ctx, s, with)
+}
+
+// chatLines is the chat of pipes and of terminals that can do nothing else.
+func (a *app) chatLines(ctx context.Context, s *session, with client.Contact) error {
+	listening, cancel := context.WithCancel(ctx)
+	defer cancel()
+	events, err := s.Subscribe(listening)
+	if err != nil {
+		return err
+	}
+	p, err := newPrinter(ctx, s, a.stdout, false)
+	if err != nil {
+		return err
+	}
+	path, err := s.Path(ctx, with.ID)
+	if err != nil {
+		return err
+	}
+	if err := p.path(path); err != nil {
+		return err
+	}
+	scanner := bufio.NewScanner(a.stdin)
+	scanner.Buffer(nil, maxText)
+	input := lines(scanner, listening.Done())
+	for {
+		select {
+		case line, open := <-input:
+			if !open {
+				if err := scanner.Err(); err != nil {
+					return fmt.Errorf("reading the messages: %w", err)
+				}
+				return a.leave(ctx, s)
+			}
+			if strings.TrimSpace(line) == "" {
+				continue
+			}
+			if _, err := s.Send(ctx, with.ID, line); err != nil {
+				return err
+			}
+		case e, open := <-events:
+			if !open {
+				if ctx.Err() != nil {
+					return nil
+				}
+				return errLostClient
+			}
+			if concerns(e, with) {
+				if err := p.event(e); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// leave gives what was just written time to get out.
+func (a *app) leave(ctx context.Context, s *session) error {
+	if s.own == nil {
+		return nil
+	}
+	if err := flush(ctx, s.own, sendWait); err != nil {
+		a.say("%s; what you wrote stays in the outbox and will be sent", s.obstacle(ctx))
+	}
+	return nil
+}
+
+// concerns reports whether a line-by-line chat with c shows e. Own messages are
+// on the screen already: the user typed them.
+func concerns(e client.Event, c client.Contact) bool {
+	switch e := e.(type) {
+	case client.MessageEvent:
+		return e.Message.Contact == c.ID && !e.Message.Mine
+	case client.PathEvent:
+		return e.Path.Contact == c.ID
+	}
+	return false
+}

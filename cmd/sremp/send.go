@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sremp/sremp/client"
+)
+
+// maxText is what [client.ErrTooLong] speaks of.
+const maxText = 64 << 10
+
+func (a *app) sendCommand() *cobra.Command {
+	var o sendOptions
+	cmd := &cobra.Command{
+		Use:   "send CONTACT TEXT",
+		Short: "Send a message",
+		Long: "Send a message; the text - is read from standard input. Prints the message's id and how far it\n" +
+			"got. A message that nobody has yet stays in the outbox and is sent when the client runs again.",
+		Example: "  sremp send Bob 'see you at eight'\n" +
+			"  sremp send Bob - --wait delivered --timeout 1m <letter.txt",
+		Args: takes(2, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.send(cmd.Context(), args[0], args[1], o)
+		},
+	}
+	cmd.Flags().StringVar(&o.wait, "wait", "", "wait for `held` (by a relay) or delivered (to the contact), and fail if it does not come")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait")
+	jsonFlag(cmd, &o.json)
+	return cmd
+}
+
+type sendOptions struct {
+	wait    string
+	timeout time.Duration
+	json    bool
+}
+
+func (a *app) send(ctx context.Context, to, text string, o sendOptions) error {
+	goal, limit := client.Held, sendWait
+	switch o.wait {
+	case "":
+	case "held":
+		limit = o.timeout
+	case "delivered":
+		goal, limit = client.Delivered, o.timeout
+	default:
+		return usageError{errors.New("--wait takes held or delivered")}
+	}
+	if text == "-" {
+		b, err := io.ReadAll(io.LimitReader(a.stdin, maxText+2))
+		if err != nil {
+			return fmt.Errorf("reading the text: %w", err)
+		}
+		text = strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	}
+	switch {
+	case text == "":
+		return usageError{errors.New("there is no text to send")}
+	case !utf8.ValidString(text):
+		return usageError{errors.New("the text is not UTF-8")}
+	case len(text) > maxText:
+		return client.ErrTooLong
+	}
+	return a.with(ctx, func(s *session) error {
+		c, err := s.find(ctx, to)
+		if err != nil {
+			return err
+		}
+		p, err := newPrinter(ctx, s, a.stdout, o.json)
+		if err != nil {
+			return err
+		}
+		if o.wait == "" && s.own == nil {
+			limit = 0 // the running client goes on with it
+		}
+		return s.sendAndWait(ctx, p, c, text, goal, limit, o.wait != "")
+	})
+}
+
+// sendAndWait sends text, prints how far it got within limit, and returns an
+// error if that is not as far as it must.
+func (s *session) sendAndWait(ctx context.Context, p *printer, c client.Contact, text string, goal client.DeliveryState,
+	limit time.Duration, must bool,
+) error {
+	var m client.Message
+	state := client.Queued
+	if limit == 0 { // a context that is over already would not even send it
+		m, err := s.Send(ctx, c.ID, text)
+		if err != nil {
+			return err
+		}
+		return p.sent(m.ID, c, state)
+	}
+	err := s.await(ctx, limit, func(e client.Event) (bool, error) {
+		if e == nil { // subscribed: no step of the message can be missed from here on
+			var err error
+			m, err = s.Send(ctx, c.ID, text)
+			return false, err
+		}
+		if d, ok := e.(client.DeliveryEvent); ok && d.ID == m.ID {
+			state = max(state, d.State)
+			if p.json {
+				if err := p.delivery(d); err != nil {
+					return false, err
+				}
+			}
+		}
+		return state >= goal, nil
+	})
+	if err != nil {
+		return err
+	}
+	if !p.json || state == client.Queued { // the steps are printed already
+		err = p.sent(m.ID, c, state)
+	}
+	if err != nil || state >= goal || !must {
+		return err
+	}
+	if why := s.obstacle(ctx); !errors.Is(why, client.ErrTimeout) {
+		return fmt.Errorf("%w (the message stays in the outbox and will be sent)", why)
+	}
+	return client.ErrTimeout
+}
+
+// sent prints how far a message got.
+func (p *printer) sent(id client.MessageID, c client.Contact, state client.DeliveryState) error {
+	if p.json {
+		return p.delivery(client.DeliveryEvent{ID: id, Contact: c.ID, State: state})
+	}
+	return p.line("%s %s", id, state)
+}

@@ -1,0 +1,322 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/relay"
+	relaysqlite "github.com/sremp/sremp/relay/sqlite"
+	"github.com/sremp/sremp/rendezvous"
+	rendezvoussqlite "github.com/sremp/sremp/rendezvous/sqlite"
+	"github.com/sremp/sremp/transport"
+)
+
+// Names of files in a server's directory.
+const (
+	serverKeyFile    = "server.key"
+	serverLockFile   = "lock"
+	relayDatabase    = "relay.db"
+	rendezvousDBFile = "rendezvous.db"
+)
+
+const defaultServerListen = ":4433"
+
+// errDirInUse has the exit status of a profile in use.
+var errDirInUse = errors.New("the server's directory is in use by another server; stop that one first, or choose another with --dir")
+
+type serverOptions struct {
+	dir, listen, public string
+	relay, rendezvous   bool
+}
+
+func (a *app) serverCommand() *cobra.Command {
+	return a.newServerCommand("server", "Run a server: relay, rendezvous and STUN on one UDP port",
+		serverOptions{relay: true, rendezvous: true})
+}
+
+func (a *app) relayCommand() *cobra.Command {
+	return a.newServerCommand("relay", "Run a relay alone: forwarding and mailboxes", serverOptions{relay: true})
+}
+
+func (a *app) rendezvousCommand() *cobra.Command {
+	return a.newServerCommand("rendezvous", "Run a rendezvous alone: lookups, introductions and STUN",
+		serverOptions{rendezvous: true})
+}
+
+func (a *app) newServerCommand(name, short string, o serverOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   name + " --dir DIR --listen HOST:PORT [--public HOST:PORT]",
+		Short: short,
+		Long: short + ".\n\n" +
+			"The first line on standard output is \"address: ADDRESS\"; give ADDRESS to those who shall use it.\n" +
+			"It holds the server's key, which is made at the first start and kept in DIR with the databases.\n" +
+			"The next UDP port answers STUN as well, if it is free. Runs until SIGTERM or Ctrl-C.",
+		Example: "  sremp " + name + " --dir /var/lib/sremp --listen :4433 --public chat.example.org:4433",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runServer(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringVar(&o.dir, "dir", "sremp-server", "`directory` of its key and databases")
+	cmd.Flags().StringVar(&o.listen, "listen", defaultServerListen, "UDP `address` to listen on")
+	cmd.Flags().StringVar(&o.public, "public", "", "the `address` where clients reach it, if not the one it listens on")
+	return cmd
+}
+
+func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
+	public, err := parsePublic(o.public)
+	if err != nil {
+		return err
+	}
+	key, unlock, err := openServerDir(o.dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	pc, err := listenUDP(ctx, o.listen)
+	if err != nil {
+		return err
+	}
+	s, err := newServices(ctx, o, key, a.logger())
+	if err != nil {
+		pc.Close()
+		return err
+	}
+	defer func() {
+		if closeErr := s.close(); err == nil {
+			err = closeErr
+		}
+	}()
+	ep, err := transport.New(transport.Config{
+		PacketConn: pc, ServerKey: key, Services: s.handlers, Forward: s.forward, STUN: true, Logger: a.logger(),
+	})
+	if err != nil {
+		pc.Close()
+		return err
+	}
+	defer ep.Close() // before the services, whose handlers it ends
+	s.setSend(ep.WritePacket)
+
+	if public.Host == "" {
+		public = a.guessPublic(ep.LocalAddr())
+	}
+	public.ID = key.ID()
+	defer a.secondSTUN(ctx, ep.LocalAddr())()
+	if _, err := fmt.Fprintf(a.stdout, "address: %s\n", public); err != nil {
+		return err
+	}
+	a.say("%s on UDP %s; stop with Ctrl-C", o, ep.LocalAddr())
+	<-ctx.Done()
+	return nil
+}
+
+// services are what one server offers.
+type services struct {
+	handlers map[string]func(context.Context, *transport.Conn)
+	relay    *relay.Server // nil if none
+	closers  []func() error
+}
+
+func newServices(ctx context.Context, o serverOptions, key *identity.ServerKey, log *slog.Logger) (_ *services, err error) {
+	s := &services{handlers: map[string]func(context.Context, *transport.Conn){}}
+	defer func() {
+		if err != nil {
+			_ = s.close() // the error that counts is the one we have
+		}
+	}()
+	if o.relay {
+		db, err := relaysqlite.Open(ctx, filepath.Join(o.dir, relayDatabase))
+		if err != nil {
+			return nil, err
+		}
+		s.closers = append(s.closers, db.Close)
+		if s.relay, err = relay.NewServer(relay.ServerConfig{Key: key, Store: db, Logger: log}); err != nil {
+			return nil, err
+		}
+		s.closers = append(s.closers, s.relay.Close)
+		s.handlers[relay.ALPN] = s.relay.Serve
+	}
+	if o.rendezvous {
+		db, err := rendezvoussqlite.Open(ctx, filepath.Join(o.dir, rendezvousDBFile))
+		if err != nil {
+			return nil, err
+		}
+		s.closers = append(s.closers, db.Close)
+		r, err := rendezvous.NewServer(rendezvous.ServerConfig{Key: key, Store: db, Logger: log})
+		if err != nil {
+			return nil, err
+		}
+		s.closers = append(s.closers, r.Close)
+		s.handlers[rendezvous.ALPN] = r.Serve
+	}
+	return s, nil
+}
+
+func (s *services) forward(from netip.AddrPort, packet []byte) {
+	if s.relay != nil {
+		s.relay.Forward(from, packet)
+	}
+}
+
+func (s *services) setSend(send func(netip.AddrPort, []byte)) {
+	if s.relay != nil {
+		s.relay.SetSend(send)
+	}
+}
+
+// close closes in the opposite order of opening: servers before their stores.
+func (s *services) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+func listenUDP(ctx context.Context, addr string) (*net.UDPConn, error) {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, usageError{fmt.Errorf("--listen takes HOST:PORT, not %q", addr)}
+	}
+	pc, err := new(net.ListenConfig).ListenPacket(ctx, "udp", addr)
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return nil, fmt.Errorf("%w (%s)", errPortTaken, addr)
+	case err != nil:
+		return nil, fmt.Errorf("listening on %s: %w", addr, err)
+	}
+	return pc.(*net.UDPConn), nil
+}
+
+// secondSTUN answers STUN on the port after the server's, so that clients can
+// compare what their NAT makes of two destinations. The port may be taken; then
+// there is none. The returned function ends it.
+func (a *app) secondSTUN(ctx context.Context, first netip.AddrPort) (stop func()) {
+	if first.Port() == 65535 {
+		return func() {}
+	}
+	pc, err := listenUDP(ctx, netip.AddrPortFrom(first.Addr(), first.Port()+1).String())
+	if err != nil {
+		a.say("no second STUN port: %v", err)
+		return func() {}
+	}
+	ep, err := transport.New(transport.Config{PacketConn: pc, STUN: true, Logger: a.logger()})
+	if err != nil {
+		pc.Close()
+		a.say("no second STUN port: %v", err)
+		return func() {}
+	}
+	return func() { ep.Close() }
+}
+
+// parsePublic parses --public; an empty one gives the zero address.
+func parsePublic(s string) (identity.ServerAddr, error) {
+	if s == "" {
+		return identity.ServerAddr{}, nil
+	}
+	host, portText, err := net.SplitHostPort(s)
+	port, portErr := strconv.ParseUint(portText, 10, 16)
+	if err != nil || portErr != nil || port == 0 || identity.CheckHost(host) != nil {
+		return identity.ServerAddr{}, usageError{fmt.Errorf("--public takes HOST:PORT, not %q", s)}
+	}
+	return identity.ServerAddr{Host: host, Port: uint16(port)}, nil
+}
+
+// guessPublic returns where clients may reach a server that listens on local.
+// If that is all addresses it picks one of an interface, and says so.
+func (a *app) guessPublic(local netip.AddrPort) identity.ServerAddr {
+	addr := local.Addr().Unmap()
+	if addr.IsUnspecified() {
+		var from string
+		addr, from = interfaceAddr()
+		a.say("it listens on all addresses; the one printed is %s, of %s. "+
+			"If clients reach it elsewhere, start it with --public HOST:PORT", addr, from)
+	}
+	return identity.ServerAddr{Host: addr.String(), Port: local.Port()}
+}
+
+// interfaceAddr returns an address of this machine and its interface's name: a
+// public one if there is any, IPv4 before IPv6, loopback if there is no other.
+func interfaceAddr() (best netip.Addr, from string) {
+	best, from = netip.AddrFrom4([4]byte{127, 0, 0, 1}), "loopback"
+	rank := 0
+	ifaces, err := net.Interfaces()
+	if err != nil {
+		return best, from
+	}
+	for _, i := range ifaces {
+		addrs, err := i.Addrs()
+		if err != nil || i.Flags&net.FlagUp == 0 {
+			continue
+		}
+		for _, a := range addrs {
+			prefix, err := netip.ParsePrefix(a.String())
+			if err != nil {
+				continue
+			}
+			if r := addrRank(prefix.Addr()); r > rank {
+				best, from, rank = prefix.Addr(), i.Name, r
+			}
+		}
+	}
+	return best, from
+}
+
+func addrRank(a netip.Addr) int {
+	switch {
+	case !a.IsGlobalUnicast():
+		return 0
+	case a.Is4() && !a.IsPrivate():
+		return 4
+	case a.Is6() && !a.IsPrivate():
+		return 2
+	case a.Is4():
+		return 3
+	}
+	return 1
+}
+
+// openServerDir makes dir if it is missing, locks it and returns the server's
+// key, which it makes at the first start.
+func openServerDir(dir string) (key *identity.ServerKey, unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("making the server's directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, serverLockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("locking the server's directory: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, nil, errDirInUse
+		}
+		return nil, nil, fmt.Errorf("locking the server's directory: %w", err)
+	}
+	if key, err = loadServerKey(filepath.Join(dir, serverKeyFile)); err != nil {
+		lock.Close()
+		return nil, nil, err
+	}
+	return key, func() { lock.Close() }, nil
+}
+
+// String lists the services, for people.
+func (o serverOptions) String() string {
+	switch {
+	case o.relay && o.rendezvous:
+		return "relay, rendezvous and STUN"
+	case o.relay:
+		return "relay and STUN"
+	}
+	return "rendezvous and STUN"
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/client/rpc"
+	"github.com/sremp/sremp/client/sqlite"
+)
+
+const (
+	socketFile = "socket" // of a running client, in the profile's directory
+	// inUseFor is how long a command waits for another one that has the profile
+	// open for a moment.
+	inUseFor   = 5 * time.Second
+	inUseRetry = 50 * time.Millisecond
+)
+
+// A session is an open profile: a client that runs already, through its
+// socket, or else one of this process.
+type session struct {
+	client.API
+	close func() error
+	own   *client.Client // nil if the client is another process
+}
+
+// Close leaves the other process's client running.
+func (s *session) Close() error { return s.close() }
+
+// open opens the profile, by its running client if there is one.
+func (a *app) open(ctx context.Context) (*session, error) {
+	give := time.NewTimer(inUseFor)
+	defer give.Stop()
+	for {
+		s, err := a.tryOpen(ctx)
+		if !errors.Is(err, client.ErrProfileInUse) {
+			return s, err
+		}
+		// The other program is about to listen on its socket, or to end.
+		select {
+		case <-give.C:
+			return nil, err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(inUseRetry):
+		}
+	}
+}
+
+func (a *app) tryOpen(ctx context.Context) (*session, error) {
+	remote, err := rpc.Dial(ctx, a.socket())
+	switch {
+	case err == nil:
+		return &session{API: remote, close: remote.Close}, nil
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("connecting to the running client: %w", err)
+	}
+	db, err := sqlite.Open(ctx, a.profile)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := a.clientConfig(db, false)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	own, err := client.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &session{API: own, close: own.Close, own: own}, nil
+}
+
+func (a *app) socket() string { return filepath.Join(a.profile, socketFile) }
+
+func (a *app) clientConfig(db client.Store, isNew bool) (client.Config, error) {
+	passphrase, err := a.passphrase(isNew)
+	if err != nil {
+		return client.Config{}, err
+	}
+	return client.Config{
+		Store: db, Passphrase: passphrase, Listen: a.listen, Logger: a.logger(), Now: a.now,
+	}, nil
+}
+
+// serve lets other commands use this process's client until the returned stop
+// is called. It does nothing if the client is another process's.
+func (s *session) serve(ctx context.Context, path string) (stop func() error, err error) {
+	if s.own == nil {
+		return func() error { return nil }, nil
+	}
+	l, err := rpc.Listen(path)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- rpc.Serve(ctx, l, s.own) }()
+	return func() error {
+		cancel()
+		return <-served
+	}, nil
+}
+
+// with runs f on the open profile.
+func (a *app) with(ctx context.Context, f func(*session) error) error {
+	s, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	err = f(s)
+	if closeErr := s.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// find returns the contact that a person named.
+func (s *session) find(ctx context.Context, name string) (client.Contact, error) {
+	contacts, err := s.Contacts(ctx)
+	if err != nil {
+		return client.Contact{}, err
+	}
+	return client.FindContact(contacts, name)
+}
