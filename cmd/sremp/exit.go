@@ -49,6 +49,7 @@ var statuses = []struct {
 	{client.ErrOwnInvite, 19},
 	{client.ErrBadName, exitUsage},
 	{client.ErrTooLong, exitUsage},
+	{client.ErrBadText, exitUsage},
 	{identity.ErrBadServerAddr, exitUsage},
 	// What other layers say in their own words.
 	{store.ErrDamaged, 4},
