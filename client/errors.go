@@ -4,7 +4,7 @@ import "errors"
 
 // Errors that a face shows to a person, each saying what to do. Their texts are
 // whole sentences' beginnings without the package's name, because people read
-// them; codes for scripts are in docs/spec/80-client.md.
+// them; exit codes for scripts are in docs/cli.md.
 var (
 	ErrWrongPassphrase = errors.New("wrong passphrase; try again, nothing was changed")
 	ErrDamaged         = errors.New("the profile's database is damaged; restore it from a backup, the damaged file was left as it is")

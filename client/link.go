@@ -18,8 +18,8 @@ const (
 	// maxLinkStreams bounds the peer's message streams on one connection.
 	maxLinkStreams = 4
 	linkBuffer     = 64 << 10
-	guestTime      = time.Minute // for somebody with an invite to say who it is
 	maxGuests      = 16
+	replaceTime    = 2 * time.Second
 )
 
 // A link is one connection to a contact, or to somebody who uses an invite.
@@ -154,7 +154,11 @@ func (k *core) linkUp(l *link) {
 
 func (k *core) attach(c *contact, l *link) {
 	if old := c.link; old != nil && k.local.PeerID().Compare(c.info.ID) < 0 {
-		old.conn.Close(0, "")
+		net := k.c.net
+		net.run(func() {
+			net.sleep(replaceTime) // the other side moves to the new one meanwhile
+			old.conn.Close(0, "")
+		})
 	}
 	c.link = l
 	c.sending.cursor = 0

@@ -214,15 +214,15 @@ func (n *network) answer(o wire.Offer, peer identity.PeerID, token [32]byte) *gi
 	n.answers[o.Secret] = g
 	n.mu.Unlock()
 
-	if peer.IsZero() && !n.mayUse(token, from) {
-		return nil
-	}
-	a := wire.Answer{What: wire.AnswerConnect, Secret: randomBytes()}
-	if !n.yield(from) {
-		a.What, a.Secret = wire.AnswerLater, [32]byte{}
-		g.answer = a.Append(nil)
+	switch {
+	case peer.IsZero() && !n.mayUse(token, from):
+		g.answer = wire.Answer{What: wire.AnswerRefused}.Append(nil)
+		return g
+	case !n.yield(from):
+		g.answer = wire.Answer{What: wire.AnswerLater}.Append(nil)
 		return g
 	}
+	a := wire.Answer{What: wire.AnswerConnect, Secret: randomBytes()}
 	if peer.IsZero() {
 		n.expect(from)
 	}

@@ -22,6 +22,7 @@ const (
 	helloTime     = 3 * time.Second
 	introduceTime = 6 * time.Second
 	pokeInterval  = 3 * time.Second // between two attempts because of messages
+	freshLink     = 5 * time.Second // a connection is not replaced before
 )
 
 // A target is what the network knows of a contact: a copy of what the core
@@ -40,6 +41,7 @@ type target struct {
 
 	wake     chan struct{} // capacity 1
 	linked   bool
+	at       time.Time // when that began
 	since    time.Time // when the attempt under way began; zero if there is none
 	offering bool      // our own offer is under way
 	cancel   context.CancelFunc
@@ -74,7 +76,7 @@ func (n *network) contactChanged(k *core, c *contact) {
 	n.mu.Lock()
 	old := n.targets[t.id]
 	if old != nil {
-		t.wake, t.linked, t.since, t.offering, t.cancel = old.wake, old.linked, old.since, old.offering, old.cancel
+		t.wake, t.linked, t.at, t.since, t.offering, t.cancel = old.wake, old.linked, old.at, old.since, old.offering, old.cancel
 	}
 	n.targets[t.id] = t
 	n.mu.Unlock()
@@ -127,7 +129,10 @@ func (n *network) setLinked(id identity.PeerID, linked bool) {
 	n.mu.Lock()
 	t := n.targets[id]
 	if t != nil {
-		t.linked = linked
+		t.linked, t.at = linked, time.Now()
+		if linked && t.offering {
+			t.cancel()
+		}
 	}
 	n.mu.Unlock()
 	if t != nil {
@@ -164,13 +169,19 @@ func (n *network) connecting(id identity.PeerID, grace time.Duration) bool {
 	return t != nil && !t.since.IsZero() && time.Since(t.since) < grace
 }
 
-// yield decides about an offer of a peer to which our own may be under way: of
-// two, the lower id's counts. It reports whether the peer's does.
+// yield decides about an offer of a peer to which our own may be under way, or
+// a connection just made: of two offers, the lower id's counts. It reports
+// whether the peer's does.
 func (n *network) yield(from identity.PeerID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	t := n.targets[from]
-	if t == nil || !t.offering {
+	switch {
+	case t == nil:
+		return true
+	case t.linked && time.Since(t.at) < freshLink:
+		return false
+	case !t.offering:
 		return true
 	}
 	if n.local.PeerID().Compare(from) < 0 {
@@ -194,7 +205,7 @@ func (n *network) reach(id identity.PeerID) {
 			err := n.attempt(id)
 			if err == nil {
 				wait = reachRetryMin
-			} else if n.ctx.Err() == nil && !errors.Is(err, errYielded) {
+			} else if n.ctx.Err() == nil && !errors.Is(err, errYielded) && !errors.Is(err, context.Canceled) {
 				reason := plain(err)
 				n.c.post(func(k *core) {
 					if c := k.contacts[id]; c != nil {
@@ -252,8 +263,11 @@ func (n *network) attempt(id identity.PeerID) error {
 	if err != nil {
 		return err
 	}
-	if answer.What != wire.AnswerConnect {
+	switch answer.What {
+	case wire.AnswerLater:
 		return errYielded
+	case wire.AnswerRefused:
+		return ErrInviteUsed
 	}
 	if !answer.Joined {
 		leg = nil
@@ -384,6 +398,8 @@ func (n *network) rendezvous(ctx context.Context, a identity.ServerAddr) (cl *re
 // plain says in plain words why something was not reached.
 func plain(err error) string {
 	switch {
+	case errors.Is(err, ErrInviteUsed):
+		return ErrInviteUsed.Error()
 	case errors.Is(err, errNoWay):
 		return "no way to the peer is known yet"
 	case errors.Is(err, rendezvous.ErrOffline), errors.Is(err, rendezvous.ErrNotFound):

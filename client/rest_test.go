@@ -161,7 +161,7 @@ func TestInviteIsForOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return p.Reason != "not tried yet", p.Reason
+		return p.Reason == client.ErrInviteUsed.Error(), p.Reason
 	})
 	cs, err := a.Contacts(t.Context())
 	if err != nil || len(cs) != 1 || cs[0].Name != "Bob" {

@@ -136,7 +136,8 @@ func ParseOffer(b []byte) (Offer, error) {
 // What an Answer says.
 const (
 	AnswerConnect = 1 // both sides connect now
-	AnswerLater   = 2 // the answerer's own offer is under way and goes first
+	AnswerLater   = 2 // the answerer's own offer goes first, or a connection was just made
+	AnswerRefused = 3 // the invite was used by somebody else, or is over
 )
 
 // An Answer is the reply to an Offer.
@@ -173,7 +174,7 @@ func ParseAnswer(b []byte) (Answer, error) {
 		What: r.Uint8(), Secret: r.Array32(), Candidates: r.Candidates(),
 		Joined: r.Bool(), Extensions: r.Extensions(),
 	}
-	if x.What != AnswerConnect && x.What != AnswerLater {
+	if x.What < AnswerConnect || x.What > AnswerRefused {
 		r.Fail(ErrNotCanonical)
 	}
 	return done(r, x)

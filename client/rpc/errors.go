@@ -44,6 +44,9 @@ var codes = []error{
 	22: context.DeadlineExceeded,
 	23: identity.ErrBadServerAddr,
 	24: identity.ErrBadID,
+	25: client.ErrBadText,
+	26: client.ErrTooManyInvites,
+	27: client.ErrTooManyServers,
 }
 
 type wireError struct {
