@@ -18,7 +18,7 @@ const (
 
 // A conversation is the right half of the window: header, messages, entry.
 type conversation struct {
-	*gtk.Stack
+	pager
 	avatar avatar
 	name   *gtk.Label
 	badge  *gtk.Label
@@ -38,7 +38,7 @@ type conversation struct {
 
 func newConversation() *conversation {
 	c := &conversation{
-		Stack: gtk.NewStack(), avatar: newAvatar(present.Colours), name: line("title"), badge: label("", "badge"),
+		pager: newPager(), avatar: newAvatar(present.Colours), name: line("title"), badge: label("", "badge"),
 		list: newList(newMessageCell), scroll: gtk.NewScrolledWindow(), entry: gtk.NewEntry(),
 		send:   gtk.NewButtonWithLabel("Send"),
 		follow: true,
@@ -70,8 +70,9 @@ func newConversation() *conversation {
 	c.empty.SetMaxWidthChars(40)
 	c.empty.SetVAlign(gtk.AlignCenter)
 	c.empty.SetHAlign(gtk.AlignCenter)
-	c.AddNamed(c.empty, "empty")
-	c.AddNamed(box(gtk.OrientationVertical, 0, header, c.scroll, composer), "chat")
+	c.empty.SetVExpand(true)
+	c.add("empty", c.empty)
+	c.add("chat", box(gtk.OrientationVertical, 0, header, c.scroll, composer))
 	c.SetHExpand(true)
 	return c
 }
@@ -130,11 +131,11 @@ func (c *conversation) draw(v present.View) {
 		} else {
 			setText(c.empty, "Choose a conversation on the left.")
 		}
-		c.SetVisibleChildName("empty")
+		c.show("empty")
 		c.shown = identity.PeerID{}
 		return
 	}
-	c.SetVisibleChildName("chat")
+	c.show("chat")
 	c.avatar.draw(chat.Initials, chat.Colour)
 	setText(c.name, chat.Label)
 	setText(c.badge, chat.Badge.Text)

@@ -11,14 +11,14 @@ import (
 	"github.com/sremp/sremp/desktop/present"
 )
 
-// qrSide is the least width of a code on the screen, in pixels.
-const qrSide = 250
+// qrSide is about the width of a code in pixels: it fits a screen of 800x600.
+const qrSide = 300
 
 // A sheet is a dialog over the window. It is made once and shown many times.
 type sheet struct {
 	*gtk.Box // the shade; the card is its child
 	title    *gtk.Label
-	pages    *gtk.Stack
+	pages    pager
 	problem  *gtk.Label
 	spinner  *gtk.Spinner
 	close    *gtk.Button
@@ -40,11 +40,10 @@ type sheet struct {
 }
 
 func newSheet() *sheet {
-	s := &sheet{title: label("", "card-title"), pages: gtk.NewStack(), problem: paragraph("", "problem"), spinner: gtk.NewSpinner()}
-	s.pages.SetVhomogeneous(false)
-	s.pages.AddNamed(s.invitePage(), "invite")
-	s.pages.AddNamed(s.addPage(), "add")
-	s.pages.AddNamed(s.serversPage(), "servers")
+	s := &sheet{title: label("", "card-title"), pages: newPager(), problem: paragraph("", "problem"), spinner: gtk.NewSpinner()}
+	s.pages.add("invite", s.invitePage())
+	s.pages.add("add", s.addPage())
+	s.pages.add("servers", s.serversPage())
 	s.title.SetHExpand(true)
 	s.problem.SetMaxWidthChars(50)
 	s.close = gtk.NewButtonFromIconName("window-close-symbolic")
@@ -68,9 +67,9 @@ func newSheet() *sheet {
 func (s *sheet) invitePage() *gtk.Box {
 	s.qr = gtk.NewPicture()
 	s.qr.AddCSSClass("qr")
-	s.qr.SetCanShrink(false)
+	s.qr.SetKeepAspectRatio(false) // its size is a whole number of pixels a module, see drawInvite
 	s.qr.SetHAlign(gtk.AlignCenter)
-	s.link = paragraph("", "link")
+	s.link = paragraph("", "uri")
 	s.link.SetSelectable(true)
 	s.link.SetWrapMode(pango.WrapChar)
 	s.link.SetLines(2)
@@ -83,7 +82,9 @@ func (s *sheet) invitePage() *gtk.Box {
 	s.copied.AddCSSClass("suggested-action")
 	text := paragraph("Give this to one person, over a channel that you trust. Whoever uses it first becomes your contact.", "page-text")
 	text.SetMaxWidthChars(50)
-	return box(gtk.OrientationVertical, 12, text, s.qr, s.link,
+	frame := box(gtk.OrientationVertical, 0, s.qr)
+	frame.SetHAlign(gtk.AlignCenter)
+	return box(gtk.OrientationVertical, 12, text, frame, s.link,
 		box(gtk.OrientationHorizontal, 10, s.expires, s.copied))
 }
 
@@ -146,8 +147,6 @@ func (s *sheet) draw(d present.Dialog) {
 		s.drawInvite(d)
 	case present.AddDialog:
 		s.add.SetSensitive(!d.Busy)
-		s.uri.SetSensitive(!d.Busy)
-		s.nick.SetSensitive(!d.Busy)
 	case present.ServersDialog:
 		s.drawServers(d)
 	}
@@ -165,18 +164,18 @@ func (s *sheet) open() {
 	switch s.kind {
 	case present.InviteDialog:
 		setText(s.title, "Invite somebody")
-		s.pages.SetVisibleChildName("invite")
+		s.pages.show("invite")
 		s.close.GrabFocus()
 	case present.AddDialog:
 		setText(s.title, "Add a contact")
 		s.uri.SetText("")
 		s.nick.SetText("")
-		s.pages.SetVisibleChildName("add")
+		s.pages.show("add")
 		s.uri.GrabFocus()
 	case present.ServersDialog:
 		setText(s.title, "Servers")
 		s.address.SetText("")
-		s.pages.SetVisibleChildName("servers")
+		s.pages.show("servers")
 		s.address.GrabFocus()
 	case present.NoDialog:
 		s.code = nil
@@ -196,9 +195,10 @@ func (s *sheet) drawInvite(d present.Dialog) {
 	}
 	if d.QR != nil && d.QR != s.code {
 		s.code = d.QR
-		scale := max(2, (qrSide+d.QR.Size-1)/d.QR.Size)
+		scale := max(2, qrSide/d.QR.Size)
 		pixels, side := d.QR.RGB(scale)
 		s.qr.SetPaintable(gdk.NewMemoryTexture(side, side, gdk.MemoryR8G8B8, glib.NewBytes(pixels), uint(3*side)))
+		s.qr.SetSizeRequest(side, side)
 		s.qr.SetAlternativeText("The link as a QR code")
 	}
 }
@@ -215,6 +215,5 @@ func (s *sheet) drawServers(d present.Dialog) {
 		text += v.Address + "\n" + v.Status
 	}
 	setText(s.servers, text)
-	s.address.SetSensitive(!d.Busy)
 	s.addServer.SetSensitive(!d.Busy)
 }

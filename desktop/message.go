@@ -39,6 +39,7 @@ func newMessageCell() cell[present.Row] {
 	c.text.SetSelectable(true)
 	// The key travels as the action's target: a closure for each row would hold
 	// the row for ever.
+	c.retry.SetActionTargetValue(glib.NewVariantString("")) // first: its type must fit the action's
 	c.retry.SetActionName("win." + actionRetry)
 	c.retry.AddCSSClass("flat")
 	meta := box(gtk.OrientationHorizontal, 5, c.time, c.tick)

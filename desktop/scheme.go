@@ -4,6 +4,7 @@ package desktop
 
 import (
 	"context"
+	"slices"
 
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
@@ -28,7 +29,7 @@ const (
 func followScheme(s *gtk.Settings) {
 	go func() {
 		bus, err := gio.BusGetSync(context.Background(), gio.BusTypeSession)
-		if err != nil {
+		if err != nil || !hasPortal(bus) {
 			return
 		}
 		ask := glib.NewVariantTuple([]*glib.Variant{glib.NewVariantString(portalNamespace), glib.NewVariantString(portalKey)})
@@ -47,6 +48,18 @@ func followScheme(s *gtk.Settings) {
 				})
 		})
 	}()
+}
+
+// hasPortal asks first, because the binding complains of calls that fail.
+func hasPortal(bus *gio.DBusConnection) bool {
+	for _, method := range []string{"ListNames", "ListActivatableNames"} {
+		names, err := bus.CallSync(context.Background(), "org.freedesktop.DBus", "/org/freedesktop/DBus",
+			"org.freedesktop.DBus", method, nil, nil, gio.DBusCallFlagsNone, portalTimeout)
+		if err == nil && slices.Contains(names.ChildValue(0).Strv(), portalName) {
+			return true
+		}
+	}
+	return false
 }
 
 // setScheme takes the number out of its boxes: Read gives one of two layers.

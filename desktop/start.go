@@ -75,8 +75,6 @@ func (s *startPage) draw(v present.View) {
 	s.passphrase.SetVisible(locked || welcome && v.AskPassphrase)
 	s.button.SetVisible(welcome || locked)
 	s.button.SetSensitive(!v.Busy)
-	s.name.SetSensitive(!v.Busy)
-	s.passphrase.SetSensitive(!v.Busy)
 	s.spinner.SetSpinning(v.Busy)
 	setText(s.problem, v.Problem)
 	s.problem.SetVisible(v.Problem != "")

@@ -47,6 +47,33 @@ func box(o gtk.Orientation, spacing int, children ...gtk.Widgetter) *gtk.Box {
 	return b
 }
 
+// A pager shows one of several pages. gtk.Stack does that, too, but GTK 4.8 lets
+// screen readers read the pages that are not shown.
+type pager struct {
+	*gtk.Box
+	pages map[string]*gtk.Widget
+}
+
+func newPager() pager {
+	return pager{gtk.NewBox(gtk.OrientationVertical, 0), map[string]*gtk.Widget{}}
+}
+
+func (p pager) add(name string, page gtk.Widgetter) {
+	w := gtk.BaseWidget(page)
+	w.SetVisible(false)
+	p.Append(page)
+	p.pages[name] = w
+}
+
+func (p pager) show(name string) {
+	p.pages[name].SetVisible(true) // first, so that the keyboard finds a place there
+	for n, w := range p.pages {
+		if n != name {
+			w.SetVisible(false)
+		}
+	}
+}
+
 // button makes a button with a name for screen readers and a tooltip.
 func button(text, name string, f func()) *gtk.Button {
 	b := gtk.NewButtonWithLabel(text)

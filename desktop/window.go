@@ -22,7 +22,7 @@ const (
 type window struct {
 	*gtk.ApplicationWindow
 	app          *gtk.Application
-	pages        *gtk.Stack
+	pages        pager
 	start        *startPage
 	sidebar      *sidebar
 	conversation *conversation
@@ -41,7 +41,7 @@ type window struct {
 func newWindow(app *gtk.Application) *window {
 	w := &window{
 		ApplicationWindow: gtk.NewApplicationWindow(app), app: app,
-		pages: gtk.NewStack(), start: newStartPage(), sidebar: newSidebar(), conversation: newConversation(), sheet: newSheet(),
+		pages: newPager(), start: newStartPage(), sidebar: newSidebar(), conversation: newConversation(), sheet: newSheet(),
 		me: label("SREMP", "title"), network: line("subtitle"),
 	}
 	w.SetTitle("SREMP")
@@ -53,8 +53,9 @@ func newWindow(app *gtk.Application) *window {
 	w.main.SetShrinkStartChild(false)
 	w.main.SetShrinkEndChild(false)
 	w.main.SetPosition(sidebarWidth)
-	w.pages.AddNamed(w.start, "start")
-	w.pages.AddNamed(w.main, "main")
+	w.pages.add("start", w.start)
+	w.main.SetVExpand(true)
+	w.pages.add("main", w.main)
 
 	over := gtk.NewOverlay()
 	over.SetChild(w.pages)
@@ -67,6 +68,7 @@ func newWindow(app *gtk.Application) *window {
 func (w *window) makeToast() *gtk.Revealer {
 	w.toast, w.toastText = gtk.NewRevealer(), paragraph("")
 	w.toastText.SetMaxWidthChars(60)
+	w.toastText.SetHExpand(true)
 	close := iconButton("window-close-symbolic", "Close the notice", func() { w.toast.SetRevealChild(false) })
 	close.AddCSSClass("flat")
 	close.SetVAlign(gtk.AlignCenter)
@@ -90,7 +92,7 @@ func (w *window) connect(p *present.Window) {
 	invite := button("Invite", "Invite somebody (Ctrl+I)", p.OpenInvite)
 	invite.AddCSSClass("suggested-action")
 	add := button("Add", "Add a contact by a link (Ctrl+N)", p.OpenAdd)
-	servers := iconButton("network-server-symbolic", "Servers", p.OpenServers)
+	servers := iconButton("network-server-symbolic", "Servers (Ctrl+Shift+S)", p.OpenServers)
 	w.bar = []*gtk.Button{invite, add, servers}
 	bar := gtk.NewHeaderBar()
 	w.me.SetXAlign(0.5)
@@ -108,6 +110,7 @@ func (w *window) connect(p *present.Window) {
 	w.AddAction(retry)
 	w.action("invite", "<Control>i", p.OpenInvite)
 	w.action("add", "<Control>n", p.OpenAdd)
+	w.action("servers", "<Control><Shift>s", p.OpenServers)
 	w.action("quit", "<Control>q", w.app.Quit)
 	w.NotifyProperty("is-active", func() { p.SetActive(w.IsActive()) })
 
@@ -144,21 +147,34 @@ func (w *window) draw(v present.View) {
 		setTip(&w.network.Widget, v.Network)
 		w.sidebar.draw(v.Contacts)
 		w.conversation.draw(v)
-		w.pages.SetVisibleChildName("main")
+		w.pages.show("main")
 	} else {
 		setText(w.me, "SREMP")
-		w.pages.SetVisibleChildName("start")
+		w.pages.show("start")
 	}
-	// What is under a dialog cannot be reached by the keyboard either.
-	w.pages.SetSensitive(v.Dialog.Kind == present.NoDialog)
-	closed := w.dialog != present.NoDialog && v.Dialog.Kind == present.NoDialog
-	w.dialog = v.Dialog.Kind
-	w.sheet.draw(v.Dialog)
-	if closed && v.Chat.Open {
-		w.conversation.entry.GrabFocus()
-	}
+	w.drawDialog(v)
 	w.drawToast(v.Toast)
 	w.stage = v.Stage
+}
+
+// drawDialog shows a dialog. What is under it cannot be reached by the keyboard
+// either. The keyboard moves before what it leaves is hidden or closed to it.
+func (w *window) drawDialog(v present.View) {
+	open := v.Dialog.Kind != present.NoDialog
+	closed := w.dialog != present.NoDialog && !open
+	w.dialog = v.Dialog.Kind
+	if closed {
+		w.pages.SetSensitive(true)
+		if v.Chat.Open {
+			w.conversation.entry.GrabFocus()
+		} else {
+			w.sidebar.list.view.GrabFocus()
+		}
+	}
+	w.sheet.draw(v.Dialog)
+	if open {
+		w.pages.SetSensitive(false)
+	}
 }
 
 func (w *window) drawToast(t present.Toast) {

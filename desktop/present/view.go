@@ -101,7 +101,7 @@ func (r Row) Spoken() string {
 	}
 	s := r.Author + ", " + r.Time + ": " + r.Text
 	if r.Mine {
-		s += ". " + r.Tick.Tip
+		s += " (" + r.Tick.Tip + ")"
 	}
 	return s
 }
