@@ -53,6 +53,9 @@ func (a *app) addCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return a.with(ctx, func(s *session) error {
+				if err := a.settleServers(ctx, s); err != nil {
+					return err
+				}
 				c, err := s.Add(ctx, args[0], nick)
 				if err != nil {
 					return err

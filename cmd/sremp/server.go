@@ -79,6 +79,9 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if _, _, err := net.SplitHostPort(o.listen); err != nil {
+		return usageError{fmt.Errorf("--listen takes HOST:PORT, not %q", o.listen)}
+	}
 	key, unlock, err := openServerDir(o.dir)
 	if err != nil {
 		return err
@@ -185,9 +188,6 @@ func (s *services) close() error {
 }
 
 func listenUDP(ctx context.Context, addr string) (*net.UDPConn, error) {
-	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return nil, usageError{fmt.Errorf("--listen takes HOST:PORT, not %q", addr)}
-	}
 	pc, err := new(net.ListenConfig).ListenPacket(ctx, "udp", addr)
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -17,19 +18,21 @@ const (
 	sendWait    = 10 * time.Second
 )
 
-// settleServers gives the client of this process time to reach a server, and
-// tells the person if none can be reached.
+// settleServers gives a client that has just begun time to reach its servers,
+// and tells the person which it cannot reach. It returns [client.ErrClock] if
+// one says that our clock is off: the dates of invites would be too.
 func (a *app) settleServers(ctx context.Context, s *session) error {
-	if s.own == nil {
-		return nil
-	}
 	servers, err := s.awaitServers(ctx)
 	if err != nil {
 		return err
 	}
 	for _, server := range servers {
+		problem := serverProblem(server)
+		if errors.Is(problem, client.ErrClock) {
+			return problem
+		}
 		if !server.Connected {
-			a.say("%s: %s", server.Address, serverProblem(server))
+			a.say("%s: %v", server.Address, problem)
 		}
 	}
 	return nil
@@ -94,10 +97,14 @@ func (s *session) obstacle(ctx context.Context) error {
 	}
 	var worst error
 	for _, server := range servers {
+		problem := serverProblem(server)
+		if errors.Is(problem, client.ErrClock) {
+			return problem
+		}
 		if server.Connected {
 			return client.ErrTimeout
 		}
-		worst = serverProblem(server)
+		worst = problem
 	}
 	if worst == nil {
 		return client.ErrTimeout
