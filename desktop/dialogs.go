@@ -68,7 +68,6 @@ func (s *sheet) invitePage() *gtk.Box {
 	s.qr = gtk.NewPicture()
 	s.qr.AddCSSClass("qr")
 	s.qr.SetKeepAspectRatio(false) // its size is a whole number of pixels a module, see drawInvite
-	s.qr.SetHAlign(gtk.AlignCenter)
 	s.link = paragraph("", "uri")
 	s.link.SetSelectable(true)
 	s.link.SetWrapMode(pango.WrapChar)
@@ -82,7 +81,8 @@ func (s *sheet) invitePage() *gtk.Box {
 	s.copied.AddCSSClass("suggested-action")
 	text := paragraph("Give this to one person, over a channel that you trust. Whoever uses it first becomes your contact.", "page-text")
 	text.SetMaxWidthChars(50)
-	frame := box(gtk.OrientationVertical, 0, s.qr)
+	frame := gtk.NewFixed() // a picture alone asks for as much height as it gets width
+	frame.Put(s.qr, 0, 0)
 	frame.SetHAlign(gtk.AlignCenter)
 	return box(gtk.OrientationVertical, 12, text, frame, s.link,
 		box(gtk.OrientationHorizontal, 10, s.expires, s.copied))

@@ -36,6 +36,10 @@ func paragraph(text string, classes ...string) *gtk.Label {
 	l := label(text, classes...)
 	l.SetWrap(true)
 	l.SetWrapMode(pango.WrapWordChar)
+	// A hyphen where a link is broken would look like a part of it.
+	plain := pango.NewAttrList()
+	plain.Insert(pango.NewAttrInsertHyphens(false))
+	l.SetAttributes(plain)
 	return l
 }
 

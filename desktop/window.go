@@ -148,6 +148,9 @@ func (w *window) draw(v present.View) {
 		w.sidebar.draw(v.Contacts)
 		w.conversation.draw(v)
 		w.pages.show("main")
+		if w.stage != present.Main {
+			w.sidebar.list.view.GrabFocus()
+		}
 	} else {
 		setText(w.me, "SREMP")
 		w.pages.show("start")

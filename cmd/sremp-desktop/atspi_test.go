@@ -147,6 +147,13 @@ func (s *seat) look() (shown []node, err error) {
 // its corner, so that its coordinates are the screen's.
 func (s *seat) clickOn(n node) {
 	s.t.Helper()
+	x, y, w, h := s.extents(n)
+	s.click(x+w/2, y+h/2)
+}
+
+// extents returns where an element is in the window, in pixels.
+func (s *seat) extents(n node) (x, y, w, h int) {
+	s.t.Helper()
 	r := s.program.reader
 	v, err := call(r.bus, r.dest, n.path, "org.a11y.atspi.Component", "GetExtents",
 		glib.NewVariantTuple([]*glib.Variant{glib.NewVariantUint32(coordWindow)}))
@@ -154,8 +161,36 @@ func (s *seat) clickOn(n node) {
 		s.t.Fatal(err)
 	}
 	e := v.ChildValue(0)
-	x, y, w, h := e.ChildValue(0).Int32(), e.ChildValue(1).Int32(), e.ChildValue(2).Int32(), e.ChildValue(3).Int32()
-	s.click(int(x+w/2), int(y+h/2))
+	side := func(i uint) int { return int(e.ChildValue(i).Int32()) }
+	return side(0), side(1), side(2), side(3)
+}
+
+// inView waits until something with a part in its name is shown within the
+// messages' part of an 800x600 screen.
+func (s *seat) inView(part string) {
+	s.t.Helper()
+	s.until(fmt.Sprintf("%q within the view", part), func(n node) bool {
+		if !strings.HasPrefix(n.name, part) {
+			return false
+		}
+		_, y, _, h := s.extents(n)
+		return y >= 100 && y+h <= 540
+	})
+}
+
+// shows reports whether something with a part in its name is there now.
+func (s *seat) shows(part string) bool {
+	s.t.Helper()
+	shown, err := s.look()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, n := range shown {
+		if strings.Contains(n.name, part) {
+			return true
+		}
+	}
+	return false
 }
 
 // coordWindow asks for coordinates relative to the window.

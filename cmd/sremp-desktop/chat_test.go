@@ -114,6 +114,7 @@ func TestTwoWindowsChat(t *testing.T) {
 	bob.seesPart("Alice Archer, ")
 	bob.seesPart("Read this tomorrow.")
 	alice.seesPart("Read this tomorrow. (Delivered")
+	alice.seesPart("Path: direct")
 	alice.shot("10-delivered")
 	bob.shot("11-returned")
 	alice.key("ctrl+q")

@@ -185,6 +185,7 @@ func (s *seat) write(text string) {
 func (s *seat) click(x, y int) {
 	s.t.Helper()
 	s.tool("xdotool", "mousemove", fmt.Sprint(x), fmt.Sprint(y), "click", "1")
+	s.tool("xdotool", "mousemove", "500", "450") // away, so that no tooltip covers the picture
 }
 
 // shot keeps a picture of the screen.

@@ -56,7 +56,7 @@ func (w *Window) Add(uri, nick string) {
 		return func() {
 			w.contacts[c.ID] = c
 			w.dialog = Dialog{}
-			w.say(Isolate(c.Label()) + " was added. Write something: it is delivered as soon as there is a way.")
+			w.say(Isolate(c.Label()) + " was added. Say hello!")
 			if w.chat == nil || w.chat.id != c.ID {
 				w.openChat(c.ID)
 			}

@@ -1,0 +1,78 @@
+//go:build gtk
+
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/client/rpc"
+)
+
+// TestLongConversation shows the end of a conversation of several pages, follows
+// what is new, and loads what is earlier while one scrolls up. The messages come
+// from another program through the desktop's socket.
+func TestLongConversation(t *testing.T) {
+	const messages = 260
+	s := newSeat(t, "long", "800x600")
+	profile := filepath.Join(t.TempDir(), "p")
+	given := []string{"SREMP_PASSPHRASE="}
+	other := newSeat(t, "other", "800x600")
+	otherProfile := filepath.Join(t.TempDir(), "p")
+	other.start(given, "--profile", otherProfile)
+	other.focused("Your name")
+	other.write("Olga")
+	other.key("Return")
+	other.seesPart("Nobody is here yet.")
+	s.start(given, "--profile", profile)
+	s.focused("Your name")
+	s.write("Lena")
+	s.key("Return")
+	s.seesPart("Nobody is here yet.")
+
+	there, err := rpc.Dial(t.Context(), filepath.Join(otherProfile, socketFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer there.Close()
+	here, err := rpc.Dial(t.Context(), filepath.Join(profile, socketFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	invite, err := there.Invite(t.Context(), client.InviteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	olga, err := here.Add(t.Context(), invite.URI, "Olga")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range messages {
+		text := fmt.Sprintf("Message %d of many. %s", i+1, strings.Repeat("Words that wrap. ", i%7))
+		if _, err := here.Send(t.Context(), olga.ID, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := fmt.Sprintf("Message %d of many.", messages)
+	s.clickOn(s.until("Olga in the list", func(n node) bool { return strings.HasPrefix(n.name, "Olga, ") }))
+	s.inView(last)
+	s.shot("20-long")
+	s.write("One more.")
+	s.key("Return")
+	s.inView("One more.")
+	s.click(550, 300)
+	for range 40 {
+		s.tool("xdotool", "click", "--repeat", "60", "--delay", "5", "4")
+		if s.shows("Message 1 of many.") {
+			s.inView("Message 1 of many.")
+			s.shot("21-scrolled-up")
+			return
+		}
+	}
+	s.shot("failed-scroll")
+	t.Error("scrolling up never came to the first message")
+}
