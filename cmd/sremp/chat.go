@@ -49,26 +49,26 @@ func (a *app) chatCommand() *cobra.Command {
 // chat runs until the user or ctx ends it. With an empty name it begins with the
 // first contact.
 func (a *app) chat(ctx context.Context, s *session, name string) error {
-	contacts, err := s.Contacts(ctx)
-	if err != nil {
-		return err
-	}
 	var with client.Contact
-	switch {
-	case name != "":
-		if with, err = client.FindContact(contacts, name); err != nil {
+	if name != "" {
+		var err error
+		if with, err = s.find(ctx, name); err != nil {
 			return err
 		}
-	case len(contacts) == 0:
-		return fmt.Errorf("%w (there is none yet: sremp invite, or sremp add URI)", client.ErrUnknownContact)
-	default:
+	} else {
+		contacts, err := s.Contacts(ctx)
+		switch {
+		case err != nil:
+			return err
+		case len(contacts) == 0:
+			return fmt.Errorf("%w (there is none yet: sremp invite, or sremp add URI)", client.ErrUnknownContact)
+		case len(contacts) > 1 && !a.isTerminal():
+			return usageError{errors.New("say with whom: chat CONTACT")}
+		}
 		with = contacts[0]
 	}
 	if a.isTerminal() {
 		return a.chatScreen(ctx, s, with)
-	}
-	if name == "" && len(contacts) > 1 {
-		return usageError{errors.New("say with whom: chat CONTACT")}
 	}
 	return a.chatLines(ctx, s, with)
 }

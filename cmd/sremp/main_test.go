@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -70,7 +69,6 @@ type child struct {
 	cmd    *exec.Cmd
 	stdout io.ReadCloser
 	ended  chan struct{}
-	once   sync.Once
 }
 
 func spawn(t *testing.T, args ...string) *child {

@@ -121,11 +121,30 @@ func (a *app) with(ctx context.Context, f func(*session) error) error {
 	return err
 }
 
-// find returns the contact that a person named.
-func (s *session) find(ctx context.Context, name string) (client.Contact, error) {
-	contacts, err := s.Contacts(ctx)
-	if err != nil {
-		return client.Contact{}, err
+// find returns the contact that a person named. A client that has just begun
+// may learn in a moment, from its mail, of somebody who used an invite.
+func (s *session) find(ctx context.Context, name string) (found client.Contact, err error) {
+	lookup := func() error {
+		contacts, err := s.Contacts(ctx)
+		if err != nil {
+			return err
+		}
+		found, err = client.FindContact(contacts, name)
+		return err
 	}
-	return client.FindContact(contacts, name)
+	err = lookup()
+	if !errors.Is(err, client.ErrUnknownContact) || s.own == nil {
+		return found, err
+	}
+	servers, serversErr := s.Servers(ctx)
+	if serversErr != nil || len(servers) == 0 {
+		return found, errors.Join(err, serversErr)
+	}
+	if waitErr := s.await(ctx, mailWait, func(client.Event) (bool, error) {
+		err = lookup()
+		return !errors.Is(err, client.ErrUnknownContact), nil
+	}); waitErr != nil {
+		return found, waitErr
+	}
+	return found, err
 }

@@ -16,6 +16,7 @@ const (
 	serversWait = 5 * time.Second
 	contactWait = 10 * time.Second
 	sendWait    = 10 * time.Second
+	mailWait    = 5 * time.Second // for mail that may tell of a contact
 )
 
 // settleServers gives a client that has just begun time to reach its servers,
