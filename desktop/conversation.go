@@ -14,6 +14,8 @@ import (
 const (
 	nearEnd = 48  // pixels from the end within which a list follows new rows
 	nearTop = 300 // pixels from the top at which earlier messages are asked for
+	// settleTime is how long a list may take to find its place, in milliseconds.
+	settleTime = 120
 )
 
 // A conversation is the right half of the window: header, messages, entry.
@@ -33,6 +35,7 @@ type conversation struct {
 	drafts    int  // of the last drawn View
 	follow    bool // new rows are scrolled to
 	scrolling bool // a jump to the end is on its way
+	wanting   bool // earlier messages will perhaps be asked for
 	quiet     bool // the entry is being changed by us
 }
 
@@ -96,12 +99,27 @@ func (c *conversation) connect(p *present.Window) {
 		}
 		c.follow = adj.Value()+adj.PageSize() >= adj.Upper()-nearEnd
 		if adj.Value() < nearTop {
-			p.Earlier()
+			c.wantEarlier()
 		}
 	})
 	adj.ConnectChanged(func() {
 		if c.follow {
 			c.toEnd()
+		}
+	})
+}
+
+// wantEarlier asks for earlier messages if the top is still near in a moment:
+// while rows are put above those that are seen, it only seems so.
+func (c *conversation) wantEarlier() {
+	if c.wanting {
+		return
+	}
+	c.wanting = true
+	coreglib.TimeoutAdd(settleTime, func() {
+		c.wanting = false
+		if c.scroll.VAdjustment().Value() < nearTop {
+			c.presenter.Earlier()
 		}
 	})
 }

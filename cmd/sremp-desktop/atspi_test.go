@@ -46,7 +46,15 @@ func (n node) String() string {
 type reader struct {
 	bus  *gio.DBusConnection
 	dest string // of the program
+	// window is the path of its first window, set by look.
+	window string
 }
+
+// roleLabel and roleFrame are AT-SPI's numbers of a text and of a window.
+const (
+	roleFrame = 23
+	roleLabel = 29
+)
 
 func connectBus(address string) (*gio.DBusConnection, error) {
 	return gio.NewDBusConnectionForAddressSync(context.Background(), address,
@@ -124,6 +132,9 @@ func (r *reader) look() ([]node, error) {
 		hidden = -1
 		c := byPath[n.path]
 		n.name, n.role, n.states = c.name, c.role, c.states
+		if n.role == roleFrame {
+			r.window = n.path
+		}
 		if n.depth > 0 && !n.visible() {
 			hidden = n.depth
 			continue
@@ -165,28 +176,39 @@ func (s *seat) extents(n node) (x, y, w, h int) {
 	return side(0), side(1), side(2), side(3)
 }
 
-// inView waits until something with a part in its name is shown within the
-// messages' part of an 800x600 screen.
-func (s *seat) inView(part string) {
+// isInView reports whether a click on the element's middle would hit it: it is
+// not scrolled out of sight, and nothing covers it.
+func (s *seat) isInView(n node) bool {
 	s.t.Helper()
-	s.until(fmt.Sprintf("%q within the view", part), func(n node) bool {
-		if !strings.HasPrefix(n.name, part) {
-			return false
-		}
-		_, y, _, h := s.extents(n)
-		return y >= 100 && y+h <= 540
+	x, y, w, h := s.extents(n)
+	r := s.program.reader
+	v, err := call(r.bus, r.dest, r.window, "org.a11y.atspi.Component", "GetAccessibleAtPoint",
+		glib.NewVariantTuple([]*glib.Variant{
+			glib.NewVariantInt32(int32(x + w/2)), glib.NewVariantInt32(int32(y + h/2)), glib.NewVariantUint32(coordWindow),
+		}))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return v.ChildValue(0).ChildValue(1).String() == n.path
+}
+
+// inView waits until the text of a message that begins so is in view.
+func (s *seat) inView(text string) {
+	s.t.Helper()
+	s.until(fmt.Sprintf("%q within the view", text), func(n node) bool {
+		return n.role == roleLabel && strings.HasPrefix(n.name, text) && s.isInView(n)
 	})
 }
 
-// shows reports whether something with a part in its name is there now.
-func (s *seat) shows(part string) bool {
+// inViewNow is inView without waiting.
+func (s *seat) inViewNow(text string) bool {
 	s.t.Helper()
 	shown, err := s.look()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for _, n := range shown {
-		if strings.Contains(n.name, part) {
+		if n.role == roleLabel && strings.HasPrefix(n.name, text) && s.isInView(n) {
 			return true
 		}
 	}

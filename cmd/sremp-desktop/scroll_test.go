@@ -67,8 +67,7 @@ func TestLongConversation(t *testing.T) {
 	s.click(550, 300)
 	for range 40 {
 		s.tool("xdotool", "click", "--repeat", "60", "--delay", "5", "4")
-		if s.shows("Message 1 of many.") {
-			s.inView("Message 1 of many.")
+		if s.inViewNow("Message 1 of many.") {
 			s.shot("21-scrolled-up")
 			return
 		}
