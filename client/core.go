@@ -38,6 +38,8 @@ type core struct {
 	guests  map[identity.PeerID]*link // connected with an invite, not yet contacts
 	inboxes map[inboxKey]identity.PeerID
 
+	maintained time.Time // when maintain last ran
+
 	// Of the batch at hand.
 	touched                    map[*contact]bool
 	dirtyProfile, dirtyPrekeys bool
@@ -129,10 +131,28 @@ func (k *core) run(ctx context.Context) {
 
 // tick does what is due.
 func (k *core) tick() {
+	if k.now().Sub(k.maintained).Abs() > maintainEvery {
+		k.maintain()
+	}
 	for _, c := range k.contacts {
 		k.tickReceive(c)
 		k.tickSend(c)
 	}
+}
+
+// maintain renews prekeys and drops invites that are over.
+func (k *core) maintain() {
+	k.maintained = k.now()
+	k.dropInvites()
+	if k.profile.rotateKnockKey(k.now()) {
+		k.dirtyProfile = true
+	}
+	changed, err := k.prekeys.Replenish(k.local, k.now(), oneTimePrekeys)
+	if err != nil {
+		k.c.log.Error("prekeys not renewed", "err", err)
+		return
+	}
+	k.dirtyPrekeys = k.dirtyPrekeys || changed
 }
 
 // commit stores the batch and lets its effects happen. Effects may start

@@ -122,6 +122,7 @@ func (k *core) dropInvites() {
 	for n, i := range k.invites {
 		if !i.live(k.now()) {
 			delete(k.invites, n)
+			k.then(func() { k.c.net.uninvited(i.parsed) })
 			k.changes = append(k.changes, Change{Kind: Delete, Table: TableInvites, Row: Row{Seq: n}, Through: n})
 		}
 	}

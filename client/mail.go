@@ -29,8 +29,9 @@ type mailing struct {
 	cursor uint64    // next counter to mail
 	next   time.Time // not before
 	wait   time.Duration
-	again  uint64    // messages below it are mailed though a relay held them
-	remail time.Time // when that was last decided
+	again  uint64            // messages below it are mailed though a relay held them
+	remail time.Time         // when that was last decided
+	knocks map[uint64][]byte // sealed first messages by counter, until the first answer
 }
 
 // A mailBox is where a contact's mail goes now.
@@ -38,7 +39,6 @@ type mailBox struct {
 	relay        identity.ServerAddr
 	inbox, token [32]byte
 	knockKey     []byte // seals first messages; nil for a contact's own inbox
-	knock        [32]byte
 }
 
 // mailTarget returns the contact's mailbox, nil if none is known.
@@ -55,7 +55,7 @@ func (k *core) mailTarget(c *contact) *mailBox {
 	if !ok || len(i.Relays) == 0 || i.KnockInbox == [32]byte{} || len(c.info.KnockKey) == 0 {
 		return nil
 	}
-	return &mailBox{relay: i.Relays[0], inbox: i.KnockInbox, token: i.Knock(), knockKey: c.info.KnockKey, knock: i.Knock()}
+	return &mailBox{relay: i.Relays[0], inbox: i.KnockInbox, token: i.Knock(), knockKey: c.info.KnockKey}
 }
 
 // letter is one message on its way to a mailbox.
@@ -100,6 +100,9 @@ func (k *core) tickMail(c *contact) {
 func (k *core) letters(c *contact, box *mailBox) (out []letter) {
 	m := &c.sending.mail
 	m.cursor = max(m.cursor, c.flow.Acked.Next)
+	if box.knockKey == nil {
+		m.knocks = nil
+	}
 	limit := c.flow.NextOut
 	if c.link != nil {
 		limit = min(limit, c.sending.cursor) // only what the link did not get through
@@ -108,10 +111,14 @@ func (k *core) letters(c *contact, box *mailBox) (out []letter) {
 		if r.state == outPlain || len(out) >= mailBatch {
 			return false
 		}
-		m.cursor = r.counter + 1
 		if r.state == outReady || r.counter < m.again {
-			out = append(out, letter{row: r, blob: r.content})
+			blob := k.letterBlob(c, box, r)
+			if blob == nil {
+				return false // the invite's allowance is used up; an answer allows more
+			}
+			out = append(out, letter{row: r, blob: blob})
 		}
+		m.cursor = r.counter + 1
 		return true
 	})
 	if c.flow.AckDue && c.link == nil && box.knockKey == nil {
@@ -120,6 +127,31 @@ func (k *core) letters(c *contact, box *mailBox) (out []letter) {
 		}
 	}
 	return out
+}
+
+// letterBlob returns what the relay is to hold. A first message is sealed once:
+// repeated, it is the same blob, and uses up nothing of the invite's allowance.
+func (k *core) letterBlob(c *contact, box *mailBox, r outRow) []byte {
+	if box.knockKey == nil {
+		return r.content
+	}
+	m := &c.sending.mail
+	if blob := m.knocks[r.counter]; blob != nil {
+		return blob
+	}
+	if !ratchet.IsInitial(r.content) || len(m.knocks) >= relay.KnockBlobs {
+		return nil
+	}
+	blob, err := sealKnock(box.knockKey, wire.Knock{Token: box.token, Message: r.content})
+	if err != nil {
+		k.c.log.Warn("knock not sealed", "contact", c.info.ID.Short(), "err", err)
+		return nil
+	}
+	if m.knocks == nil {
+		m.knocks = map[uint64][]byte{}
+	}
+	m.knocks[r.counter] = blob
+	return blob
 }
 
 // courier stores letters, in order, and reports what the relay holds. It runs
@@ -138,16 +170,7 @@ func (n *network) deliver(ctx context.Context, box mailBox, letters []letter, he
 		return err
 	}
 	for _, l := range letters {
-		blob := l.blob
-		if box.knockKey != nil {
-			if !ratchet.IsInitial(blob) {
-				continue
-			}
-			if blob, err = sealKnock(box.knockKey, wire.Knock{Token: box.knock, Message: blob}); err != nil {
-				return err
-			}
-		}
-		if _, err := s.Store(ctx, box.inbox, box.token, blob); err != nil {
+		if _, err := s.Store(ctx, box.inbox, box.token, l.blob); err != nil {
 			n.senderFailed(box.relay, s, err)
 			return err
 		}
@@ -200,7 +223,7 @@ func (k *core) mailed(id identity.PeerID, held, all []letter, err error) {
 	m.wait = min(max(2*m.wait, mailRetryMin), mailRetryMax)
 	m.next = k.now().Add(m.wait)
 	k.c.log.Info("mailbox not reached", "contact", id.Short(), "err", err)
-	if c.link == nil {
+	if c.link == nil && !errors.Is(err, relay.ErrBusy) {
 		k.setPath(c, Path{Kind: PathNone, Reason: "the peer is away and its relay: " + plain(err)})
 	}
 }

@@ -154,7 +154,7 @@ func (n *network) expect(id identity.PeerID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id, until := range n.expected {
-		if time.Now().After(until) {
+		if time.Now().After(until) || len(n.expected) >= maxGuests {
 			delete(n.expected, id)
 		}
 	}

@@ -263,20 +263,14 @@ func (n *network) furnish(ctx context.Context, s *server, cl *relay.Client) erro
 }
 
 func (k *core) furniture(id identity.ServerID, f *furniture) error {
-	if k.profile.rotateKnockKey(k.now()) {
-		k.dirtyProfile = true
-	}
-	changed, err := k.prekeys.Replenish(k.local, k.now(), oneTimePrekeys)
-	if err != nil {
-		return err
-	}
+	k.maintain()
 	one := k.prekeys.OneTime()
-	k.dirtyPrekeys = k.dirtyPrekeys || changed || len(one) > 0
 	aead := bundleAEAD(k.profile.Lookup.bytes(), k.local.PeerID())
 	f.bundle = sealBox(aead, contextBundle, k.prekeyBox().Append(nil))
 	for _, o := range one[:max(0, len(one)-keptOneTime)] {
 		f.oneTime = append(f.oneTime, relay.SealedOneTime{ID: o.ID, Blob: sealBox(aead, contextOneTime, o.Bytes)})
 		k.prekeys.Published([]uint32{o.ID})
+		k.dirtyPrekeys = true
 	}
 	f.knock = k.profile.KnockInbox.bytes()
 	for _, c := range k.contacts {

@@ -1,13 +1,17 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/client/sqlite"
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/relay"
 	relaysqlite "github.com/sremp/sremp/relay/sqlite"
@@ -171,4 +175,105 @@ func TestServerDies(t *testing.T) {
 	waitTexts(t, b, me(t, a), ">delivered hello", "<still here")
 	s.start()
 	waitServer(t, a)
+}
+
+// A clock three hours off is said, and the chat works all the same.
+func TestClockOff(t *testing.T) {
+	s := startServer(t)
+	b, _ := newClient(t, "Bob")
+	useServer(t, b, s)
+	dir := t.TempDir()
+	create(t, dir, "Alice")
+	store, err := sqlite.Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := client.Open(t.Context(), client.Config{
+		Store: store, Passphrase: []byte("pw"), Listen: "127.0.0.1:0",
+		Now: func() time.Time { return time.Now().Add(3 * time.Hour) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	useServer(t, a, s)
+	eventually(t, "the warning", func() (bool, string) {
+		servers, err := a.Servers(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return servers[0].Connected && servers[0].Problem == client.ErrClock.Error(), servers[0].Problem
+	})
+	add(t, b, invite(t, a))
+	send(t, b, me(t, a), "hello")
+	waitTexts(t, a, me(t, b), "<hello")
+	send(t, a, me(t, b), "late?")
+	waitTexts(t, b, me(t, a), ">delivered hello", "<late?")
+}
+
+// J4: a server that proves another key than its address says gets nothing.
+func TestWrongServerKey(t *testing.T) {
+	s := startServer(t)
+	other, err := identity.NewServerKey(bytes.Repeat([]byte{1}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := newClient(t, "Alice")
+	addr := s.addr
+	addr.ID = other.ID()
+	if err := a.AddServer(t.Context(), addr); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the refusal", func() (bool, string) {
+		servers, err := a.Servers(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return servers[0].Problem == client.ErrServerIdentity.Error(), servers[0].Problem
+	})
+	servers, err := a.Servers(t.Context())
+	if err != nil || servers[0].Connected {
+		t.Errorf("servers = %+v, %v; want not connected", servers, err)
+	}
+}
+
+// Events tell all that a face must show.
+func TestEvents(t *testing.T) {
+	s := startServer(t)
+	a, _ := newClient(t, "Alice")
+	events, err := a.Subscribe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	useServer(t, a, s)
+	b, _ := newClient(t, "Bob")
+	useServer(t, b, s)
+	add(t, b, invite(t, a))
+	send(t, b, me(t, a), "hello")
+	waitTexts(t, a, me(t, b), "<hello")
+	send(t, a, me(t, b), "welcome")
+	waitTexts(t, a, me(t, b), "<hello", ">delivered welcome")
+	a.Close()
+	seen := map[string]bool{}
+	for e := range events {
+		switch e := e.(type) {
+		case client.ServerEvent:
+			seen[fmt.Sprint("server ", e.Server.Connected)] = true
+		case client.ContactEvent:
+			seen["contact "+e.Contact.Name] = true
+		case client.MessageEvent:
+			seen["message "+e.Message.Text] = true
+		case client.DeliveryEvent:
+			seen["delivery "+e.State.String()] = true
+		case client.PathEvent:
+			seen["path "+e.Path.Kind.String()] = true
+		}
+	}
+	for _, want := range []string{
+		"server true", "contact Bob", "message hello", "message welcome", "delivery delivered", "path direct",
+	} {
+		if !seen[want] {
+			t.Errorf("no event %q in %v", want, seen)
+		}
+	}
 }
