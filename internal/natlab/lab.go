@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // InternetAddr is the internet site's own address.
@@ -170,6 +171,9 @@ func address(name string, p netip.Prefix) error {
 	}
 	addr, err := netlink.ParseAddr(p.String())
 	if err == nil {
+		if p.Addr().Is6() {
+			addr.Flags = unix.IFA_F_NODAD // usable at once
+		}
 		err = netlink.AddrAdd(link, addr)
 	}
 	if err != nil {

@@ -1,0 +1,441 @@
+//go:build linux
+
+package natlab
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A World is an internet of public hosts and routers of many kinds. Number n has
+// the outside addresses 11.0.n.2 and 2a0e:0:n::2; what is behind it lies in
+// 192.168.n.0/24 (100.64.n.0/24 of a carrier) and 2a0e:0:n:1::/64.
+//
+// With a TUN device every packet between two numbers passes a forwarder of the
+// World's own, which delays and loses packets and shows them; without one they
+// pass a namespace, and there is no delay.
+type World struct {
+	Net      *Forwarder // nil without a TUN device
+	internet *Site      // nil with one
+	sites    []*Site
+	last     byte
+}
+
+// A Place is a host.
+type Place struct {
+	*Site
+	Addr  netip.Addr // IPv4, zero if it has none
+	Addr6 netip.Addr // IPv6, zero if it has none
+}
+
+// A Router is a router with hosts, or routers, behind it.
+type Router struct {
+	Place // outside
+	Options RouterOptions
+
+	w     *World
+	n     byte
+	lan   netip.Prefix
+	hosts byte
+}
+
+// NewWorld makes an empty world. c holds for packets between two numbers.
+func NewWorld(c Conditions) (*World, error) {
+	w := &World{}
+	probe, err := newSite()
+	if err != nil {
+		return nil, err
+	}
+	f, err := openTUN(probe)
+	if err == nil {
+		f.Close()
+		probe.Close()
+		w.Net = newForwarder(c)
+		return w, nil
+	}
+	w.internet = probe
+	if err := probe.Do(func() error { return firstOf(forward(), forward6()) }); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Close ends all.
+func (w *World) Close() {
+	if w.Net != nil {
+		w.Net.Close()
+	}
+	for _, s := range w.sites {
+		s.Close()
+	}
+	if w.internet != nil {
+		w.internet.Close()
+	}
+}
+
+func (w *World) site() (*Site, error) {
+	s, err := newSite()
+	if err != nil {
+		return nil, err
+	}
+	w.sites = append(w.sites, s)
+	return s, s.Do(func() error {
+		// A hairpin is no reason to tell hosts a shorter way, and addresses are
+		// usable at once.
+		for _, name := range []string{"ipv4/conf/all/send_redirects", "ipv4/conf/default/send_redirects", "ipv6/conf/default/accept_dad", "ipv6/conf/all/accept_dad"} {
+			if err := os.WriteFile("/proc/sys/net/"+name, []byte("0"), 0o644); err != nil {
+				return fmt.Errorf("setting %s: %w", name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// Public returns a host on the internet. It has the addresses 11.0.n.2 to
+// 11.0.n.(1+addrs).
+func (w *World) Public(addrs int) (*Place, error) {
+	s, err := w.site()
+	if err != nil {
+		return nil, err
+	}
+	w.last++
+	n := w.last
+	if err := w.uplink(s, n); err != nil {
+		return nil, err
+	}
+	p := &Place{Site: s, Addr: outside4(n), Addr6: outside6(n)}
+	for i := 1; i < addrs; i++ {
+		extra := netip.AddrFrom4([4]byte{11, 0, n, byte(2 + i)})
+		if err := s.Do(func() error { return address("wan", netip.PrefixFrom(extra, 32)) }); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func outside4(n byte) netip.Addr { return netip.AddrFrom4([4]byte{11, 0, n, 2}) }
+
+func outside6(n byte) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2a0e:0:%x::2", n)) }
+
+func gateway6(a netip.Addr) netip.Addr {
+	b := a.As16()
+	b[15] = 1
+	return netip.AddrFrom16(b)
+}
+
+// uplink gives s its interface "wan" to the internet.
+func (w *World) uplink(s *Site, n byte) error {
+	a4, a6 := outside4(n), outside6(n)
+	gw4 := netip.AddrFrom4([4]byte{11, 0, n, 1})
+	if w.Net != nil {
+		f, err := openTUN(s)
+		if err != nil {
+			return err
+		}
+		w.Net.attach(n, f)
+		return s.Do(func() error {
+			return firstOf(address("wan", netip.PrefixFrom(a4, 32)), address("wan", netip.PrefixFrom(a6, 128)),
+				routeDev("wan", netip.MustParsePrefix("0.0.0.0/0")), routeDev("wan", netip.MustParsePrefix("::/0")))
+		})
+	}
+	link := fmt.Sprintf("up%d", n)
+	if err := s.Do(func() error {
+		return firstOf(veth("wan", link, w.internet), address("wan", netip.PrefixFrom(a4, 24)), address("wan", netip.PrefixFrom(a6, 64)))
+	}); err != nil {
+		return err
+	}
+	if err := w.internet.Do(func() error {
+		return firstOf(address(link, netip.PrefixFrom(gw4, 24)), address(link, netip.PrefixFrom(gateway6(a6), 64)),
+			routeVia(netip.MustParsePrefix(fmt.Sprintf("2a0e:0:%x::/48", n)), a6))
+	}); err != nil {
+		return err
+	}
+	return s.Do(func() error {
+		return firstOf(routeVia(netip.MustParsePrefix("0.0.0.0/0"), gw4), routeVia(netip.MustParsePrefix("::/0"), gateway6(a6)))
+	})
+}
+
+// Router returns a router on the internet.
+func (w *World) Router(o RouterOptions) (*Router, error) { return w.router(o, [2]byte{192, 168}) }
+
+// Carrier returns a router whose customers have addresses of RFC 6598.
+func (w *World) Carrier(o RouterOptions) (*Router, error) { return w.router(o, [2]byte{100, 64}) }
+
+func (w *World) router(o RouterOptions, lan [2]byte) (*Router, error) {
+	s, err := w.site()
+	if err != nil {
+		return nil, err
+	}
+	w.last++
+	n := w.last
+	if err := w.uplink(s, n); err != nil {
+		return nil, err
+	}
+	r := &Router{Place: Place{Site: s, Addr: outside4(n), Addr6: outside6(n)}, Options: o.withDefaults(), w: w, n: n}
+	r.lan = netip.PrefixFrom(netip.AddrFrom4([4]byte{lan[0], lan[1], n, 0}), 24)
+	return r, r.setUp()
+}
+
+// Behind returns a router behind r, as a customer of a carrier.
+func (r *Router) Behind(o RouterOptions) (*Router, error) {
+	p, err := r.Home()
+	if err != nil {
+		return nil, err
+	}
+	r.w.last++
+	c := &Router{Place: *p, Options: o.withDefaults(), w: r.w, n: r.w.last}
+	c.lan = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168, c.n, 0}), 24)
+	if err := p.Do(func() error { return rename("eth0", "wan") }); err != nil {
+		return nil, err
+	}
+	// Going down took the route away.
+	if err := p.Do(func() error { return routeVia(netip.MustParsePrefix("0.0.0.0/0"), r.inside4()) }); err != nil {
+		return nil, err
+	}
+	return c, c.setUp()
+}
+
+func (r *Router) inside4() netip.Addr { return r.lan.Addr().Next() }
+
+func (r *Router) inside6() netip.Addr {
+	return netip.MustParseAddr(fmt.Sprintf("2a0e:0:%x:1::1", r.n))
+}
+
+// setUp makes the LAN, a bridge, and the rules.
+func (r *Router) setUp() error {
+	return r.Do(func() error {
+		// Bridged frames are none of the router's rules' business. Without the
+		// br_netfilter module there is nothing to say so to.
+		for _, name := range []string{"iptables", "ip6tables"} {
+			err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-"+name, []byte("0"), 0o644)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("keeping bridged frames from the router's rules: %w", err)
+			}
+		}
+		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "lan"}}); err != nil {
+			return fmt.Errorf("making a bridge: %w", err)
+		}
+		if err := firstOf(address("lan", netip.PrefixFrom(r.inside4(), r.lan.Bits())), forward()); err != nil {
+			return err
+		}
+		if r.Options.IPv6 || r.Options.IPv6Open {
+			if err := firstOf(address("lan", netip.PrefixFrom(r.inside6(), 64)), forward6()); err != nil {
+				return err
+			}
+		}
+		return r.apply()
+	})
+}
+
+// apply replaces the rules. It runs in the site.
+func (r *Router) apply() error {
+	if err := nft("flush ruleset\n" + r.Options.rules(r.Addr)); err != nil {
+		return err
+	}
+	for name, d := range map[string]int{
+		"nf_conntrack_udp_timeout": int(r.Options.Opening.Seconds()), "nf_conntrack_udp_timeout_stream": int(r.Options.Mapping.Seconds()),
+	} {
+		if err := os.WriteFile("/proc/sys/net/netfilter/"+name, []byte(strconv.Itoa(d)), 0o644); err != nil {
+			return fmt.Errorf("setting %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Rebind makes the router forget every mapping; from now on it chooses other
+// ports where its kind chooses any.
+func (r *Router) Rebind() error {
+	r.Options.Seed += 0x9e3779b9
+	return r.Do(func() error { return firstOf(r.apply(), flush()) })
+}
+
+// Renumber gives the router another outside address, and forgets every mapping.
+// It needs the forwarder.
+func (r *Router) Renumber() error {
+	old := r.Addr
+	b := old.As4()
+	b[3]++
+	r.Addr = netip.AddrFrom4(b)
+	return r.Do(func() error {
+		return firstOf(address("wan", netip.PrefixFrom(r.Addr, 32)), removeAddress("wan", netip.PrefixFrom(old, 32)),
+			ignoreExists(routeDev("wan", netip.MustParsePrefix("0.0.0.0/0"))), r.apply(), flush())
+	})
+}
+
+func flush() error {
+	if out, err := exec.Command("conntrack", "-F").CombinedOutput(); err != nil {
+		return fmt.Errorf("flushing conntrack: %w %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// Home returns a new host behind the router.
+func (r *Router) Home() (*Place, error) {
+	s, err := r.w.site()
+	if err != nil {
+		return nil, err
+	}
+	r.hosts++
+	link := fmt.Sprintf("p%d", r.hosts)
+	if err := r.Do(func() error {
+		return firstOf(veth(link, "eth0", s), enslave(link, "lan"), up(link))
+	}); err != nil {
+		return nil, err
+	}
+	if err := s.Do(func() error { return up("eth0") }); err != nil {
+		return nil, err
+	}
+	p := &Place{Site: s}
+	if !r.Options.NoIPv4 {
+		b := r.lan.Addr().As4()
+		b[3] += 1 + r.hosts
+		p.Addr = netip.AddrFrom4(b)
+	}
+	if r.Options.IPv6 || r.Options.IPv6Open {
+		b := r.inside6().As16()
+		b[15] += r.hosts
+		p.Addr6 = netip.AddrFrom16(b)
+	}
+	if err := r.Do(func() error { return firstOf(carrier(link), carrier("lan")) }); err != nil {
+		return nil, err
+	}
+	return p, s.Do(func() error {
+		if p.Addr.IsValid() {
+			if err := firstOf(address("eth0", netip.PrefixFrom(p.Addr, r.lan.Bits())), routeVia(netip.MustParsePrefix("0.0.0.0/0"), r.inside4())); err != nil {
+				return err
+			}
+		}
+		if p.Addr6.IsValid() {
+			return firstOf(address("eth0", netip.PrefixFrom(p.Addr6, 64)), routeVia(netip.MustParsePrefix("::/0"), r.inside6()))
+		}
+		return nil
+	})
+}
+
+// carrier waits until the kernel has taken note that an interface is up: it
+// drops packets until then.
+func carrier(name string) error {
+	for end := time.Now().Add(5 * time.Second); ; {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("finding interface %s: %w", name, err)
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("interface %s does not come up", name)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ignoreExists(err error) error {
+	if err != nil && strings.Contains(err.Error(), unix.EEXIST.Error()) {
+		return nil
+	}
+	return err
+}
+
+func routeDev(name string, dst netip.Prefix) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("finding interface %s: %w", name, err)
+	}
+	to, err := netlink.ParseIPNet(dst.String())
+	if err == nil {
+		err = netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: to, Scope: netlink.SCOPE_LINK})
+	}
+	if err != nil {
+		return fmt.Errorf("making a route to %s: %w", dst, err)
+	}
+	return nil
+}
+
+func routeVia(dst netip.Prefix, via netip.Addr) error {
+	to, err := netlink.ParseIPNet(dst.String())
+	if err == nil {
+		err = netlink.RouteAdd(&netlink.Route{Dst: to, Gw: via.AsSlice()})
+	}
+	if err != nil {
+		return fmt.Errorf("making a route to %s: %w", dst, err)
+	}
+	return nil
+}
+
+func removeAddress(name string, p netip.Prefix) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("finding interface %s: %w", name, err)
+	}
+	addr, err := netlink.ParseAddr(p.String())
+	if err == nil {
+		err = netlink.AddrDel(link, addr)
+	}
+	if err != nil {
+		return fmt.Errorf("taking an address from %s: %w", name, err)
+	}
+	return nil
+}
+
+// rename renames an interface, which goes down and up for it.
+func rename(old, name string) error {
+	link, err := netlink.LinkByName(old)
+	if err == nil {
+		err = netlink.LinkSetDown(link)
+	}
+	if err == nil {
+		err = netlink.LinkSetName(link, name)
+	}
+	if err == nil {
+		err = netlink.LinkSetUp(link)
+	}
+	if err != nil {
+		return fmt.Errorf("renaming interface %s: %w", old, err)
+	}
+	return nil
+}
+
+// enslave makes an interface a port of a bridge.
+func enslave(name, bridge string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("finding interface %s: %w", name, err)
+	}
+	b, err := netlink.LinkByName(bridge)
+	if err == nil {
+		err = netlink.LinkSetMaster(link, b)
+	}
+	if err != nil {
+		return fmt.Errorf("adding %s to bridge %s: %w", name, bridge, err)
+	}
+	return nil
+}
+
+// forward6 makes the namespace a router of IPv6.
+func forward6() error {
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0o644); err != nil {
+		return fmt.Errorf("switching forwarding of IPv6 on: %w", err)
+	}
+	return nil
+}
