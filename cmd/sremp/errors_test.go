@@ -56,6 +56,7 @@ func TestUsageErrors(t *testing.T) {
 }
 
 func TestProfileErrors(t *testing.T) {
+	t.Parallel() // it mostly waits
 	ann := newUser(t, "Ann")
 	expect(t, 18, "choose another directory", "--profile", ann.dir, "init", "--name", "Ann")
 	expect(t, 13, "init --name", "--profile", t.TempDir(), "whoami")
@@ -102,6 +103,7 @@ func TestProfileErrors(t *testing.T) {
 }
 
 func TestInviteErrors(t *testing.T) {
+	t.Parallel() // it mostly waits
 	ann, bob := newUser(t, "Ann"), newUser(t, "Bob")
 	invite := bob.run(t, "invite", "--ttl", "1h")
 	expect(t, 6, "ask for it again", "--profile", ann.dir, "add", invite[:len(invite)-1])
@@ -120,6 +122,7 @@ func deadServer(t *testing.T) identity.ServerAddr {
 }
 
 func TestUnreachableServer(t *testing.T) {
+	t.Parallel() // it mostly waits
 	ann, bob := newUser(t, "Ann", deadServer(t)), newUser(t, "Bob")
 	invite := bob.run(t, "invite")
 	add := command(t, "--profile", ann.dir, "add", invite)
@@ -127,13 +130,14 @@ func TestUnreachableServer(t *testing.T) {
 		t.Errorf("add: %v, want the contact stored all the same", err)
 	}
 	expect(t, 5, "check the address and the network", "--profile", ann.dir,
-		"send", "Bob", "hello", "--wait", "held", "--timeout", "12s")
+		"send", "Bob", "hello", "--wait", "held", "--timeout", "8s")
 	if got := ann.run(t, "history", "Bob"); !strings.Contains(got, "hello") {
 		t.Errorf("the history is %q, want the message in it", got)
 	}
 }
 
 func TestTimeout(t *testing.T) {
+	t.Parallel() // it mostly waits
 	_, addr := startServer(t, t.TempDir(), "127.0.0.1:0")
 	ann, bob := newUser(t, "Ann", addr), newUser(t, "Bob", addr)
 	ann.run(t, "add", bob.run(t, "invite"))
@@ -141,6 +145,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestClockOff(t *testing.T) {
+	t.Parallel() // it mostly waits
 	_, addr := startServer(t, t.TempDir(), "127.0.0.1:0")
 	ann := newUser(t, "Ann", addr)
 	for _, offset := range []string{"3h", "-3h"} {
@@ -192,6 +197,7 @@ exit $status
 `
 
 func TestFullDisk(t *testing.T) {
+	t.Parallel() // it mostly waits
 	ann, bob := newUser(t, "Ann"), newUser(t, "Bob")
 	ann.run(t, "add", bob.run(t, "invite"))
 	ann.run(t, "send", "Bob", "before")
@@ -237,6 +243,7 @@ func TestStatusesAreDocumented(t *testing.T) {
 }
 
 func TestListenEndsAtSIGTERM(t *testing.T) {
+	t.Parallel() // it mostly waits
 	ann := newUser(t, "Ann")
 	ann.listen(t)
 	began := time.Now()

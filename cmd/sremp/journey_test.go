@@ -16,6 +16,7 @@ import (
 // Journey J3: the two are never online together, and the server is restarted in
 // between.
 func TestNeverOnlineTogether(t *testing.T) {
+	t.Parallel() // it mostly waits
 	serverDir := t.TempDir()
 	server, addr := startServer(t, serverDir, "127.0.0.1:0")
 	bob := newUser(t, "Bob", addr)
@@ -54,6 +55,7 @@ func TestNeverOnlineTogether(t *testing.T) {
 }
 
 func TestServerKilledInADirectChat(t *testing.T) {
+	t.Parallel() // it mostly waits
 	server, addr := startServer(t, t.TempDir(), "127.0.0.1:0")
 	ann, bob := newUser(t, "Ann", addr), newUser(t, "Bob", addr)
 	ann.listen(t)
@@ -67,6 +69,7 @@ func TestServerKilledInADirectChat(t *testing.T) {
 }
 
 func TestServerKilledAfterHeld(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := t.TempDir()
 	server, addr := startServer(t, dir, "127.0.0.1:0")
 	ann, bob := newUser(t, "Ann", addr), newUser(t, "Bob", addr)
@@ -81,13 +84,14 @@ func TestServerKilledAfterHeld(t *testing.T) {
 	})
 }
 
-// killRounds: `make test` kills each side five times.
+// killRounds is how often a client is killed, each side in turn.
 const killRounds = 10
 
 // Clients are killed in the middle of a flow. What Send accepted arrives exactly
 // once and in order; what it was cut off in may be stored or not, like any call
 // whose answer is lost, but never differently on the two sides.
 func TestClientsKilled(t *testing.T) {
+	t.Parallel() // it mostly waits
 	_, addr := startServer(t, t.TempDir(), "127.0.0.1:0")
 	ann, bob := newUser(t, "Ann", addr), newUser(t, "Bob", addr)
 	ann.listen(t)
@@ -151,6 +155,7 @@ func TestClientsKilled(t *testing.T) {
 
 // A second command on the profile goes through the running client.
 func TestCommandsUseTheRunningClient(t *testing.T) {
+	t.Parallel() // it mostly waits
 	_, addr := startServer(t, t.TempDir(), "127.0.0.1:0")
 	ann, bob := newUser(t, "Ann", addr), newUser(t, "Bob", addr)
 	ann.listen(t)

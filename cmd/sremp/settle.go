@@ -14,8 +14,8 @@ import (
 // background before it goes; whatever is left is done by the next command.
 const (
 	serversWait = 5 * time.Second
-	contactWait = 10 * time.Second
-	sendWait    = 10 * time.Second
+	contactWait = 6 * time.Second
+	sendWait    = 6 * time.Second
 	mailWait    = 5 * time.Second // for mail that may tell of a contact
 )
 
