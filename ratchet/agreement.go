@@ -11,15 +11,22 @@ import (
 
 // agreed is the outcome of a prekey agreement (spec §4.2.3).
 type agreed struct {
-	id                   [32]byte // transcript hash
-	root                 [32]byte
-	initiator, responder [32]byte // first header key of either side
+	id     sessionID
+	root   [32]byte
+	header [32]byte // of the initiator's first chain
 }
 
 // party names a device.
 type party struct {
 	id     identity.PeerID
 	device identity.DeviceID
+}
+
+// pair names two devices, as the first one stores it: 128 bits are enough
+// because only a second preimage would help anybody.
+func pair(own, remote party) [16]byte {
+	h := tagged(contextPair, own.id[:], own.device[:], remote.id[:], remote.device[:])
+	return [16]byte(h[:16])
 }
 
 func partyOf(l *identity.Local) party { return party{l.PeerID(), l.Device()} }
@@ -41,7 +48,7 @@ func transcript(initiator, responder party, record, bundle, oneTime [32]byte, ag
 
 // agree derives the session's keys: dh holds the Diffie-Hellman results in
 // their order, kem the ML-KEM secret.
-func agree(id [32]byte, dh [][]byte, kem []byte, psk [32]byte) agreed {
+func agree(transcript [32]byte, dh [][]byte, kem []byte, psk [32]byte) agreed {
 	// 32 bytes of 0xff as in X3DH: the input cannot be mistaken for one of
 	// another protocol over the same keys.
 	secret := bytes.Repeat([]byte{0xff}, 32)
@@ -49,8 +56,8 @@ func agree(id [32]byte, dh [][]byte, kem []byte, psk [32]byte) agreed {
 		secret = append(secret, s...)
 	}
 	secret = append(append(secret, kem...), psk[:]...)
-	out := expand(secret, id[:], contextKeys)
-	return agreed{id, out[0], out[1], out[2]}
+	out := expand(secret, transcript[:], contextKeys)
+	return agreed{sessionID(transcript[:16]), out[0], out[1]}
 }
 
 // initiate makes the initiator's session.
@@ -101,19 +108,18 @@ func initiate(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, psk [
 	keys := agree(id, dh, secret, psk)
 
 	s := &session{pending: agreement}
-	s.flags = flagInitiator | flagDH | flagSend
+	s.flags = flagInitiator | flagSend
 	if partyOf(l).compare(remote) < 0 {
 		s.flags |= flagLower
 	}
-	s.id, s.created, s.received = id, x.Created, unix(now)
-	s.remote = b.x.SignedPrekey
+	s.id, s.created, s.received = keys.id, x.Created, unix(now)
 	s.dh = newRatchetKey(rnd)
-	step, err := s.dh.ecdh(&s.remote)
+	step, err := s.dh.ecdh(&b.x.SignedPrekey)
 	if err != nil {
 		return nil, fmt.Errorf("%w: bad prekey", ErrBundle)
 	}
-	s.send.key, s.nextRecv.key = keys.initiator, keys.responder
-	s.root, s.sendChain, s.nextSend.key = kdfRoot(&keys.root, step, nil)
+	s.send.key, s.nextRecv = keys.header, kdfHeader(&keys.root)
+	s.root, s.sendChain = kdfRoot(&keys.root, step, nil)
 	return s, nil
 }
 
@@ -177,13 +183,12 @@ func respond(l *identity.Local, st *storeState, psk [32]byte, agreement []byte, 
 	keys := agree(id, dh, secret, psk)
 
 	s := &session{}
-	s.flags = flagDH
 	if remote.compare(partyOf(l)) < 0 {
 		s.flags |= flagLower
 	}
-	s.id, s.created = id, x.Created
+	s.id, s.created = keys.id, x.Created
 	s.dh = signed
 	s.root = keys.root
-	s.nextRecv.key, s.nextSend.key = keys.initiator, keys.responder
+	s.nextRecv.key = keys.header
 	return s, nil
 }

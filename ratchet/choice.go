@@ -63,6 +63,7 @@ func (st *peerState) newerBySameInitiator(s *session) (generation uint32, ok boo
 // arrived takes note of an authentic message in s.
 func (st *peerState) arrived(s *session, flags uint8, now time.Time) {
 	s.received = unix(now)
+	s.pq.arrived(s.received)
 	if !s.has(flagConfirmed) {
 		s.flags |= flagConfirmed
 		s.pending = nil

@@ -21,9 +21,13 @@ func seeded(t testing.TB, seed string) entropy {
 	copy(key[:], seed)
 	c := rand.NewChaCha8(key)
 	read := func(b []byte) { c.Read(b) }
-	return entropy{read, func(k *mlkem.EncapsulationKey768) ([]byte, []byte) {
+	var kem [32]byte
+	copy(kem[1:], seed)
+	d := rand.NewChaCha8(kem)
+	seedKEM := func(b []byte) { d.Read(b) }
+	return entropy{read, seedKEM, func(k *mlkem.EncapsulationKey768) ([]byte, []byte) {
 		m := make([]byte, 32)
-		read(m)
+		seedKEM(m)
 		secret, ciphertext, err := mlkemtest.Encapsulate768(k, m)
 		if err != nil {
 			t.Fatal(err)
@@ -143,7 +147,7 @@ func (s *side) encrypt(text string) []byte {
 }
 
 func (s *side) decrypt(msg []byte) (string, error) {
-	b, err := s.peer.Decrypt(start, s.local, s.store, [32]byte{}, msg)
+	b, err := s.peer.appendDecrypt(nil, start, s.local, s.store, [32]byte{}, msg, s.rnd)
 	return string(b), err
 }
 

@@ -15,23 +15,38 @@ const (
 	contextTranscript = "SREMP v1 agreement transcript"
 	contextKeys       = "SREMP v1 agreement keys"
 	contextRoot       = "SREMP v1 ratchet root"
+	contextHeader     = "SREMP v1 ratchet header"
+	contextPair       = "SREMP v1 device pair"
 	contextChain      = "SREMP v1 chain key"
 	contextMessage    = "SREMP v1 message key"
 )
 
 // kdfRoot is KDF_RK of the specification with encrypted headers: HKDF-SHA256
 // with the root key as salt (spec §4.3.2). pq is the secret of a post-quantum
-// epoch, or nil.
-func kdfRoot(root *[32]byte, dh, pq []byte) (next, chain, header [32]byte) {
+// epoch, or nil. The header key that belongs to it is [kdfHeader]'s of next.
+func kdfRoot(root *[32]byte, dh, pq []byte) (next, chain [32]byte) {
 	out := expand(append(append(make([]byte, 0, 64), dh...), pq...), root[:], contextRoot)
-	return out[0], out[1], out[2]
+	clear(dh)
+	return out[0], out[1]
 }
 
-// expand returns three keys of HKDF-SHA256.
-func expand(secret, salt []byte, info string) (out [3][32]byte) {
-	b, err := hkdf.Key(sha256.New, secret, salt, info, 96)
+// kdfHeader derives the header key of the chain after the next from a root key.
+// Because it is derived when the root key is replaced, it need not be stored
+// before (spec §4.3.2).
+func kdfHeader(root *[32]byte) headerKey {
+	b, err := hkdf.Expand(sha256.New, root[:], contextHeader, 32)
 	if err != nil {
-		panic(err) // 96 bytes are within HKDF's limit
+		panic(err) // 32 bytes are within HKDF's limit
+	}
+	defer clear(b)
+	return headerKey{key: [32]byte(b)}
+}
+
+// expand returns two keys of HKDF-SHA256.
+func expand(secret, salt []byte, info string) (out [2][32]byte) {
+	b, err := hkdf.Key(sha256.New, secret, salt, info, 64)
+	if err != nil {
+		panic(err) // 64 bytes are within HKDF's limit
 	}
 	for i := range out {
 		copy(out[i][:], b[32*i:])

@@ -11,17 +11,21 @@ import (
 
 // entropy is where new keys come from; tests give a deterministic one.
 type entropy struct {
-	read        func([]byte)
+	read        func([]byte) // X25519 keys
+	seed        func([]byte) // ML-KEM keys
 	encapsulate func(*mlkem.EncapsulationKey768) (secret, ciphertext []byte)
 }
 
 // system is crypto/rand.
 func system() entropy {
 	return entropy{
-		read:        func(b []byte) { rand.Read(b) }, // never fails, see crypto/rand.Read
+		read:        fillRandom,
+		seed:        fillRandom,
 		encapsulate: (*mlkem.EncapsulationKey768).Encapsulate,
 	}
 }
+
+func fillRandom(b []byte) { rand.Read(b) } // never fails, see crypto/rand.Read
 
 // A headerKey seals headers. The cipher is made when it is first needed.
 type headerKey struct {

@@ -19,7 +19,7 @@ const (
 	QuietAfter = 45 * 24 * time.Hour
 
 	maxAccepted = 256 // hashes of accepted agreements
-	maxRecent   = 64  // tags of accepted messages
+	maxRecent   = 8   // tags of accepted messages
 )
 
 // A Peer is all state with one remote device: up to MaxSessions sessions, of
@@ -28,16 +28,25 @@ const (
 type Peer struct{ s *peerState }
 
 type peerState struct {
-	local, remote party
-	epoch         uint32     // of the newest record that the remote device used
-	sessions      []*session // the one to send on comes first
-	accepted      []accepted // oldest first
-	recent        []uint64   // starts of the tags of accepted messages, oldest first
+	pair     [16]byte   // whose state with whom it is
+	epoch    uint32     // of the newest record that the remote device used
+	sessions []*session // the one to send on comes first
+	accepted []accepted // oldest first
+	recents  int
+	recent   [maxRecent]uint32 // starts of the tags of accepted messages, oldest first
+}
+
+// An agreementHash tells agreements apart: a replay is a second preimage.
+type agreementHash [16]byte
+
+func hashAgreement(agreement []byte) agreementHash {
+	h := tagged(contextAgreement, agreement)
+	return agreementHash(h[:16])
 }
 
 // accepted is an initial message's agreement that made a session.
 type accepted struct {
-	hash       [32]byte
+	hash       agreementHash
 	lastResort uint32 // id of the last-resort key it used, 0 for a one-time key
 }
 
@@ -55,7 +64,7 @@ func initiatePeer(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, p
 		return nil, err
 	}
 	return &Peer{&peerState{
-		local: partyOf(l), remote: party{b.record.Identity, b.x.Device}, epoch: b.record.Epoch, sessions: []*session{s},
+		pair: pair(partyOf(l), party{b.record.Identity, b.x.Device}), epoch: b.record.Epoch, sessions: []*session{s},
 	}}, nil
 }
 
@@ -63,13 +72,17 @@ func initiatePeer(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, p
 // those before: for a remote device that seems to have lost its state. The
 // sessions before still receive, unless the bundle's record has a higher epoch.
 func (p *Peer) Renew(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, psk [32]byte) error {
-	if p.s.remote != (party{b.record.Identity, b.x.Device}) || p.s.local != partyOf(l) {
+	return p.renew(now, l, b, oneTime, psk, system())
+}
+
+func (p *Peer) renew(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, psk [32]byte, rnd entropy) error {
+	if p.s.pair != pair(partyOf(l), party{b.record.Identity, b.x.Device}) {
 		return ErrWrongPeer
 	}
 	if b.record.Epoch < p.s.epoch {
 		return fmt.Errorf("%w: its record is of an older epoch", ErrBundle)
 	}
-	s, err := initiate(now, l, b, oneTime, psk, system())
+	s, err := initiate(now, l, b, oneTime, psk, rnd)
 	if err != nil {
 		return err
 	}
@@ -95,8 +108,8 @@ func Accept(now time.Time, l *identity.Local, s *PrekeyStore, psk [32]byte, msg 
 	if from, err = identity.ParseRecord(x.Record); err != nil {
 		return nil, nil, nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
 	}
-	st := &peerState{local: partyOf(l), remote: party{from.Identity, x.Device}, epoch: from.Epoch}
-	plaintext, err = st.accept(nil, now, l, s.s, psk, m, x, from)
+	st := &peerState{pair: pair(partyOf(l), party{from.Identity, x.Device}), epoch: from.Epoch}
+	plaintext, err = st.accept(nil, now, l, s.s, psk, m, x, from, system())
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -105,7 +118,7 @@ func Accept(now time.Time, l *identity.Local, s *PrekeyStore, psk [32]byte, msg 
 
 // accept makes a session of an initial message and commits it, and the use of
 // the one-time pair, if its message is authentic.
-func (st *peerState) accept(dst []byte, now time.Time, l *identity.Local, store *storeState, psk [32]byte, m wire.RatchetInitialMessage, x wire.Agreement, from *identity.Record) ([]byte, error) {
+func (st *peerState) accept(dst []byte, now time.Time, l *identity.Local, store *storeState, psk [32]byte, m wire.RatchetInitialMessage, x wire.Agreement, from *identity.Record, rnd entropy) ([]byte, error) {
 	st.forget(store)
 	if len(st.accepted) >= maxAccepted {
 		return nil, ErrDecrypt
@@ -118,7 +131,7 @@ func (st *peerState) accept(dst []byte, now time.Time, l *identity.Local, store 
 	if !ok {
 		return nil, ErrDecrypt
 	}
-	plaintext, err := s.decrypt(dst, m.Message, o)
+	plaintext, err := s.decrypt(dst, m.Message, o, rnd)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +147,8 @@ func (st *peerState) accept(dst []byte, now time.Time, l *identity.Local, store 
 	}
 	s.flags |= flagConfirmed
 	s.received = unix(now)
-	a := accepted{hash: tagged(contextAgreement, m.Agreement)}
+	s.pq.arrived(s.received)
+	a := accepted{hash: hashAgreement(m.Agreement)}
 	if x.OneTime != 0 {
 		store.consume(x.OneTime)
 	} else {
@@ -145,9 +159,6 @@ func (st *peerState) accept(dst []byte, now time.Time, l *identity.Local, store 
 	st.add(s)
 	return plaintext, nil
 }
-
-// Remote returns whose state this is.
-func (p *Peer) Remote() (identity.PeerID, identity.DeviceID) { return p.s.remote.id, p.s.remote.device }
 
 // Answered reports whether the session that is sent on was ever answered; until
 // then messages are initial messages if we began it.
@@ -195,20 +206,21 @@ func (p *Peer) Decrypt(now time.Time, l *identity.Local, s *PrekeyStore, psk [32
 // AppendDecrypt is [Peer.Decrypt] and appends the plaintext to dst, which must
 // not overlap msg.
 func (p *Peer) AppendDecrypt(dst []byte, now time.Time, l *identity.Local, s *PrekeyStore, psk [32]byte, msg []byte) ([]byte, error) {
+	return p.appendDecrypt(dst, now, l, s, psk, msg, system())
+}
+
+func (p *Peer) appendDecrypt(dst []byte, now time.Time, l *identity.Local, s *PrekeyStore, psk [32]byte, msg []byte, rnd entropy) ([]byte, error) {
 	if !IsInitial(msg) {
-		return p.s.decrypt(dst, now, msg)
+		return p.s.decrypt(dst, now, msg, rnd)
 	}
 	m, x, err := wire.ParseRatchetInitialMessage(msg)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
 	}
-	hash := tagged(contextAgreement, m.Agreement)
+	hash := hashAgreement(m.Agreement)
 	if slices.ContainsFunc(p.s.accepted, func(a accepted) bool { return a.hash == hash }) {
 		// The session is there, or was: only the ratchet message counts.
-		return p.s.decrypt(dst, now, m.Message)
-	}
-	if p.s.remote.device != x.Device {
-		return nil, ErrWrongPeer
+		return p.s.decrypt(dst, now, m.Message, rnd)
 	}
 	if x.PSK && psk == [32]byte{} {
 		return nil, ErrDecrypt
@@ -220,7 +232,7 @@ func (p *Peer) AppendDecrypt(dst []byte, now time.Time, l *identity.Local, s *Pr
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
 	}
-	if p.s.remote.id != from.Identity {
+	if p.s.pair != pair(partyOf(l), party{from.Identity, x.Device}) {
 		return nil, ErrWrongPeer
 	}
 	if from.Epoch < p.s.epoch {
@@ -230,8 +242,7 @@ func (p *Peer) AppendDecrypt(dst []byte, now time.Time, l *identity.Local, s *Pr
 	next := *p.s // slices are replaced or appended to below, never written to
 	next.accepted = slices.Clone(p.s.accepted)
 	next.sessions = slices.Clone(p.s.sessions)
-	next.recent = slices.Clone(p.s.recent)
-	dst, err = next.accept(dst, now, l, s.s, psk, m, x, from)
+	dst, err = next.accept(dst, now, l, s.s, psk, m, x, from, rnd)
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +251,7 @@ func (p *Peer) AppendDecrypt(dst []byte, now time.Time, l *identity.Local, s *Pr
 }
 
 // decrypt tries all sessions.
-func (st *peerState) decrypt(dst []byte, now time.Time, msg []byte) ([]byte, error) {
+func (st *peerState) decrypt(dst []byte, now time.Time, msg []byte, rnd entropy) ([]byte, error) {
 	if !wire.IsRatchetMessage(msg) || len(msg) > MaxPlaintext+wire.RatchetOverhead {
 		return nil, ErrDecrypt
 	}
@@ -250,7 +261,7 @@ func (st *peerState) decrypt(dst []byte, now time.Time, msg []byte) ([]byte, err
 			continue
 		}
 		again := s.has(flagReceive)
-		plaintext, err := s.decrypt(dst, msg, o)
+		plaintext, err := s.decrypt(dst, msg, o, rnd)
 		if err != nil {
 			return nil, st.refused(msg, err)
 		}
@@ -266,7 +277,7 @@ func (st *peerState) decrypt(dst []byte, now time.Time, msg []byte) ([]byte, err
 
 // refused tells a message that was decrypted before from one that never was.
 func (st *peerState) refused(msg []byte, err error) error {
-	if slices.Contains(st.recent, tagStart(msg)) {
+	if len(msg) >= wire.RatchetOverhead && slices.Contains(st.recent[:st.recents], tagStart(msg)) {
 		return ErrDuplicate
 	}
 	return err
@@ -274,16 +285,17 @@ func (st *peerState) refused(msg []byte, err error) error {
 
 // tagStart identifies a message by its tag. A relay could give this tag to
 // another message, which only makes it refused under another name.
-func tagStart(msg []byte) uint64 {
-	return binary.BigEndian.Uint64(msg[len(msg)-wire.RatchetTagLen:])
+func tagStart(msg []byte) uint32 {
+	return binary.BigEndian.Uint32(msg[len(msg)-wire.RatchetTagLen:])
 }
 
 func (st *peerState) remember(msg []byte) {
-	if len(st.recent) == maxRecent {
-		copy(st.recent, st.recent[1:])
-		st.recent = st.recent[:maxRecent-1]
+	if st.recents == maxRecent {
+		copy(st.recent[:], st.recent[1:])
+		st.recents--
 	}
-	st.recent = append(st.recent, tagStart(msg))
+	st.recent[st.recents] = tagStart(msg)
+	st.recents++
 }
 
 // IsInitial reports whether msg has the form of an initial message.

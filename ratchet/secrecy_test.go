@@ -104,7 +104,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	s := high.peer.s.sessions[0]
 	secrets := map[string][]byte{
 		"root": s.root[:], "receiving chain": s.recvChain[:], "header key": s.recv.header.key[:],
-		"skipped key": s.recv.keys[0].key[:], "signed prekey": high.store.s.generations[0].signed[:],
+		"skipped key": s.recv.keys[0][:], "signed prekey": high.store.s.generations[0].signed[:],
 	}
 	type nested struct {
 		Peer  *Peer

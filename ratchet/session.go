@@ -8,17 +8,24 @@ import (
 const (
 	flagInitiator  = 1 << iota // we began the session
 	flagLower                  // the lower key began it
-	flagDH                     // dh holds a private key
-	flagSend                   // sendChain is in use
-	flagReceive                // recvChain is in use
+	flagSend                   // the sending chain is in use
+	flagReceive                // the receiving chain is in use
 	flagConfirmed              // something was received in it
 	flagMutual                 // the other side is known to have received something
 	flagSupersedes             // it took the place of one that worked
-	flagsKnown     = 1<<iota - 1
+	flagMixed                  // the sending chain began with the post-quantum epoch
 )
+
+// A sessionID is the start of the transcript hash: it names a session, and is
+// associated data of every body.
+type sessionID [16]byte
 
 // fixed is the part of a session that has a fixed size. It is copied to be
 // changed, and copied back once a message is authentic.
+//
+// A side either sends, then it holds dh, sendChain, send and nextRecv; or was
+// the last to receive, then it holds remote and nextSend; a responder before its
+// first message holds dh and nextRecv.
 type fixed struct {
 	flags      uint8
 	generation uint32
@@ -28,14 +35,18 @@ type fixed struct {
 	recvN      uint32 // number of the receiving chain's next message
 	prevN      uint32 // messages sent in the sending chain before
 
-	id                   [32]byte // transcript hash; associated data of every body
+	id                   sessionID
 	root                 [32]byte
 	dh                   ratchetKey
-	remote               [32]byte // the other side's ratchet key
+	remote               [32]byte // the other side's ratchet key, until our step
 	sendChain, recvChain [32]byte
 	send, nextSend       headerKey
 	nextRecv             headerKey
+	pq                   postQuantum
 }
+
+// adPrefix is what the associated data of a body has before the header.
+const adPrefix = len(sessionID{}) + wire.RatchetPrefixLen
 
 // A session is one Double Ratchet with encrypted headers (spec §4.3).
 type session struct {
@@ -45,28 +56,28 @@ type session struct {
 	pending []byte   // agreement that precedes our messages until the first answer
 
 	scratch struct {
-		ad    [32 + wire.RatchetPrefixLen + wire.RatchetHeaderLen]byte // id prefix header
+		ad    [adPrefix + wire.RatchetHeaderLen]byte // id prefix header
 		nonce [12]byte
 		zero  [12]byte
-		fresh []skippedKey
 	}
 }
 
 func (f *fixed) has(flag uint8) bool { return f.flags&flag != 0 }
 
 // prefix is the associated data of headers.
-func (s *session) prefix() []byte { return s.scratch.ad[32 : 32+wire.RatchetPrefixLen] }
+func (s *session) prefix() []byte { return s.scratch.ad[len(s.id):adPrefix] }
 
 // setAD starts the associated data; the header goes behind it.
 func (s *session) setAD() {
 	copy(s.scratch.ad[:], s.id[:])
-	s.scratch.ad[32], s.scratch.ad[33] = wire.RatchetVersion, wire.RatchetMessage
+	s.scratch.ad[len(s.id)], s.scratch.ad[len(s.id)+1] = wire.RatchetVersion, wire.RatchetMessage
 }
 
 // encrypt appends a ratchet message to dst (spec §4.3.1). A failed call changes
 // nothing.
 func (s *session) encrypt(dst, plaintext []byte, rnd entropy) ([]byte, error) {
-	if !s.has(flagSend) {
+	first := !s.has(flagSend)
+	if first {
 		if err := s.step(rnd); err != nil {
 			return nil, err
 		}
@@ -78,14 +89,25 @@ func (s *session) encrypt(dst, plaintext []byte, rnd entropy) ([]byte, error) {
 	if s.has(flagSupersedes) {
 		h.Flags = wire.FlagSupersedes
 	}
+	if s.has(flagMixed) {
+		h.Epoch = s.pq.epoch
+	}
+	s.pq.tally(first)
+	vector := s.ride(&h, plaintext, rnd)
 	next, mk := kdfChain(&s.sendChain)
 	s.setAD()
-	header := h.Append(s.scratch.ad[:32+wire.RatchetPrefixLen])[32+wire.RatchetPrefixLen:]
+	header := h.Append(s.scratch.ad[:adPrefix])[adPrefix:]
 
 	dst = append(dst, wire.RatchetVersion, wire.RatchetMessage)
 	sealed := len(dst)
 	body := sealed + wire.RatchetSealedHeader
 	dst = grow(dst, wire.RatchetSealedHeader+len(plaintext)+wire.RatchetTagLen)
+	if vector != nil {
+		// The vector takes the place of zeros at the end (spec §4.3.4).
+		b := dst[body : body+len(plaintext)]
+		copy(b[copy(b, vector):], plaintext)
+		plaintext = b
+	}
 	// A message key is used for one message only, so its nonce is constant.
 	dst = newAEAD(&mk).Seal(dst[:body], s.scratch.zero[:], plaintext, s.scratch.ad[:])
 	// The body's tag is a pseudo-random function of a fresh key: as good a nonce
@@ -119,12 +141,21 @@ func (s *session) step(rnd entropy) error {
 	if err != nil {
 		return ErrState
 	}
-	next.send = s.nextSend
-	var header [32]byte
-	next.root, next.sendChain, header = kdfRoot(&s.root, secret, nil)
-	next.nextSend = headerKey{key: header}
+	next.flags = next.flags&^flagMixed | flagSend
+	var pq []byte
+	if s.pq.phase == pqAgreed {
+		pq = s.pq.flight.secret[:]
+		next.pq = s.pq.mixed()
+		next.flags |= flagMixed
+	}
+	next.send, next.nextSend = s.nextSend, headerKey{}
+	next.nextRecv = kdfHeader(&s.root)
+	next.root, next.sendChain = kdfRoot(&s.root, secret, pq)
+	next.remote = [32]byte{}
 	next.prevN, next.sendN = s.sendN, 0
-	next.flags |= flagDH | flagSend
+	if pq != nil {
+		s.pq.flight.wipe()
+	}
 	s.fixed = next
 	return nil
 }
@@ -145,7 +176,7 @@ func (s *session) open(msg []byte) (o opened, ok bool) {
 		o.chain = &s.recv
 		return o, true
 	}
-	if s.has(flagDH) && s.openWith(&s.nextRecv, msg, &o.header) {
+	if s.holdsKey() && s.openWith(&s.nextRecv, msg, &o.header) {
 		return o, true
 	}
 	for i := len(s.old) - 1; i >= 0; i-- {
@@ -157,158 +188,166 @@ func (s *session) open(msg []byte) (o opened, ok bool) {
 	return o, false
 }
 
+// holdsKey reports whether the other side can step: we have not yet answered
+// its last step otherwise.
+func (f *fixed) holdsKey() bool { return f.has(flagSend) || !f.has(flagReceive) }
+
 func (s *session) openWith(k *headerKey, msg []byte, h *wire.RatchetHeader) bool {
-	const start = 32 + wire.RatchetPrefixLen
 	sealed := msg[wire.RatchetPrefixLen : wire.RatchetPrefixLen+wire.RatchetSealedHeader]
-	b, err := k.cipher().Open(s.scratch.ad[start:start], s.scratch.nonce[:], sealed, s.prefix())
+	b, err := k.cipher().Open(s.scratch.ad[adPrefix:adPrefix], s.scratch.nonce[:], sealed, s.prefix())
 	return err == nil && h.Parse(b) == nil
 }
 
-// openBody appends the plaintext to dst. It needs scratch.ad as open left it.
-func (s *session) openBody(dst, msg []byte, mk *[32]byte, h *wire.RatchetHeader) ([]byte, error) {
+// openBody appends the plaintext to dst and returns the post-quantum state
+// after it. It needs scratch.ad as open left it.
+func (s *session) openBody(dst, msg []byte, mk *[32]byte, f *fixed, h *wire.RatchetHeader, rnd entropy) ([]byte, postQuantum, error) {
 	body := msg[wire.RatchetPrefixLen+wire.RatchetSealedHeader:]
 	start := len(dst)
 	dst, err := newAEAD(mk).Open(dst, s.scratch.zero[:], body, s.scratch.ad[:])
 	if err != nil {
-		return nil, ErrDecrypt
+		return nil, f.pq, ErrDecrypt
+	}
+	if h.PQKind == wire.PQNone {
+		return dst, f.pq, nil
 	}
 	n := int(h.PQLength)
 	if n > len(dst)-start {
-		return nil, ErrDecrypt
+		return nil, f.pq, ErrDecrypt
 	}
-	if n > 0 {
-		// The vector took the place of as many zeros at the end (spec §4.3.4).
-		copy(dst[start:], dst[start+n:])
-		clear(dst[len(dst)-n:])
+	pq, err := f.take(h, dst[start:start+n], rnd)
+	if err != nil {
+		return nil, f.pq, err
 	}
-	return dst, nil
+	// The vector took the place of as many zeros at the end (spec §4.3.4).
+	copy(dst[start:], dst[start+n:])
+	clear(dst[len(dst)-n:])
+	return dst, pq, nil
+}
+
+// setPQ takes over a post-quantum state and erases what is over.
+func (s *session) setPQ(pq postQuantum) {
+	if s.pq.flight != pq.flight {
+		s.pq.flight.wipe()
+	}
+	s.pq = pq
 }
 
 // decrypt appends to dst the plaintext of a message whose header opened. A
 // failed call changes nothing but scratch space.
-func (s *session) decrypt(dst, msg []byte, o opened) ([]byte, error) {
-	if o.header.Epoch != 0 {
-		// No post-quantum step was agreed upon in this version.
+func (s *session) decrypt(dst, msg []byte, o opened, rnd entropy) ([]byte, error) {
+	if o.chain == nil {
+		return s.decryptStep(dst, msg, &o.header, rnd)
+	}
+	if o.header.Epoch > s.pq.epoch {
 		return nil, ErrDecrypt
 	}
-	switch {
-	case o.chain == nil:
-		return s.decryptStep(dst, msg, &o.header)
-	case o.old >= 0 || o.header.N < s.recvN:
-		return s.decryptLate(dst, msg, o)
+	if o.old >= 0 || o.header.N < s.recvN {
+		return s.decryptLate(dst, msg, o, rnd)
 	}
-	return s.decryptNext(dst, msg, &o.header)
+	return s.decryptNext(dst, msg, &o.header, rnd)
 }
 
 // decryptLate uses a stored key.
-func (s *session) decryptLate(dst, msg []byte, o opened) ([]byte, error) {
+func (s *session) decryptLate(dst, msg []byte, o opened, rnd entropy) ([]byte, error) {
 	i, ok := o.chain.find(o.header.N)
 	if !ok {
 		return nil, o.chain.missing(o.header.N)
 	}
-	dst, err := s.openBody(dst, msg, &o.chain.keys[i].key, &o.header)
+	dst, pq, err := s.openBody(dst, msg, &o.chain.keys[i], &s.fixed, &o.header, rnd)
 	if err != nil {
 		return nil, err
 	}
 	o.chain.remove(i)
-	if o.old >= 0 && len(o.chain.keys) == 0 {
+	if o.old >= 0 && o.chain.live == 0 {
 		s.dropOld(o.old)
 	}
+	s.setPQ(pq)
+	s.pq.tally(false)
 	return dst, nil
 }
 
 // decryptNext goes forward in the current chain.
-func (s *session) decryptNext(dst, msg []byte, h *wire.RatchetHeader) ([]byte, error) {
-	if h.N == maxChainCount || h.DH != s.remote {
+func (s *session) decryptNext(dst, msg []byte, h *wire.RatchetHeader, rnd entropy) ([]byte, error) {
+	if h.N == maxChainCount {
 		return nil, ErrDecrypt
 	}
 	ck := s.recvChain
-	fresh, lost, err := advance(&ck, s.recvN, h.N, s.scratch.fresh[:0])
-	s.scratch.fresh = fresh
-	defer s.wipeFresh()
+	fresh, lost, err := advance(&ck, s.recvN, h.N)
 	if err != nil {
 		return nil, err
 	}
 	next, mk := kdfChain(&ck)
-	dst, err = s.openBody(dst, msg, &mk, h)
+	dst, pq, err := s.openBody(dst, msg, &mk, &s.fixed, h, rnd)
 	clear(mk[:])
 	if err != nil {
+		fresh.wipe()
 		return nil, err
 	}
 	s.recvChain, s.recvN = next, h.N+1
-	if len(fresh) > 0 {
+	if fresh.live > 0 {
 		s.recv.keep(fresh, lost)
 		s.trim()
 	}
+	s.setPQ(pq)
+	s.pq.tally(false)
 	return dst, nil
 }
 
-// keep adds newer keys.
-func (c *chain) keep(fresh []skippedKey, lost uint32) {
-	if lost > 0 {
-		// What is left out is newer than all that is stored.
-		c.evict(len(c.keys))
-		c.lost = lost
-	}
-	c.keys = append(c.keys, fresh...)
-}
-
-func (s *session) wipeFresh() {
-	clear(s.scratch.fresh)
-	if cap(s.scratch.fresh) > 16 {
-		s.scratch.fresh = nil
-	}
-}
-
 // decryptStep makes the receiving half of a Diffie-Hellman step.
-func (s *session) decryptStep(dst, msg []byte, h *wire.RatchetHeader) ([]byte, error) {
+func (s *session) decryptStep(dst, msg []byte, h *wire.RatchetHeader, rnd entropy) ([]byte, error) {
 	if h.N == maxChainCount || !s.has(flagReceive) && h.PN != 0 {
 		return nil, ErrDecrypt
+	}
+	next := s.fixed
+	var mixed []byte
+	if h.Epoch != 0 {
+		if s.pq.phase != pqAnswered || h.Epoch != s.pq.epoch+1 {
+			return nil, ErrDecrypt
+		}
+		mixed = s.pq.flight.secret[:]
+		next.pq = s.pq.mixed()
 	}
 	secret, err := s.dh.ecdh(&h.DH)
 	if err != nil {
 		return nil, ErrDecrypt
 	}
-	fresh := s.scratch.fresh[:0]
-	defer s.wipeFresh()
+	var rest, fresh keyring
 	var lostBefore uint32
 	if s.has(flagReceive) {
 		ck := s.recvChain
-		if fresh, lostBefore, err = advance(&ck, s.recvN, h.PN, fresh); err != nil {
-			s.scratch.fresh = fresh
+		if rest, lostBefore, err = advance(&ck, s.recvN, h.PN); err != nil {
 			return nil, err
 		}
 	}
-	before := len(fresh)
-
-	next := s.fixed
-	var header [32]byte
-	next.root, next.recvChain, header = kdfRoot(&s.root, secret, nil)
-	fresh, lost, err := advance(&next.recvChain, 0, h.N, fresh)
-	s.scratch.fresh = fresh
+	next.nextSend = kdfHeader(&s.root)
+	next.root, next.recvChain = kdfRoot(&s.root, secret, mixed)
+	fresh, lost, err := advance(&next.recvChain, 0, h.N)
+	var mk [32]byte
+	if err == nil {
+		next.recvChain, mk = kdfChain(&next.recvChain)
+		dst, next.pq, err = s.openBody(dst, msg, &mk, &next, h, rnd)
+		clear(mk[:])
+	}
 	if err != nil {
+		rest.wipe()
+		fresh.wipe()
 		return nil, err
 	}
-	chainKey, mk := kdfChain(&next.recvChain)
-	next.recvChain = chainKey
-	dst, err = s.openBody(dst, msg, &mk, h)
-	clear(mk[:])
-	if err != nil {
-		return nil, err
-	}
-
-	next.nextRecv = headerKey{key: header}
+	next.pq.tally(true)
 	next.remote, next.recvN = h.DH, h.N+1
 	// Our private key and sending chain have done their work: erased now, made
 	// anew when the next message is sent.
-	next.dh, next.sendChain, next.send = ratchetKey{}, [32]byte{}, headerKey{}
-	next.flags = next.flags&^(flagDH|flagSend) | flagReceive
+	next.dh, next.sendChain, next.send, next.nextRecv = ratchetKey{}, [32]byte{}, headerKey{}, headerKey{}
+	next.flags = next.flags&^(flagSend|flagMixed) | flagReceive
 	current := chain{header: s.nextRecv}
-	current.keep(fresh[before:], lost)
-	s.recv.keep(fresh[:before], lostBefore)
-	if len(s.recv.keys) > 0 {
+	current.keep(fresh, lost)
+	s.recv.keep(rest, lostBefore)
+	if s.recv.live > 0 {
 		retired := s.recv
 		s.old = append(s.old, &retired)
+	}
+	if s.pq.flight != next.pq.flight {
+		s.pq.flight.wipe()
 	}
 	s.fixed, s.recv = next, current
 	s.trim()

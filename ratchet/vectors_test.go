@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/sremp/sremp/wire"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/vectors.txt; commit it only if the spec changed")
@@ -21,19 +23,27 @@ func TestVectors(t *testing.T) {
 	section("§4.3.2 KDF_RK: root key, Diffie-Hellman result, post-quantum secret; results")
 	root, dh, pq := [32]byte{1}, [32]byte{2}, [32]byte{3}
 	for _, extra := range [][]byte{nil, pq[:]} {
-		next, chain, header := kdfRoot(&root, dh[:], extra)
+		step := dh
+		next, chain := kdfRoot(&root, step[:], extra)
+		header := kdfHeader(&next)
 		put("root", root[:])
 		put("dh", dh[:])
 		put("pq", extra)
 		put("next_root", next[:])
 		put("chain", chain[:])
-		put("next_header", header[:])
+		put("next_header", header.key[:])
 	}
 	section("§4.3.2 KDF_CK")
 	next, message := kdfChain(&root)
 	put("chain", root[:])
 	put("next_chain", next[:])
 	put("message_key", message[:])
+
+	section("§4.5.2 device pair: as the second side stores it")
+	a, b := newSides(t, 0)
+	name := pair(partyOf(b.local), partyOf(a.local))
+	put("own_then_remote", append(partyBytes(b), partyBytes(a)...))
+	put("pair", name[:])
 
 	for _, n := range []int{1, 0} {
 		low, high := newSides(t, n)
@@ -58,16 +68,30 @@ func TestVectors(t *testing.T) {
 		low.initiate(high, psk)
 		s := low.peer.s.sessions[0]
 		put("agreement", s.pending)
-		put("transcript", s.id[:])
+		put("session_id", s.id[:])
 		put("initiator_header_key", s.send.key[:])
 		put("responder_header_key", s.nextRecv.key[:])
 		put("ratchet_private", s.dh.private[:])
 		put("root", s.root[:])
 		put("chain", s.sendChain[:])
-		put("next_header", s.nextSend.key[:])
 		section("§4.3 messages: plaintext, message")
 		exchange := func(from, to *side, text string, first bool) {
+			x := from.peer.s.sessions[0]
+			before := x.sendChain
 			msg := from.encrypt(text)
+			inner := msg
+			if IsInitial(msg) {
+				inner = msg[len(msg)-wire.RatchetOverhead-len(text):]
+			}
+			if x.sendN == 1 && !first { // a step: the chain key before is the new chain's first
+				put("step_private", x.dh.private[:])
+			} else {
+				_, mk := kdfChain(&before)
+				put("message_key", mk[:])
+			}
+			h := from.headerOf(inner)
+			put("header_key", x.send.key[:])
+			put("header", h.Append(nil))
 			put("plaintext", []byte(text))
 			put("message", msg)
 			if first {
@@ -83,6 +107,27 @@ func TestVectors(t *testing.T) {
 		exchange(low, high, "after a gap", false)
 		exchange(high, low, "answer", false)
 		exchange(low, high, "step", false)
+		section("§4.3.4 a post-quantum epoch: key, ciphertext, the step that mixes their secret")
+		high.hurry()
+		exchange(high, low, padded("offer"), false)
+		put("decapsulation_seed", high.peer.s.sessions[0].pq.flight.seed[:])
+		put("encapsulation_key", high.peer.s.sessions[0].pq.flight.vector)
+		put("secret", low.peer.s.sessions[0].pq.flight.secret[:])
+		put("ciphertext", low.peer.s.sessions[0].pq.flight.vector)
+		section("§4.5 states of the two, in the middle of the exchange")
+		for _, x := range []*side{low, high} {
+			b, err := x.peer.MarshalBinary()
+			if err != nil {
+				t.Fatal(err)
+			}
+			put("state", b)
+		}
+		section("§4.3.4 on")
+		exchange(low, high, padded("answer"), false)
+		put("root_before", high.peer.s.sessions[0].root[:])
+		exchange(high, low, "mixed", false)
+		put("root_after", high.peer.s.sessions[0].root[:])
+		exchange(low, high, "on", false)
 		section("§4.5 states of the two")
 		for _, x := range []*side{low, high} {
 			b, err := x.peer.MarshalBinary()
@@ -115,4 +160,9 @@ func TestVectors(t *testing.T) {
 	if len(lines) != len(got) {
 		t.Errorf("%s has %d lines, want %d", file, len(lines), len(got))
 	}
+}
+
+func partyBytes(s *side) []byte {
+	p := partyOf(s.local)
+	return append(p.id[:], p.device[:]...)
 }
