@@ -84,6 +84,8 @@ type contact struct {
 	conversation [32]byte
 	waiting      map[uint64]waitingMessage // received behind a gap
 	waitingSince time.Time                 // of the oldest of them
+	ackSince     time.Time                 // since when an acknowledgement is due; zero: send it now
+	ackCount     int                       // messages that it is due for
 
 	dirtyInfo, dirtyFlow, dirtySession bool
 

@@ -38,7 +38,8 @@ type core struct {
 	guests  map[identity.PeerID]*link // connected with an invite, not yet contacts
 	inboxes map[inboxKey]identity.PeerID
 
-	maintained time.Time // when maintain last ran
+	maintained time.Time         // when maintain last ran
+	acksLater  []identity.PeerID // whose acknowledgements wait for more messages
 
 	// Of the batch at hand.
 	touched                    map[*contact]bool
@@ -107,6 +108,8 @@ func (k *core) run(ctx context.Context) {
 	defer close(k.c.ended)
 	timer := time.NewTicker(tick)
 	defer timer.Stop()
+	acks := time.NewTimer(ackDelay)
+	defer acks.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -115,7 +118,10 @@ func (k *core) run(ctx context.Context) {
 			f(k)
 		case <-timer.C:
 			k.tick()
+		case <-acks.C:
+			k.sendAcks()
 		}
+		waiting := len(k.acksLater) > 0
 	more:
 		for range maxBatch - 1 {
 			select {
@@ -126,6 +132,9 @@ func (k *core) run(ctx context.Context) {
 			}
 		}
 		k.commit(ctx)
+		if !waiting && len(k.acksLater) > 0 {
+			acks.Reset(ackDelay)
+		}
 	}
 }
 

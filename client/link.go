@@ -204,7 +204,7 @@ func (k *core) linkDown(l *link, err error) {
 		return
 	}
 	k.c.log.Debug("link lost", "contact", l.peer.Short(), "err", err)
-	c.link = nil
+	c.link, c.sending.recent = nil, nil
 	k.c.net.setLinked(c.info.ID, false)
 	k.unlinkedPath(c, "the connection was lost; trying again")
 }

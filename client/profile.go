@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"crypto/hpke"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -114,17 +113,4 @@ func loadProfile(ctx context.Context, v *vault) (p profile, local *identity.Loca
 		return p, nil, nil, fmt.Errorf("%w (prekeys: %w)", ErrDamaged, err)
 	}
 	return p, local, prekeys, nil
-}
-
-// clone returns a deep copy, through the encoding that is stored.
-func (p profile) clone() profile {
-	b, err := json.Marshal(p)
-	if err != nil {
-		panic(err)
-	}
-	var q profile
-	if err := json.Unmarshal(b, &q); err != nil {
-		panic(err)
-	}
-	return q
 }

@@ -19,6 +19,10 @@ const (
 	holdFor = 5 * time.Second
 	// maxWaiting bounds how many wait.
 	maxWaiting = 1024
+	// An acknowledgement waits for ackEvery messages or ackDelay, so that it
+	// answers many: each costs a transaction on both sides.
+	ackEvery = 64
+	ackDelay = 20 * time.Millisecond
 )
 
 // A waitingMessage is a message behind a gap: stored and acknowledged, not shown.
@@ -56,8 +60,7 @@ func (k *core) incoming(c *contact, msg []byte) error {
 	switch {
 	case errors.Is(err, ratchet.ErrDuplicate):
 		// The acknowledgement was lost, or is on its way.
-		c.flow.AckDue = true
-		c.setFlow(k)
+		k.ackDue(c)
 		return nil
 	case err != nil:
 		return err
@@ -68,6 +71,16 @@ func (k *core) incoming(c *contact, msg []byte) error {
 	}
 	k.plaintext(c, plain)
 	return nil
+}
+
+// ackDue notes that the contact is to get an acknowledgement.
+func (k *core) ackDue(c *contact) {
+	if !c.flow.AckDue {
+		c.flow.AckDue = true
+		c.ackSince, c.ackCount = time.Now(), 0
+	}
+	c.ackCount++
+	c.setFlow(k)
 }
 
 // plaintext takes what a session of the contact authenticated.
@@ -107,7 +120,7 @@ func (k *core) numbered(c *contact, p wire.Payload) {
 		k.release(c)
 		f.InEpoch, f.In, f.Shown = p.Epoch, counterSet{Next: 1}, 1
 	}
-	f.AckDue = true
+	k.ackDue(c)
 	if !f.In.add(p.Counter) {
 		return
 	}
@@ -185,6 +198,17 @@ func (k *core) show(c *contact, m waitingMessage, missing uint64) {
 	}
 }
 
+// sendAcks acknowledges what waited for more.
+func (k *core) sendAcks() {
+	for _, id := range k.acksLater {
+		if c := k.contacts[id]; c != nil {
+			c.ackSince = time.Time{}
+			k.touched[c] = true
+		}
+	}
+	k.acksLater = k.acksLater[:0]
+}
+
 // tickReceive gives up on gaps whose time is over.
 func (k *core) tickReceive(c *contact) {
 	if len(c.waiting) > 0 && k.now().Sub(c.waitingSince) > holdFor {
@@ -199,6 +223,10 @@ func (k *core) tickReceive(c *contact) {
 // it, encrypted in the same transaction (spec §8.4).
 func (k *core) finishReceive(c *contact) {
 	if !c.flow.AckDue || c.session == nil || c.link == nil {
+		return
+	}
+	if c.ackCount < ackEvery && time.Since(c.ackSince) < ackDelay {
+		k.acksLater = append(k.acksLater, c.info.ID)
 		return
 	}
 	msg, err := k.encryptAck(c)

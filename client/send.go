@@ -29,8 +29,11 @@ const (
 	resendAfter = 10 * time.Second
 	// mailAfter is how long before it goes to the mailbox as well.
 	mailAfter = 2500 * time.Millisecond
-	// outboxRead is how many rows are read at once.
+	// outboxRead is how many rows are read at once, and how many of the newest
+	// are kept so that they need not be read.
 	outboxRead = 64
+	// keptSize is the largest that is kept: 64 of them are 0.5 MiB.
+	keptSize = 8 << 10
 )
 
 // sending is the volatile side of a contact's outbox.
@@ -38,6 +41,7 @@ type sending struct {
 	cursor   uint64    // next counter for the link
 	progress time.Time // when the peer last acknowledged, or the outbox was last empty
 	plain    bool      // the outbox ends in rows that wait for a session
+	recent   []outRow  // copies of the newest rows, without gaps, while there is a link
 	mail     mailing
 }
 
@@ -125,6 +129,7 @@ func (k *core) enqueue(c *contact, typ wire.PayloadType, body []byte) (id Messag
 	c.flow.NextOut++
 	c.setFlow(k)
 	k.putOutbox(c, counter, state, typ, id, content)
+	c.sending.remember(c.link != nil, outRow{counter: counter, state: state, typ: typ, id: id, content: content})
 	peer := c.info.ID
 	k.then(func() {
 		if c := k.contacts[peer]; c.link != nil {
@@ -134,6 +139,26 @@ func (k *core) enqueue(c *contact, typ wire.PayloadType, body []byte) (id Messag
 		}
 	})
 	return id, counter, nil
+}
+
+// remember keeps a row for pump.
+func (s *sending) remember(linked bool, r outRow) {
+	if !linked || r.state == outPlain || len(r.content) > keptSize {
+		s.recent = nil
+		return
+	}
+	if len(s.recent) == outboxRead {
+		s.recent = append(s.recent[:0], s.recent[1:]...)
+	}
+	s.recent = append(s.recent, r)
+}
+
+// kept returns the rows from a counter on, if they are kept.
+func (s *sending) kept(from uint64) []outRow {
+	if len(s.recent) == 0 || from < s.recent[0].counter || from > s.recent[len(s.recent)-1].counter {
+		return nil
+	}
+	return s.recent[from-s.recent[0].counter:]
 }
 
 // payload returns the padded plaintext of one message.
@@ -227,8 +252,8 @@ func (k *core) encryptWaiting(c *contact) {
 	k.then(func() { k.pump(k.contacts[peer]) })
 }
 
-// pump hands the link what the window allows. It reads stored rows only, so
-// that nothing leaves before it was stored.
+// pump hands the link what the window allows. It runs after a batch was stored,
+// so that nothing leaves before it was.
 func (k *core) pump(c *contact) {
 	if c == nil || c.link == nil {
 		return
@@ -237,14 +262,21 @@ func (k *core) pump(c *contact) {
 	s.cursor = max(s.cursor, c.flow.Acked.Next)
 	limit := min(c.flow.NextOut, c.flow.Acked.Next+sendWindow)
 	for s.cursor < limit {
-		rows := k.outbox(c, s.cursor, limit, outboxRead)
+		rows := s.kept(s.cursor)
+		stored := rows == nil
+		if stored {
+			rows = k.outbox(c, s.cursor, limit, outboxRead)
+		}
 		for _, r := range rows {
+			if r.counter >= limit {
+				return
+			}
 			if r.state == outPlain || !k.sendRow(c, r) {
 				return
 			}
 			s.cursor = r.counter + 1
 		}
-		if len(rows) < outboxRead {
+		if stored && len(rows) < outboxRead {
 			s.cursor = limit
 		}
 	}
@@ -273,7 +305,8 @@ func (k *core) tickSend(c *contact) {
 				c.sending.cursor = 0
 				c.sending.progress = k.now()
 			}
-			k.pump(c)
+			peer := c.info.ID
+			k.then(func() { k.pump(k.contacts[peer]) })
 		}
 	}
 	k.tickMail(c)

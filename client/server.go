@@ -423,17 +423,6 @@ func (n *network) relays() (out []*server) {
 	return out
 }
 
-// onRelays has work done at every relay that stands. What does not fit is done
-// with the next maintenance.
-func (n *network) onRelays(f func(context.Context, *server, *relay.Client)) {
-	for _, s := range n.relays() {
-		select {
-		case s.work <- func(ctx context.Context, cl *relay.Client) { f(ctx, s, cl) }:
-		default:
-		}
-	}
-}
-
 // announce tells our relays of an invite, also one that is just being
 // connected to.
 func (n *network) announce(ctx context.Context, i identity.Invite) {
