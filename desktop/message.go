@@ -46,8 +46,9 @@ func newMessageCell() cell[present.Row] {
 	meta.SetHAlign(gtk.AlignEnd)
 	c.bubble = box(gtk.OrientationVertical, 1, c.text, meta, c.retry)
 	c.bubble.AddCSSClass("bubble")
-	c.bubble.SetHExpand(true)
-	c.row = box(gtk.OrientationHorizontal, 0, c.day, c.bubble)
+	// Upright, because a box that lies asks its children for their width at a
+	// height, and text that wraps gives GTK 4.8 an answer that is too wide.
+	c.row = box(gtk.OrientationVertical, 0, c.day, c.bubble)
 	return c
 }
 

@@ -68,6 +68,11 @@ func TestLongConversation(t *testing.T) {
 	for range 40 {
 		s.tool("xdotool", "click", "--repeat", "60", "--delay", "5", "4")
 		if s.inViewNow("Message 1 of many.") {
+			// As wide as a bubble gets on this screen; GTK has measured it wrongly before.
+			wide := s.until("message 7", func(n node) bool { return n.role == roleLabel && strings.HasPrefix(n.name, "Message 7 ") })
+			if x, _, w, h := s.extents(wide); h > 80 || x+w > 790 {
+				t.Errorf("a wide text takes %d pixels to the right and %d down, want at most 790 and 80", x+w, h)
+			}
 			s.shot("21-scrolled-up")
 			return
 		}

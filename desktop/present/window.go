@@ -215,9 +215,3 @@ func (w *Window) SetDraft(text string) {
 
 // say shows a toast with the next drawing.
 func (w *Window) say(text string) { w.toast = Toast{Seq: w.toast.Seq + 1, Text: text} }
-
-// ClientProblem shows what went wrong outside of the window's own doing.
-func (w *Window) ClientProblem(doing string, err error) {
-	w.say(problem(doing, err))
-	w.redraw()
-}
