@@ -31,24 +31,30 @@ const (
 	groupLen    = 8
 )
 
+// Contexts of the checksums (spec §2.2).
+const (
+	contextPeerChecksum   = "SREMP v1 peer checksum"
+	contextServerChecksum = "SREMP v1 server checksum"
+)
+
 // keyText is base32(key checksum): 56 letters, 35 bytes without padding.
-func keyText(kind string, key [32]byte) string {
-	return textEncoding.EncodeToString(append(key[:], keyChecksum(kind, key)...))
+func keyText(context string, key [32]byte) string {
+	return textEncoding.EncodeToString(append(key[:], keyChecksum(context, key)...))
 }
 
-func keyChecksum(kind string, key [32]byte) []byte {
-	h := sha256.Sum256(append([]byte("SREMP v1 "+kind+" checksum"), key[:]...))
+func keyChecksum(context string, key [32]byte) []byte {
+	h := sha256.Sum256(append([]byte(context), key[:]...))
 	return h[:checksumLen]
 }
 
-func parseKeyText(kind, s string) (key [32]byte, err error) {
+func parseKeyText(context, s string) (key [32]byte, err error) {
 	s = strings.ToLower(strings.NewReplacer("-", "", " ", "").Replace(strings.TrimSpace(s)))
 	b, err := textEncoding.DecodeString(s)
 	if err != nil || len(b) != 32+checksumLen || textEncoding.EncodeToString(b) != s {
 		return key, ErrBadID
 	}
 	copy(key[:], b)
-	if !bytes.Equal(keyChecksum(kind, key), b[32:]) || CheckEd25519(key) != nil {
+	if !bytes.Equal(keyChecksum(context, key), b[32:]) || CheckEd25519(key) != nil {
 		return [32]byte{}, ErrBadID
 	}
 	return key, nil
@@ -56,7 +62,7 @@ func parseKeyText(kind, s string) (key [32]byte, err error) {
 
 // String returns the whole id in groups of eight letters (spec §2.2).
 func (id PeerID) String() string {
-	s := keyText("peer", id)
+	s := keyText(contextPeerChecksum, id)
 	var groups []string
 	for len(s) > groupLen {
 		groups = append(groups, s[:groupLen])
@@ -70,7 +76,7 @@ func (id PeerID) Short() string { return id.String()[:groupLen] }
 
 // ParsePeerID is the inverse of String; case, spaces and hyphens do not matter.
 func ParsePeerID(s string) (PeerID, error) {
-	k, err := parseKeyText("peer", s)
+	k, err := parseKeyText(contextPeerChecksum, s)
 	return PeerID(k), err
 }
 
@@ -90,11 +96,11 @@ func (id *PeerID) UnmarshalText(b []byte) (err error) {
 }
 
 // String returns the whole id.
-func (id ServerID) String() string { return keyText("server", id) }
+func (id ServerID) String() string { return keyText(contextServerChecksum, id) }
 
 // ParseServerID is the inverse of String.
 func ParseServerID(s string) (ServerID, error) {
-	k, err := parseKeyText("server", s)
+	k, err := parseKeyText(contextServerChecksum, s)
 	return ServerID(k), err
 }
 

@@ -5,8 +5,12 @@ import (
 	"crypto/sha256"
 )
 
-// contextServerCert is the context of the server's signature over its Noise key.
-const contextServerCert = "SREMP v1 server noise key"
+// Contexts of a server's keys (spec §2.3).
+const (
+	contextServerCert    = "SREMP v1 server noise key" // signature over the Noise key
+	contextServerSigning = "SREMP v1 server signing"
+	contextServerNoise   = "SREMP v1 server noise"
+)
 
 // A ServerKey is the long-term key of a server. Its Ed25519 half stands in the
 // server's address; the X25519 half authenticates Noise NX and is certified by
@@ -21,18 +25,18 @@ func NewServerKey(seed []byte) (*ServerKey, error) {
 	if len(seed) != 32 {
 		return nil, ErrSeedSize
 	}
-	half := func(label string) []byte {
-		b, err := hkdf.Key(sha256.New, seed, nil, "SREMP v1 server "+label, 32)
+	half := func(context string) []byte {
+		b, err := hkdf.Key(sha256.New, seed, nil, context, 32)
 		if err != nil {
 			panic(err)
 		}
 		return b
 	}
-	sign, err := NewSecretKey(half("signing"))
+	sign, err := NewSecretKey(half(contextServerSigning))
 	if err != nil {
 		return nil, err
 	}
-	noise, err := NewDHKey(half("noise"))
+	noise, err := NewDHKey(half(contextServerNoise))
 	if err != nil {
 		return nil, err
 	}
