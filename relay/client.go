@@ -224,7 +224,7 @@ func (cl *Client) JoinForward(ctx context.Context, ticket []byte) (transport.Leg
 }
 
 func (cl *Client) leg(l wire.ForwardLeg) transport.Leg {
-	return transport.Leg{Server: cl.addr, Session: l.Session, Side: l.Side, Key: l.Key}
+	return transport.Leg{Server: cl.addr, Session: l.Session, Side: l.Side, Key: l.Key, Grant: l.Grant}
 }
 
 // Done is closed when the connection has ended; Err says why.

@@ -43,6 +43,12 @@ type Limits struct {
 	SessionLost      time.Duration // so does one whose side has had no owner connection for so long
 	ForwardRate      float64       // bytes a second of one session, both directions
 	ForwardBurst     float64       // bytes at once
+	OwnerRate        float64       // bytes a second that one owner sends in all sessions
+	OwnerBurst       float64
+	PrefixRate       float64 // bytes a second from one IPv4 address or one IPv6 /56
+	PrefixBurst      float64
+	Challenges       float64 // a second to one prefix of which no session is known
+	ChallengeBurst   float64
 }
 
 // DefaultLimits returns the limits of spec §6.7.
@@ -76,6 +82,12 @@ func DefaultLimits() Limits {
 		SessionLost:      30 * time.Second,
 		ForwardRate:      8 << 20,
 		ForwardBurst:     2 << 20,
+		OwnerRate:        16 << 20,
+		OwnerBurst:       4 << 20,
+		PrefixRate:       64 << 20,
+		PrefixBurst:      8 << 20,
+		Challenges:       100,
+		ChallengeBurst:   1000,
 	}
 }
 
@@ -108,6 +120,12 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.SessionLost, d.SessionLost)
 	orDefault(&l.ForwardRate, d.ForwardRate)
 	orDefault(&l.ForwardBurst, d.ForwardBurst)
+	orDefault(&l.OwnerRate, d.OwnerRate)
+	orDefault(&l.OwnerBurst, d.OwnerBurst)
+	orDefault(&l.PrefixRate, d.PrefixRate)
+	orDefault(&l.PrefixBurst, d.PrefixBurst)
+	orDefault(&l.Challenges, d.Challenges)
+	orDefault(&l.ChallengeBurst, d.ChallengeBurst)
 	return l
 }
 

@@ -17,6 +17,13 @@ import (
 // shortest default life, SessionLost and TicketTTL.
 const tick = 10 * time.Second
 
+// followEvery is how soon a side follows its owner's connection to another
+// address; a packet of its own, which is challenged, is sooner.
+const followEvery = time.Second
+
+// maxProofs bounds answers that wait for the switchboard.
+const maxProofs = 1024
+
 // A ServerConfig configures a [Server]. Key and Store are required.
 type ServerConfig struct {
 	Key   *identity.ServerKey
@@ -36,7 +43,7 @@ type Server struct {
 	key    *identity.ServerKey
 	store  Store
 	tokens []string
-	limits Limits
+	limits atomic.Pointer[Limits]
 	log    *slog.Logger
 	send   atomic.Pointer[func(netip.AddrPort, []byte)]
 	stats  counters
@@ -45,7 +52,11 @@ type Server struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	boardMu sync.Mutex
+	cookies cookies
+	asks    *meters    // challenges to addresses of no known session
+	proofs  chan proof // checked cookies, for the switchboard
+
+	boardMu sync.Mutex // all of board but forward
 	board   *switchboard
 
 	mu       sync.Mutex
@@ -65,19 +76,36 @@ func NewServer(c ServerConfig) (*Server, error) {
 	}
 	l := c.Limits.withDefaults()
 	s := &Server{
-		key: c.Key, store: c.Store, tokens: c.Tokens, limits: l, log: c.Logger, board: newSwitchboard(l),
+		key: c.Key, store: c.Store, tokens: c.Tokens, log: c.Logger,
+		board: newSwitchboard(l, newForwardSecret(c.Key)), cookies: newCookies(), asks: newMeters(), proofs: make(chan proof, maxProofs),
 		prefixes: map[netip.Prefix]int{}, wakers: map[[32]byte]map[chan struct{}]struct{}{},
 	}
+	s.limits.Store(&l)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if c.Send != nil {
 		s.SetSend(c.Send)
 	}
 	s.wg.Go(s.expire)
+	s.wg.Go(s.prove)
+	s.wg.Go(s.follow)
 	return s, nil
 }
 
 // SetSend sets ServerConfig.Send. Packets that come before it are dropped.
 func (s *Server) SetSend(send func(to netip.AddrPort, b []byte)) { s.send.Store(&send) }
+
+// lim returns the limits that hold now.
+func (s *Server) lim() *Limits { return s.limits.Load() }
+
+// SetLimits changes the limits while the server runs; zero fields mean the
+// defaults. Connections and sessions that exceed new ones are not ended.
+func (s *Server) SetLimits(l Limits) {
+	l = l.withDefaults()
+	s.limits.Store(&l)
+	s.boardMu.Lock()
+	defer s.boardMu.Unlock()
+	s.board.setLimits(l)
+}
 
 // Close ends every connection that Serve has, and waits for them.
 func (s *Server) Close() error {
@@ -100,7 +128,7 @@ func (s *Server) expire() {
 		s.boardMu.Unlock()
 		if !now.Before(nextStore) {
 			nextStore = now.Add(time.Minute)
-			if err := s.store.Expire(s.ctx, now, now.Add(-s.limits.OwnerTTL)); err != nil && s.ctx.Err() == nil {
+			if err := s.store.Expire(s.ctx, now, now.Add(-s.lim().OwnerTTL)); err != nil && s.ctx.Err() == nil {
 				s.log.LogAttrs(s.ctx, slog.LevelError, "expiring failed", slog.Any("err", err))
 			}
 		}
@@ -110,26 +138,6 @@ func (s *Server) expire() {
 			return
 		}
 	}
-}
-
-// Forward takes a packet of the data plane. It rewrites packet's header in
-// place, sends it on or drops it, and keeps nothing.
-func (s *Server) Forward(_ netip.AddrPort, packet []byte) {
-	now := time.Now()
-	s.boardMu.Lock()
-	to, why := s.board.forward(now, packet)
-	s.boardMu.Unlock()
-	send := s.send.Load()
-	if why == dropNone && send == nil {
-		why = dropNoAddress
-	}
-	if why != dropNone {
-		s.stats.drops[why].Add(1)
-		return
-	}
-	(*send)(to, packet)
-	s.stats.forwarded.Add(1)
-	s.stats.forwardedBytes.Add(uint64(len(packet)))
 }
 
 // Serve handles one connection until it ends, ctx ends, or Close is called. It
@@ -153,7 +161,7 @@ func (s *Server) serve(ctx context.Context, c conn) {
 func (s *Server) enter(p netip.Prefix) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.conns >= s.limits.Conns || s.prefixes[p] >= s.limits.ConnsPerPrefix {
+	if s.closed || s.conns >= s.lim().Conns || s.prefixes[p] >= s.lim().ConnsPerPrefix {
 		s.stats.refusedConns.Add(1)
 		return false
 	}

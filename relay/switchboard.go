@@ -5,63 +5,83 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sremp/sremp/wire"
 )
 
-// A link is one side's connection with the relay. Its address is the one that
-// QUIC has validated; it follows the connection's migrations.
+// A link is one side's connection with the relay. Its address is one that QUIC
+// has validated; it follows the connection's migrations.
 type link interface{ RemoteAddr() netip.AddrPort }
 
-// drop says why a packet was not forwarded.
-type drop int
-
-const (
-	dropNone      drop = iota
-	dropMalformed      // no forwarding header
-	dropUnknown        // no such session
-	dropForged         // the MAC is wrong, or the packet comes from a relay
-	dropReplayed       // seen before, or far behind
-	dropUnjoined       // the session has one side only
-	dropRate           // the session's bucket is empty
-	dropNoAddress      // the other side has no validated address
-	dropReasons
-)
-
-// A switchboard decides where forwarded packets go (spec §6.6). It does no I/O;
-// [Server] guards it with a mutex.
+// A switchboard decides where forwarded packets go (spec §6.6). It does no I/O.
+// forward may be called by any number of readers at any time and takes no lock;
+// all other methods are guarded by the caller's mutex.
 type switchboard struct {
-	limits   Limits
+	secret forwardSecret // constant
+	rates  atomic.Pointer[rates]
+	owners *meters
+	nets   *meters
+	table  table
+
+	limits   Limits // with perOwner and the rest guarded by the caller's mutex
 	sessions map[uint64]*session
 	tickets  map[[wire.RelayTicketLen]byte]*session
 	perOwner map[[32]byte][]*session
+	links    map[[32]byte]link // an owner's newest connection
 }
+
+// rates are what forward needs of Limits.
+type rates struct{ session, owner, prefix rate }
 
 type session struct {
 	id      uint64
+	resumed bool // taken up after a restart: an absent side may come by itself
+	joined  atomic.Bool
+	active  atomic.Int64 // when the last packet was forwarded, ns
+	rate    meter
+	sides   [2]side
+
+	// Guarded by the caller's mutex.
 	ticket  [wire.RelayTicketLen]byte
-	joined  bool
 	expires time.Time // of the ticket
-	active  time.Time // when the last packet was forwarded
-	rate    bucket
-	sides   [2]side // the second one is empty until joined
 }
 
+// A side's plain fields are constant once present is set.
 type side struct {
-	owner    [32]byte
-	key      [16]byte
-	received wire.ReplayWindow
-	sent     uint64 // the next counter towards this side
-	link     link
-	lost     time.Time // since when link is closed; zero: it stands
+	present atomic.Bool
+	owner   [32]byte
+	key     [16]byte
+	charge  *meter // the owner's
+
+	received   window
+	sent       atomic.Uint64                  // counters used towards this side
+	addr       atomic.Pointer[netip.AddrPort] // validated; nil: none
+	net        atomic.Pointer[meter]          // of addr's prefix
+	challenged atomic.Int64                   // when an address was last asked, ns
+
+	// Guarded by the caller's mutex.
+	link link           // nil after a restart, until the owner is back
+	seen netip.AddrPort // link's address when it was last looked at
+	lost time.Time      // since when link is closed; zero: it stands
 }
 
-func newSwitchboard(l Limits) *switchboard {
-	return &switchboard{
-		limits: l, sessions: map[uint64]*session{},
+func newSwitchboard(l Limits, secret forwardSecret) *switchboard {
+	b := &switchboard{
+		secret: secret, owners: newMeters(), nets: newMeters(), sessions: map[uint64]*session{},
 		tickets: map[[wire.RelayTicketLen]byte]*session{}, perOwner: map[[32]byte][]*session{},
+		links: map[[32]byte]link{},
 	}
+	b.setLimits(l)
+	return b
+}
+
+func (b *switchboard) setLimits(l Limits) {
+	b.limits = l
+	b.rates.Store(&rates{
+		rateOf(l.ForwardRate, l.ForwardBurst), rateOf(l.OwnerRate, l.OwnerBurst), rateOf(l.PrefixRate, l.PrefixBurst),
+	})
 }
 
 // open makes a session whose other side is whoever shows the ticket. ErrBusy.
@@ -70,16 +90,18 @@ func (b *switchboard) open(now time.Time, owner [32]byte, l link) (wire.ForwardL
 	if len(b.sessions) >= b.limits.Sessions {
 		return wire.ForwardLeg{}, ErrBusy
 	}
-	s := &session{active: now, expires: now.Add(b.limits.TicketTTL)}
+	s := &session{expires: now.Add(b.limits.TicketTTL)}
+	s.active.Store(nanos(now))
 	for s.id == 0 || b.sessions[s.id] != nil {
 		var id [8]byte
 		rand.Read(id[:])
 		s.id = binary.BigEndian.Uint64(id[:])
 	}
 	rand.Read(s.ticket[:])
-	b.sessions[s.id], b.tickets[s.ticket] = s, s
-	leg := b.take(s, 0, owner, l)
+	leg := b.take(now, s, 0, owner, l)
 	leg.Ticket, leg.Expires = s.ticket[:], uint64(s.expires.UnixMilli())
+	b.sessions[s.id], b.tickets[s.ticket] = s, s
+	b.table.put(s)
 	return leg, nil
 }
 
@@ -91,7 +113,7 @@ func (b *switchboard) makeRoom(owner [32]byte) {
 	if len(all) < b.limits.SessionsPerOwner {
 		return
 	}
-	b.end(slices.MinFunc(all, func(x, y *session) int { return x.active.Compare(y.active) }))
+	b.end(slices.MinFunc(all, func(x, y *session) int { return int(min(max(x.active.Load()-y.active.Load(), -1), 1)) }))
 }
 
 // join takes side 1 of a session. ErrTicket.
@@ -102,59 +124,122 @@ func (b *switchboard) join(now time.Time, owner [32]byte, l link, ticket [wire.R
 	}
 	b.makeRoom(owner)
 	delete(b.tickets, ticket)
-	s.joined, s.active = true, now
-	return b.take(s, 1, owner, l), nil
+	s.active.Store(nanos(now))
+	leg := b.take(now, s, 1, owner, l)
+	s.joined.Store(true)
+	return leg, nil
 }
 
-func (b *switchboard) take(s *session, n uint8, owner [32]byte, l link) wire.ForwardLeg {
+// take gives a side to the owner, and returns his leg.
+func (b *switchboard) take(now time.Time, s *session, n uint8, owner [32]byte, l link) wire.ForwardLeg {
 	sd := &s.sides[n]
-	sd.owner, sd.link = owner, l
-	rand.Read(sd.key[:])
+	sd.owner, sd.key, sd.charge = owner, b.secret.key(s.id, n), b.owners.ofOwner(owner)
+	sd.relink(b, l)
+	sd.present.Store(true)
 	b.perOwner[owner] = append(b.perOwner[owner], s)
-	return wire.ForwardLeg{Session: s.id, Side: n, Key: sd.key}
+	return wire.ForwardLeg{Session: s.id, Side: n, Key: sd.key, Grant: b.secret.grant(now, s.id, n, owner)}
 }
 
-// forward decides about a packet. If it may pass, its header is rewritten for
-// the other side and to is that side's validated address. Where the packet came
-// from plays no part: an address is taken from the owner's connection only.
-func (b *switchboard) forward(now time.Time, packet []byte) (to netip.AddrPort, why drop) {
-	id, from, ok := wire.ParseForward(packet)
+// relink gives the side a connection, and that connection's address.
+func (sd *side) relink(b *switchboard, l link) {
+	sd.link, sd.seen, sd.lost = l, l.RemoteAddr(), time.Time{}
+	sd.move(b, sd.seen)
+}
+
+// move makes a validated address the side's.
+func (sd *side) move(b *switchboard, to netip.AddrPort) {
+	if !to.IsValid() {
+		sd.addr.Store(nil)
+		return
+	}
+	sd.net.Store(b.nets.ofAddr(to.Addr()))
+	sd.addr.Store(&to)
+}
+
+// A verdict is what forward has decided about a packet.
+type verdict struct {
+	to  netip.AddrPort // where it goes; the header is rewritten for it
+	why drop           // or why not
+	// ask: the source is not the side's validated address, and is to be
+	// challenged (spec §6.6.5). These name the side.
+	ask     bool
+	session uint64
+	side    uint8
+}
+
+// forward decides about a packet from an address; zero is the address of nobody
+// that is to be challenged.
+func (b *switchboard) forward(now time.Time, from netip.AddrPort, packet []byte) verdict {
+	id, n, ok := wire.ParseForward(packet)
 	if !ok {
-		return to, dropMalformed
+		return verdict{why: dropMalformed}
 	}
-	s := b.sessions[id]
-	if s == nil {
-		return to, dropUnknown
+	s := b.table.get(id)
+	switch {
+	case n&wire.ForwardFromRelay != 0:
+		if s == nil {
+			return verdict{why: dropUnknown}
+		}
+		return verdict{why: dropForged}
+	case s == nil:
+		return verdict{why: dropUnknown, ask: true, session: id, side: n}
+	case s.resumed && !s.sides[n].present.Load():
+		return verdict{why: dropUnknown, ask: true, session: id, side: n}
+	case !s.joined.Load():
+		return verdict{why: dropUnjoined}
 	}
-	if from&wire.ForwardFromRelay != 0 {
-		return to, dropForged
-	}
-	in, out := &s.sides[from], &s.sides[1-from]
-	if !s.joined {
-		return to, dropUnjoined
-	}
-	counter, _, ok := wire.OpenForward(packet, from, in.key, in.received.Largest())
+	in, out := &s.sides[n], &s.sides[1-n]
+	counter, _, ok := wire.OpenForward(packet, n, in.key, in.received.largest.Load())
 	if !ok {
-		return to, dropForged
+		return verdict{why: dropForged}
 	}
-	if !in.received.Check(counter) {
-		return to, dropReplayed
+	if !in.received.accept(counter) {
+		return verdict{why: dropReplayed}
 	}
-	in.received.Commit(counter)
-	if !s.rate.take(now, float64(len(packet)), b.limits.ForwardRate, b.limits.ForwardBurst) {
-		return to, dropRate
+	at := nanos(now)
+	v := verdict{session: id, side: n}
+	if here := in.addr.Load(); from.IsValid() && (here == nil || *here != from) {
+		last := in.challenged.Load()
+		v.ask = at-last >= int64(challengeEvery) && in.challenged.CompareAndSwap(last, at)
 	}
-	if to = out.link.RemoteAddr(); !to.IsValid() {
-		return to, dropNoAddress
+	to := out.addr.Load()
+	if to == nil {
+		v.why = dropNoAddress
+		return v
 	}
-	s.active = now
-	wire.SealForward(packet, (1-from)|wire.ForwardFromRelay, id, out.sent, out.key)
-	out.sent++
-	return to, dropNone
+	if v.why = b.admit(at, s, in, len(packet)); v.why != dropNone {
+		return v
+	}
+	s.active.Store(at)
+	wire.SealForward(packet, (1-n)|wire.ForwardFromRelay, id, out.sent.Add(1), out.key)
+	v.to = *to
+	return v
+}
+
+// admit charges a packet to its session, its sender's owner and the prefix that
+// is validated for it, or to none of them.
+func (b *switchboard) admit(now int64, s *session, in *side, n int) drop {
+	r := b.rates.Load()
+	if !s.rate.take(now, n, r.session) {
+		return dropSession
+	}
+	if !in.charge.take(now, n, r.owner) {
+		s.rate.giveBack(n, r.session)
+		return dropOwner
+	}
+	if net := in.net.Load(); net != nil && !net.take(now, n, r.prefix) {
+		s.rate.giveBack(n, r.session)
+		in.charge.giveBack(n, r.owner)
+		return dropPrefix
+	}
+	return dropNone
 }
 
 // lose notes that an owner's connection has ended. Its sides wait for another.
 func (b *switchboard) lose(now time.Time, owner [32]byte, l link) {
+	if b.links[owner] == l {
+		delete(b.links, owner)
+	}
 	for _, sd := range b.sidesOf(owner) {
 		if sd.link == l && sd.lost.IsZero() {
 			sd.lost = now
@@ -164,9 +249,27 @@ func (b *switchboard) lose(now time.Time, owner [32]byte, l link) {
 
 // find gives an owner's new connection to those of its sides that lost theirs.
 func (b *switchboard) find(owner [32]byte, l link) {
+	b.links[owner] = l
 	for _, sd := range b.sidesOf(owner) {
 		if !sd.lost.IsZero() {
-			sd.link, sd.lost = l, time.Time{}
+			sd.relink(b, l)
+		}
+	}
+}
+
+// follow gives each side the address that its connection has moved to since
+// follow was called last.
+func (b *switchboard) follow() {
+	for _, s := range b.sessions {
+		for i := range s.sides {
+			sd := &s.sides[i]
+			if !sd.present.Load() || sd.link == nil || !sd.lost.IsZero() {
+				continue
+			}
+			if a := sd.link.RemoteAddr(); a != sd.seen {
+				sd.seen = a
+				sd.move(b, a)
+			}
 		}
 	}
 }
@@ -174,7 +277,7 @@ func (b *switchboard) find(owner [32]byte, l link) {
 func (b *switchboard) sidesOf(owner [32]byte) (all []*side) {
 	for _, s := range b.perOwner[owner] {
 		for i := range s.sides {
-			if sd := &s.sides[i]; sd.link != nil && sd.owner == owner {
+			if sd := &s.sides[i]; sd.present.Load() && sd.owner == owner {
 				all = append(all, sd)
 			}
 		}
@@ -186,9 +289,10 @@ func (b *switchboard) sidesOf(owner [32]byte) (all []*side) {
 // been without one of their owners for too long.
 func (b *switchboard) expire(now time.Time) {
 	for _, s := range b.sessions {
-		end := !s.joined && !now.Before(s.expires) || now.Sub(s.active) >= b.limits.SessionIdle
-		for _, sd := range s.sides {
-			end = end || !sd.lost.IsZero() && now.Sub(sd.lost) >= b.limits.SessionLost
+		end := !s.joined.Load() && !now.Before(s.expires) || nanos(now)-s.active.Load() >= int64(b.limits.SessionIdle)
+		for i := range s.sides {
+			lost := s.sides[i].lost
+			end = end || !lost.IsZero() && now.Sub(lost) >= b.limits.SessionLost
 		}
 		if end {
 			b.end(s)
@@ -199,8 +303,10 @@ func (b *switchboard) expire(now time.Time) {
 func (b *switchboard) end(s *session) {
 	delete(b.sessions, s.id)
 	delete(b.tickets, s.ticket)
-	for _, sd := range s.sides {
-		if sd.link == nil {
+	b.table.remove(s)
+	for i := range s.sides {
+		sd := &s.sides[i]
+		if !sd.present.Load() {
 			continue
 		}
 		rest := slices.DeleteFunc(b.perOwner[sd.owner], func(x *session) bool { return x == s })

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/wire"
 )
 
@@ -25,8 +26,24 @@ var (
 	bobAt               = "198.51.100.2:2000"
 )
 
-// A table is a joined session.
-type table struct {
+// newBoard returns a switchboard of a server that has always the same key, as
+// one that restarts has.
+func newBoard(l Limits) *switchboard {
+	key, err := identity.NewServerKey(make([]byte, 32))
+	if err != nil {
+		panic(err)
+	}
+	return newSwitchboard(l.withDefaults(), newForwardSecret(key))
+}
+
+// pass is forward for packets whose source plays no part.
+func (b *switchboard) pass(now time.Time, packet []byte) (netip.AddrPort, drop) {
+	v := b.forward(now, netip.AddrPort{}, packet)
+	return v.to, v.why
+}
+
+// A pair is a joined session.
+type pair struct {
 	*testing.T
 	b          *switchboard
 	aLink      *fixedLink
@@ -35,10 +52,10 @@ type table struct {
 	sent       [2]uint64
 }
 
-func joined(t *testing.T, l Limits) *table {
+func joined(t *testing.T, l Limits) *pair {
 	t.Helper()
-	b := newSwitchboard(l.withDefaults())
-	tb := &table{T: t, b: b, aLink: linkAt(aliceAt), bLink: linkAt(bobAt)}
+	b := newBoard(l)
+	tb := &pair{T: t, b: b, aLink: linkAt(aliceAt), bLink: linkAt(bobAt)}
 	var err error
 	if tb.aLeg, err = b.open(t0, alice, tb.aLink); err != nil {
 		t.Fatal(err)
@@ -49,7 +66,7 @@ func joined(t *testing.T, l Limits) *table {
 	return tb
 }
 
-func (tb *table) packet(leg wire.ForwardLeg, body string) []byte {
+func (tb *pair) packet(leg wire.ForwardLeg, body string) []byte {
 	p := append(make([]byte, wire.ForwardHeaderLen), body...)
 	wire.SealForward(p, leg.Side, leg.Session, tb.sent[leg.Side], leg.Key)
 	tb.sent[leg.Side]++
@@ -57,17 +74,17 @@ func (tb *table) packet(leg wire.ForwardLeg, body string) []byte {
 }
 
 // wantDrop offers a packet that must go nowhere and leave the session as it was.
-func (tb *table) wantDrop(what string, packet []byte, want drop) {
+func (tb *pair) wantDrop(what string, packet []byte, want drop) {
 	tb.Helper()
-	if to, why := tb.b.forward(t0, packet); why != want {
+	if to, why := tb.b.pass(t0, packet); why != want {
 		tb.Errorf("%s: dropped for %d (to %v), want %d", what, why, to, want)
 	}
 }
 
-func (tb *table) wantForward(leg, other wire.ForwardLeg, want string) {
+func (tb *pair) wantForward(leg, other wire.ForwardLeg, want string) {
 	tb.Helper()
 	p := tb.packet(leg, "hello")
-	to, why := tb.b.forward(t0, p)
+	to, why := tb.b.pass(t0, p)
 	if why != dropNone || to != netip.MustParseAddrPort(want) {
 		tb.Fatalf("forward = %v, drop %d; want %s", to, why, want)
 	}
@@ -94,7 +111,7 @@ func TestForwardRefuses(t *testing.T) {
 	tb := joined(t, Limits{})
 	first := tb.packet(tb.aLeg, "first")
 	replay := bytes.Clone(first)
-	if _, why := tb.b.forward(t0, first); why != dropNone {
+	if _, why := tb.b.pass(t0, first); why != dropNone {
 		t.Fatalf("drop %d", why)
 	}
 	tb.wantDrop("a replay", bytes.Clone(replay), dropReplayed)
@@ -110,7 +127,7 @@ func TestForwardRefuses(t *testing.T) {
 	wire.SealForward(stolen, 0, tb.aLeg.Session+1, 50, tb.aLeg.Key)
 	tb.wantDrop("another session", stolen, dropUnknown)
 	for n := range replay {
-		if _, why := tb.b.forward(t0, bytes.Clone(replay[:n])); why == dropNone {
+		if _, why := tb.b.pass(t0, bytes.Clone(replay[:n])); why == dropNone {
 			t.Errorf("a prefix of %d bytes forwarded", n)
 		}
 	}
@@ -124,7 +141,7 @@ func TestForwardRefuses(t *testing.T) {
 }
 
 func TestForwardNeedsBothSides(t *testing.T) {
-	b := newSwitchboard(DefaultLimits())
+	b := newBoard(Limits{})
 	leg, err := b.open(t0, alice, linkAt(aliceAt))
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +150,7 @@ func TestForwardNeedsBothSides(t *testing.T) {
 		for _, key := range [][16]byte{leg.Key, {}} {
 			p := make([]byte, 100)
 			wire.SealForward(p, side, leg.Session, 0, key)
-			if _, why := b.forward(t0, p); why != dropUnjoined {
+			if _, why := b.pass(t0, p); why != dropUnjoined {
 				t.Errorf("side %d: drop %d, want dropUnjoined", side, why)
 			}
 		}
@@ -142,7 +159,7 @@ func TestForwardNeedsBothSides(t *testing.T) {
 
 func TestTickets(t *testing.T) {
 	l := Limits{TicketTTL: time.Minute}.withDefaults()
-	b := newSwitchboard(l)
+	b := newBoard(l)
 	leg, err := b.open(t0, alice, linkAt(aliceAt))
 	if err != nil {
 		t.Fatal(err)
@@ -167,8 +184,10 @@ func TestTickets(t *testing.T) {
 func TestForwardFollowsTheConnection(t *testing.T) {
 	tb := joined(t, Limits{})
 	tb.bLink.addr = netip.MustParseAddrPort("203.0.113.9:9")
+	tb.b.follow()
 	tb.wantForward(tb.aLeg, tb.bLeg, "203.0.113.9:9")
 	tb.bLink.addr = netip.AddrPort{}
+	tb.b.follow()
 	tb.wantDrop("no address", tb.packet(tb.aLeg, "x"), dropNoAddress)
 }
 
@@ -207,7 +226,7 @@ func TestSessionsEnd(t *testing.T) {
 	if got := len(tb.b.perOwner[alice]); got != 1 {
 		t.Errorf("alice is counted in %d sessions, want 1", got)
 	}
-	if _, why := tb.b.forward(t0.Add(59*time.Second), tb.packet(tb.aLeg, "x")); why != dropNone {
+	if _, why := tb.b.pass(t0.Add(59*time.Second), tb.packet(tb.aLeg, "x")); why != dropNone {
 		t.Errorf("drop %d", why)
 	}
 	tb.b.expire(t0.Add(time.Minute))
@@ -223,13 +242,13 @@ func TestSessionsEnd(t *testing.T) {
 func TestForwardRate(t *testing.T) {
 	tb := joined(t, Limits{ForwardRate: 1000, ForwardBurst: 250})
 	send := func(at time.Duration) drop {
-		_, why := tb.b.forward(t0.Add(at), tb.packet(tb.aLeg, string(make([]byte, 84))))
+		_, why := tb.b.pass(t0.Add(at), tb.packet(tb.aLeg, string(make([]byte, 84))))
 		return why
 	}
 	for i, tt := range []struct {
 		at   time.Duration
 		want drop
-	}{{0, dropNone}, {0, dropNone}, {0, dropRate}, {50 * time.Millisecond, dropNone}, {50 * time.Millisecond, dropRate}, {time.Hour, dropNone}, {time.Hour, dropNone}, {time.Hour, dropRate}} {
+	}{{0, dropNone}, {0, dropNone}, {0, dropSession}, {50 * time.Millisecond, dropNone}, {50 * time.Millisecond, dropSession}, {time.Hour, dropNone}, {time.Hour, dropNone}, {time.Hour, dropSession}} {
 		if got := send(tt.at); got != tt.want {
 			t.Errorf("packet %d: drop %d, want %d", i, got, tt.want)
 		}
@@ -237,7 +256,7 @@ func TestForwardRate(t *testing.T) {
 }
 
 func TestSessionLimits(t *testing.T) {
-	b := newSwitchboard(Limits{Sessions: 3, SessionsPerOwner: 2}.withDefaults())
+	b := newBoard(Limits{Sessions: 3, SessionsPerOwner: 2})
 	open := func(at time.Duration, owner [32]byte, want error) (leg wire.ForwardLeg) {
 		t.Helper()
 		leg, err := b.open(t0.Add(at), owner, linkAt(aliceAt))
@@ -270,8 +289,11 @@ func TestSessionLimits(t *testing.T) {
 	}
 }
 
+// fast lets everything pass.
+var fast = Limits{ForwardRate: 1e15, ForwardBurst: 1e15, OwnerRate: 1e15, OwnerBurst: 1e15, PrefixRate: 1e15, PrefixBurst: 1e15}
+
 func BenchmarkForward(b *testing.B) {
-	board := newSwitchboard(Limits{ForwardRate: 1e18, ForwardBurst: 1e18}.withDefaults())
+	board := newBoard(fast)
 	a, _ := board.open(t0, alice, linkAt(aliceAt))
 	if _, err := board.join(t0, bob, linkAt(bobAt), [32]byte(a.Ticket)); err != nil {
 		b.Fatal(err)
@@ -281,7 +303,7 @@ func BenchmarkForward(b *testing.B) {
 	for b.Loop() {
 		wire.SealForward(p, 0, a.Session, n, a.Key)
 		n++
-		if _, why := board.forward(t0, p); why != dropNone {
+		if _, why := board.pass(t0, p); why != dropNone {
 			b.Fatal(why)
 		}
 	}

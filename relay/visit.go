@@ -43,10 +43,10 @@ func newVisit(s *Server, c conn) *visit {
 }
 
 func (v *visit) run(ctx context.Context) {
-	v.idle = time.AfterFunc(v.s.limits.AnonymousIdle, func() { v.c.Close(0, "idle") })
+	v.idle = time.AfterFunc(v.s.lim().AnonymousIdle, func() { v.c.Close(0, "idle") })
 	defer v.idle.Stop()
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, v.s.limits.Streams+1) // one more for the subscription
+	slots := make(chan struct{}, v.s.lim().Streams+1) // one more for the subscription
 	for {
 		st, err := v.c.AcceptStream(ctx)
 		if err != nil {
@@ -105,9 +105,9 @@ func (v *visit) answer(ctx context.Context, st stream) {
 	now := time.Now()
 	v.mu.Lock()
 	if v.owner == nil {
-		v.idle.Reset(v.s.limits.AnonymousIdle)
+		v.idle.Reset(v.s.lim().AnonymousIdle)
 	}
-	ok := v.rate.take(now, 1, v.s.limits.Requests, v.s.limits.RequestBurst)
+	ok := v.rate.take(now, 1, v.s.lim().Requests, v.s.lim().RequestBurst)
 	v.mu.Unlock()
 	if !ok {
 		v.reply(st, 0, nil, ErrBusy)
@@ -124,7 +124,7 @@ func (v *visit) answer(ctx context.Context, st stream) {
 
 // deadline gives the stream one more RequestTime, unless ctx has ended.
 func (v *visit) deadline(ctx context.Context, st stream) {
-	st.SetDeadline(time.Now().Add(v.s.limits.RequestTime))
+	st.SetDeadline(time.Now().Add(v.s.lim().RequestTime))
 	if ctx.Err() != nil { // AfterFunc may have come before
 		st.SetDeadline(past)
 	}
@@ -177,7 +177,7 @@ func (v *visit) do(ctx context.Context, now time.Time, typ uint16, b []byte) (ui
 
 // doOwner carries out a request of the authenticated owner.
 func (v *visit) doOwner(ctx context.Context, now time.Time, owner [32]byte, typ uint16, b []byte) (uint16, []byte, error) {
-	store, l := v.s.store, v.s.limits
+	store, l := v.s.store, v.s.lim()
 	switch typ {
 	case wire.FrameInboxCreate:
 		r, err := request(wire.ParseInboxCreate, b)
@@ -261,7 +261,7 @@ func (v *visit) authenticate(ctx context.Context, now time.Time, b []byte) (uint
 		v.s.stats.failedProofs.Add(1)
 		return 0, nil, ErrNotOwner
 	}
-	known, err := v.s.store.Owner(ctx, r.Owner, now, v.s.admits(r.Token), v.s.limits.Owners)
+	known, err := v.s.store.Owner(ctx, r.Owner, now, v.s.admits(r.Token), v.s.lim().Owners)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -279,7 +279,7 @@ func (v *visit) authenticate(ctx context.Context, now time.Time, b []byte) (uint
 	v.s.boardMu.Lock()
 	v.s.board.find(r.Owner, v.c)
 	v.s.boardMu.Unlock()
-	l := v.s.limits
+	l := v.s.lim()
 	return wire.FrameRelayTerms, wire.RelayTerms{
 		Now: uint64(now.UnixMilli()), QuotaBytes: uint64(l.OwnerBytes), QuotaBlobs: uint32(l.OwnerBlobs),
 		Inboxes: uint32(l.Inboxes), Knocks: uint32(l.Knocks), OneTime: uint32(l.OneTime),
@@ -306,7 +306,7 @@ func (v *visit) deliver(ctx context.Context, now time.Time, b []byte) (uint16, [
 	if err != nil {
 		return 0, nil, err
 	}
-	d := Delivery{Inbox: r.Inbox, TokenHash: TokenHash(r.Token), Hash: sha256.Sum256(r.Blob), Blob: r.Blob, Now: now, Limits: v.s.limits}
+	d := Delivery{Inbox: r.Inbox, TokenHash: TokenHash(r.Token), Hash: sha256.Sum256(r.Blob), Blob: r.Blob, Now: now, Limits: *v.s.lim()}
 	stored, err := v.s.store.Put(ctx, d)
 	if err != nil {
 		return 0, nil, err

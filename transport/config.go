@@ -9,6 +9,7 @@ import (
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/nat"
+	"github.com/sremp/sremp/wire"
 )
 
 // A Config describes an [Endpoint]. PacketConn is required.
@@ -60,6 +61,8 @@ type Leg struct {
 	Session uint64
 	Side    uint8    // 0: opened the session, 1: joined it
 	Key     [16]byte // of this side and the relay
+	// Grant is what a relay that has restarted takes the session up with.
+	Grant [wire.ForwardGrantLen]byte
 }
 
 // Constants of the protocol (spec §5.2, §5.3).

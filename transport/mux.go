@@ -120,6 +120,9 @@ func (m *mux) sort(d datagram) (packet []byte, via net.Addr) {
 
 // unwrap takes the relay's header off a packet of one of our legs.
 func (m *mux) unwrap(d datagram) ([]byte, net.Addr) {
+	if m.control(d) {
+		return nil, nil
+	}
 	session, _, ok := wire.ParseForward(d.data)
 	if !ok {
 		m.stats.dropped.Add(1)

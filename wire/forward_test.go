@@ -18,7 +18,7 @@ func forwardPacket(side uint8, counter uint64) []byte {
 
 func TestForwardVectors(t *testing.T) {
 	var got strings.Builder
-	for _, b := range [][]byte{forwardPacket(0, 0), forwardPacket(1, 0x010203), forwardPacket(ForwardFromRelay|1, 0xff_00000001)} {
+	for _, b := range [][]byte{forwardPacket(0, 0), forwardPacket(1, 0x010203), forwardPacket(ForwardFromRelay|1, 0xff_00000001), challenge(1), answer(1)} {
 		got.WriteString(hex.EncodeToString(b) + "\n")
 	}
 	const file = "testdata/forward.txt"
@@ -138,6 +138,80 @@ func FuzzForward(f *testing.F) {
 		SealForward(again, side, session, counter, forwardKey)
 		if !bytes.Equal(again, b) {
 			t.Errorf("sealed again = %x, want %x", again, b)
+		}
+	})
+}
+
+func challenge(side uint8) []byte {
+	return ForwardChallenge{Side: side, Session: 0x1122334455667788, Cookie: [16]byte{1, 15: 2}}.Append(nil, forwardKey)
+}
+
+func answer(side uint8) []byte {
+	return ForwardAnswer{
+		Side: side, Session: 0x1122334455667788, Cookie: [16]byte{1, 15: 2}, Sent: 1 << 33, Received: 7,
+		Grant: [ForwardGrantLen]byte{0: 3, 79: 4},
+	}.Append(nil, forwardKey)
+}
+
+// Spec §6.6.5: control packets are what they were sealed as, for one side, or
+// nothing; neither is a packet to forward.
+func TestForwardControl(t *testing.T) {
+	for side := range uint8(2) {
+		c, a := challenge(side), answer(side)
+		if x, ok := OpenForwardChallenge(c, side, forwardKey); !ok || !bytes.Equal(x.Append(nil, forwardKey), c) {
+			t.Errorf("challenge = %+v, %v", x, ok)
+		}
+		if x, ok := ParseForwardAnswer(a); !ok || !ForwardAnswerHolds(a, forwardKey) || !bytes.Equal(x.Append(nil, forwardKey), a) {
+			t.Errorf("answer = %+v, %v", x, ok)
+		}
+		for _, b := range [][]byte{c, a} {
+			if _, _, ok := ParseForward(b); ok {
+				t.Error("a control packet passes as one to forward")
+			}
+		}
+		if _, ok := OpenForwardChallenge(c, 1-side, forwardKey); ok {
+			t.Error("a challenge to the other side accepted")
+		}
+		if len(c) > ForwardHeaderLen+21 { // QUIC's shortest packet, RFC 9000, section 10.3
+			t.Errorf("a challenge has %d bytes: more than what may ask for it", len(c))
+		}
+		for i := range c {
+			forged := bytes.Clone(c)
+			forged[i] ^= 1
+			if _, ok := OpenForwardChallenge(forged, side, forwardKey); ok {
+				t.Errorf("byte %d of a challenge changed: accepted", i)
+			}
+			if _, ok := OpenForwardChallenge(c[:i], side, forwardKey); ok {
+				t.Errorf("%d bytes of a challenge accepted", i)
+			}
+		}
+		for i := range a {
+			forged := bytes.Clone(a)
+			forged[i] ^= 1
+			if _, ok := ParseForwardAnswer(forged); ok && ForwardAnswerHolds(forged, forwardKey) {
+				t.Errorf("byte %d of an answer changed: accepted", i)
+			}
+			if _, ok := ParseForwardAnswer(a[:i]); ok {
+				t.Errorf("%d bytes of an answer accepted", i)
+			}
+		}
+	}
+}
+
+func FuzzForwardControl(f *testing.F) {
+	for side := range uint8(2) {
+		f.Add(challenge(side))
+		f.Add(answer(side))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ParseForwardControl(b)
+		for side := range uint8(2) {
+			if x, ok := OpenForwardChallenge(b, side, forwardKey); ok && !bytes.Equal(x.Append(nil, forwardKey), b) {
+				t.Errorf("%x parsed as %+v", b, x)
+			}
+		}
+		if x, ok := ParseForwardAnswer(b); ok && ForwardAnswerHolds(b, forwardKey) && !bytes.Equal(x.Append(nil, forwardKey), b) {
+			t.Errorf("%x parsed as %+v", b, x)
 		}
 	})
 }

@@ -31,7 +31,7 @@ func relayVectors() []vector {
 		{"receipt", Receipt{Inbox: id, Hash: token, StoredAt: 1 << 40, Expires: 1 << 41, Signature: sig}.Append(nil), again(ParseReceipt)},
 		{"mail", Mail{Inbox: id, Seq: 3, StoredAt: 1 << 40, Blob: []byte("blob")}.Append(nil), again(ParseMail)},
 		{"mail-ack", MailAck{Seqs: []uint64{1, 3, 1 << 63}}.Append(nil), again(ParseMailAck)},
-		{"forward-leg-0", ForwardLeg{Session: 1 << 60, Key: [16]byte(id[:16]), Ticket: token[:], Expires: 1 << 40}.Append(nil), again(ParseForwardLeg)},
+		{"forward-leg-0", ForwardLeg{Session: 1 << 60, Key: [16]byte(id[:16]), Ticket: token[:], Expires: 1 << 40, Grant: [ForwardGrantLen]byte{0: 1, 79: 2}}.Append(nil), again(ParseForwardLeg)},
 		{"forward-leg-1", ForwardLeg{Session: 1 << 60, Side: 1, Key: [16]byte(id[:16])}.Append(nil), again(ParseForwardLeg)},
 		{"forward-join", ForwardJoin{Ticket: token}.Append(nil), again(ParseForwardJoin)},
 	}

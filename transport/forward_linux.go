@@ -1,0 +1,469 @@
+package transport
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"runtime"
+	"time"
+	"unsafe"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// Tuning of the data plane.
+const (
+	forwardMessages = 64      // one system call brings at most so many messages
+	forwardBuffer   = 4 << 20 // of each socket: 60 ms at 500 Mbit/s
+	// forwardPoll is how often an idle reader looks whether it shall end.
+	forwardPoll = 200 * time.Millisecond
+	// forwardPause is what a busy reader waits for more packets: a system call
+	// costs as much for one as for ten. It is what a packet is late by at most.
+	forwardPause = 150 * time.Microsecond
+	// busyGap: packets that come closer than this, a reader waits for.
+	busyGap = 500 * time.Microsecond
+	// Limits of one segmented write (Linux: UDP_MAX_SEGMENTS, IP's length).
+	maxSegments     = 64
+	maxSegmentBytes = 65000
+)
+
+// Forward starts at most n readers for relay framing, each with a socket of its
+// own on the endpoint's port. The kernel gives them that framing by its first
+// byte, packets of one session to one reader, and everything else to the
+// endpoint. It returns how many run until the endpoint closes: 0 if the platform
+// or the kind of socket has none, and Config.Forward gets the packets then.
+func (e *Endpoint) Forward(n int, r Router) int {
+	udp, ok := e.c.PacketConn.(*net.UDPConn)
+	if !ok || n < 1 {
+		return 0
+	}
+	fds, err := shareUDPPort(udp, n)
+	if err != nil {
+		e.log.Info("no readers of their own for relay framing", "err", err)
+		return 0
+	}
+	for i, fd := range fds {
+		f := newForwarder(fd, i, r, e.m)
+		if !e.run(func() { f.run(e.ctx) }) {
+			for _, fd := range fds[i:] {
+				unix.Close(fd)
+			}
+			return 0
+		}
+	}
+	return n
+}
+
+// shareUDPPort binds n more sockets to the port of c and steers relay framing
+// to them. The option is set on a socket that is bound already, so that nobody
+// who has not been given the port by us shares it by chance: others' sockets
+// were bound, or refused, without.
+func shareUDPPort(c *net.UDPConn, n int) (fds []int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	ctlErr := raw.Control(func(main uintptr) { fds, err = shareFD(int(main), n) })
+	return fds, errors.Join(err, ctlErr)
+}
+
+func shareFD(main, n int) (fds []int, err error) {
+	addr, err := unix.Getsockname(main)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetsockoptInt(main, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			for _, fd := range fds {
+				unix.Close(fd)
+			}
+			fds = nil
+			// Without the group the option says nothing.
+			_ = unix.SetsockoptInt(main, unix.SOL_SOCKET, unix.SO_REUSEPORT, 0)
+		}
+	}()
+	for range n {
+		fd, err := openShared(main, addr)
+		if err != nil {
+			return fds, err
+		}
+		fds = append(fds, fd)
+	}
+	return fds, steer(main, n)
+}
+
+func openShared(main int, addr unix.Sockaddr) (fd int, err error) {
+	family := unix.AF_INET
+	if _, ok := addr.(*unix.SockaddrInet6); ok {
+		family = unix.AF_INET6
+	}
+	if fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return -1, err
+	}
+	defer func() {
+		if err != nil {
+			unix.Close(fd)
+		}
+	}()
+	if family == unix.AF_INET6 {
+		only, err := unix.GetsockoptInt(main, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+		if err != nil {
+			return -1, err
+		}
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
+			return -1, err
+		}
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+		return -1, err
+	}
+	tv := unix.NsecToTimeval(forwardPoll.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
+		return -1, err
+	}
+	// What follows makes it faster, and is missing on some kernels.
+	for _, buf := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, buf[0], forwardBuffer) != nil {
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, buf[1], forwardBuffer)
+		}
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+	// Peers search the path's MTU through us: nothing may be fragmented.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE)
+	if family == unix.AF_INET6 {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE)
+	}
+	return fd, unix.Bind(fd, addr)
+}
+
+// steer makes the kernel choose between the n+1 sockets of main's group, in the
+// order of their joining: framing (first byte 4 to 15) goes to 1+session%n, all
+// else, and what is too short, to 0, which is main.
+func steer(main, n int) error {
+	prog, err := bpf.Assemble([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: 0, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: firstForward, SkipTrue: 5},
+		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: firstProbe, SkipTrue: 4},
+		bpf.LoadAbsolute{Off: 5, Size: 4}, // the session's low half
+		bpf.ALUOpConstant{Op: bpf.ALUOpMod, Val: uint32(n)},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 1},
+		bpf.RetA{},
+		bpf.RetConstant{Val: 0},
+	})
+	if err != nil {
+		return err
+	}
+	filter := make([]unix.SockFilter, len(prog))
+	for i, p := range prog {
+		filter[i] = unix.SockFilter{Code: p.Op, Jt: p.Jt, Jf: p.Jf, K: p.K}
+	}
+	return unix.SetsockoptSockFprog(main, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF,
+		&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+}
+
+// mmsghdr is struct mmsghdr of recvmmsg(2).
+type mmsghdr struct {
+	hdr unix.Msghdr
+	n   uint32
+}
+
+// A segment is one datagram of a batch, and how the next of its group is found.
+type segment struct {
+	data []byte
+	next int32 // -1: none
+}
+
+// A group is what one write sends: datagrams of one size to one address, the
+// last of which may be shorter.
+type group struct {
+	to          netip.AddrPort
+	first, last int32 // segments
+	n, size     int
+	bytes       int
+	full        bool
+}
+
+// A forwarder is one reader. run's goroutine owns all of it.
+type forwarder struct {
+	fd     int
+	id     int
+	router Router
+	m      *mux
+	v6     bool
+	gso    bool // writes may be segmented
+
+	in      [forwardMessages]mmsghdr
+	inIov   [forwardMessages]unix.Iovec
+	inName  [forwardMessages]unix.RawSockaddrInet6
+	inOOB   [forwardMessages][64]byte
+	buffers [forwardMessages][]byte
+
+	segments []segment
+	groups   []group
+	index    [256]int16 // of the newest group by a hash of its address; -1: none
+	out      []mmsghdr
+	outIov   []unix.Iovec
+	outName  []unix.RawSockaddrInet6
+	outOOB   [][24]byte
+}
+
+func newForwarder(fd, id int, r Router, m *mux) *forwarder {
+	f := &forwarder{fd: fd, id: id, router: r, m: m, gso: true}
+	if a, err := unix.Getsockname(fd); err == nil {
+		_, f.v6 = a.(*unix.SockaddrInet6)
+	}
+	all := make([]byte, forwardMessages*(maxDatagram+1))
+	for i := range f.in {
+		f.buffers[i] = all[i*(maxDatagram+1):][:maxDatagram]
+		f.inIov[i].Base = &f.buffers[i][0]
+		f.inIov[i].SetLen(maxDatagram)
+		h := &f.in[i].hdr
+		h.Name = (*byte)(unsafe.Pointer(&f.inName[i]))
+		h.Iov = &f.inIov[i]
+		h.SetIovlen(1)
+		h.Control = &f.inOOB[i][0]
+	}
+	return f
+}
+
+// run forwards until ctx ends, and closes the socket.
+func (f *forwarder) run(ctx context.Context) {
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		// It wakes the reader, although the socket is not connected (ENOTCONN).
+		_ = unix.Shutdown(f.fd, unix.SHUT_RD)
+		close(woken)
+	})
+	defer unix.Close(f.fd)
+	defer func() {
+		if !stop() {
+			<-woken
+		}
+	}()
+	last := time.Now()
+	for ctx.Err() == nil {
+		n, err := f.receive()
+		now := time.Now()
+		if err != nil || n == 0 {
+			if err != nil && err != unix.EAGAIN && err != unix.EINTR && ctx.Err() == nil {
+				time.Sleep(readErrorPause)
+			}
+			continue
+		}
+		f.sort(n, now)
+		f.send()
+		if n < forwardMessages/2 && now.Sub(last) < busyGap {
+			pause()
+		}
+		last = now
+	}
+}
+
+// pause is time.Sleep with the kernel's clock: the runtime's rounds up to 1 ms.
+func pause() {
+	ts := unix.NsecToTimespec(forwardPause.Nanoseconds())
+	// An early return is as good.
+	_ = unix.Nanosleep(&ts, nil)
+}
+
+// receive fills the buffers; it blocks until there is one message, forwardPoll
+// has passed, or the socket is shut down.
+func (f *forwarder) receive() (int, error) {
+	for i := range f.in {
+		h := &f.in[i].hdr
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.SetControllen(len(f.inOOB[i]))
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.in[0])),
+		forwardMessages, unix.MSG_WAITFORONE, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// sort routes every datagram and gathers what goes to one address.
+func (f *forwarder) sort(n int, now time.Time) {
+	f.segments, f.groups = f.segments[:0], f.groups[:0]
+	f.index = noGroups()
+	for i := range n {
+		h := &f.in[i]
+		data := f.buffers[i][:h.n]
+		from := addrOf(&f.inName[i])
+		size := len(data)
+		if s := groSize(f.inOOB[i][:h.hdr.Controllen]); s > 0 && s < size {
+			size = s
+			f.m.stats.coalesced.Add(1)
+		}
+		for len(data) > 0 {
+			k := min(size, len(data))
+			packet := data[:k:k]
+			data = data[k:]
+			if to := f.router.Route(f.id, now, from, packet); to.IsValid() {
+				f.add(to, packet)
+			}
+		}
+	}
+}
+
+func noGroups() (index [256]int16) {
+	for i := range index {
+		index[i] = -1
+	}
+	return index
+}
+
+// groSize is receivedSegmentSize without allocation: the kernel sends no other
+// control message on this socket.
+func groSize(oob []byte) int {
+	if len(oob) < unix.CmsgLen(4) {
+		return 0
+	}
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&oob[0]))
+	if h.Level != unix.IPPROTO_UDP || h.Type != unix.UDP_GRO {
+		return 0
+	}
+	return int(binary.NativeEndian.Uint32(oob[unix.CmsgLen(0):]))
+}
+
+func (f *forwarder) add(to netip.AddrPort, packet []byte) {
+	if !f.v6 && !to.Addr().Is4() {
+		f.m.stats.unroutable.Add(1)
+		return
+	}
+	a := to.Addr().As16()
+	slot := &f.index[uint8(to.Port())^uint8(to.Port()>>8)^a[15]^a[7]]
+	s := int32(len(f.segments))
+	f.segments = append(f.segments, segment{packet, -1})
+	if *slot >= 0 {
+		g := &f.groups[*slot]
+		if g.to == to && f.gso && !g.full && g.n < maxSegments && len(packet) <= g.size && g.bytes+len(packet) <= maxSegmentBytes {
+			f.segments[g.last].next = s
+			g.last = s
+			g.n++
+			g.bytes += len(packet)
+			g.full = len(packet) < g.size
+			return
+		}
+	}
+	*slot = int16(len(f.groups))
+	f.groups = append(f.groups, group{to: to, first: s, last: s, n: 1, size: len(packet), bytes: len(packet)})
+}
+
+// send writes all groups, each as one segmented write.
+func (f *forwarder) send() {
+	if len(f.groups) == 0 {
+		return
+	}
+	f.prepare()
+	for i := 0; i < len(f.out); {
+		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.out[i])),
+			uintptr(len(f.out)-i), unix.MSG_DONTWAIT, 0, 0)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno == 0 {
+			i += int(n)
+			continue
+		}
+		g := &f.groups[i]
+		i++
+		f.m.stats.swallowed.Add(1)
+		if g.n > 1 && (errno == unix.EIO || errno == unix.EINVAL || errno == unix.EMSGSIZE || errno == unix.ENOPROTOOPT) {
+			// EIO: the interface cannot segment at all. The others are of this
+			// route, whose MTU the segments exceed; the next may do.
+			f.gso = f.gso && errno != unix.EIO
+			f.sendSingly(g)
+		}
+	}
+}
+
+func (f *forwarder) sendSingly(g *group) {
+	for s := g.first; s >= 0; s = f.segments[s].next {
+		f.m.send(g.to, f.segments[s].data)
+	}
+}
+
+// prepare fills the vectors of sendmmsg(2). They are grown before any of them is
+// pointed to.
+func (f *forwarder) prepare() {
+	f.out = grown(f.out, len(f.groups))
+	f.outName = grown(f.outName, len(f.groups))
+	f.outOOB = grown(f.outOOB, len(f.groups))
+	f.outIov = grown(f.outIov, len(f.segments))
+	iov := 0
+	for i := range f.groups {
+		g := &f.groups[i]
+		start := iov
+		for s := g.first; s >= 0; s = f.segments[s].next {
+			d := f.segments[s].data
+			if iov > start {
+				// Segments that the kernel had joined lie side by side already.
+				v := &f.outIov[iov-1]
+				if unsafe.Add(unsafe.Pointer(v.Base), v.Len) == unsafe.Pointer(&d[0]) {
+					v.SetLen(int(v.Len) + len(d))
+					continue
+				}
+			}
+			f.outIov[iov].Base = &d[0]
+			f.outIov[iov].SetLen(len(d))
+			iov++
+		}
+		h := &f.out[i]
+		*h = mmsghdr{}
+		h.hdr.Name = (*byte)(unsafe.Pointer(&f.outName[i]))
+		h.hdr.Namelen = f.setAddr(&f.outName[i], g.to)
+		h.hdr.Iov = &f.outIov[start]
+		h.hdr.SetIovlen(iov - start)
+		if g.n > 1 {
+			f.m.stats.segmented.Add(1)
+			oob := &f.outOOB[i]
+			c := (*unix.Cmsghdr)(unsafe.Pointer(&oob[0]))
+			c.Level, c.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+			c.SetLen(unix.CmsgLen(2))
+			binary.NativeEndian.PutUint16(oob[unix.CmsgLen(0):], uint16(g.size))
+			h.hdr.Control = &oob[0]
+			h.hdr.SetControllen(unix.CmsgSpace(2))
+		}
+	}
+	runtime.KeepAlive(f)
+}
+
+func grown[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n, 2*n)
+	}
+	return s[:n]
+}
+
+// addrOf returns an address as the rest of the package writes it: IPv4 is never
+// mapped. Zones are left out: relays do not serve link-local addresses.
+func addrOf(sa *unix.RawSockaddrInet6) netip.AddrPort {
+	port := func(p *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:]) }
+	if sa.Family == unix.AF_INET {
+		v4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(v4.Addr), port(&v4.Port))
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), port(&sa.Port))
+}
+
+func (f *forwarder) setAddr(sa *unix.RawSockaddrInet6, to netip.AddrPort) uint32 {
+	*sa = unix.RawSockaddrInet6{}
+	if !f.v6 {
+		v4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		v4.Family = unix.AF_INET
+		binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&v4.Port))[:], to.Port())
+		v4.Addr = to.Addr().Unmap().As4()
+		return unix.SizeofSockaddrInet4
+	}
+	sa.Family = unix.AF_INET6
+	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:], to.Port())
+	sa.Addr = to.Addr().As16()
+	return unix.SizeofSockaddrInet6
+}
