@@ -41,6 +41,7 @@ type Client struct {
 	out     *outbox
 	welcome wire.RendezvousWelcome
 	intros  chan Introduction
+	changes chan Change
 	done    chan struct{} // closed when the reader has ended
 
 	mu      sync.Mutex
@@ -48,7 +49,8 @@ type Client struct {
 	offset  time.Duration // of the server's clock to ours, as last heard
 	next    uint32
 	waiting map[uint32]chan<- reply
-	names   map[[32]byte]ownName
+	names   map[[32]byte]ownName // what we registered
+	subs    map[[32]byte]ownName // what we subscribed to
 	answers map[[16]byte]chan<- wire.RendezvousStatus
 }
 
@@ -58,7 +60,7 @@ type reply struct {
 	payload []byte
 }
 
-// An ownName is what opens the offers to one of our blinded keys.
+// An ownName is what opens the records of, and offers to, one blinded key.
 type ownName struct {
 	id     identity.PeerID
 	lookup [32]byte
@@ -81,11 +83,11 @@ func newClient(ctx context.Context, server identity.ServerID, l link, s stream) 
 	defer stop()
 	c := &Client{
 		server: server, link: l,
-		intros: make(chan Introduction, introQueue), done: make(chan struct{}),
-		waiting: make(map[uint32]chan<- reply), names: make(map[[32]byte]ownName),
+		intros: make(chan Introduction, introQueue), changes: make(chan Change, subscriptionQueue), done: make(chan struct{}),
+		waiting: make(map[uint32]chan<- reply), names: make(map[[32]byte]ownName), subs: make(map[[32]byte]ownName),
 		answers: make(map[[16]byte]chan<- wire.RendezvousStatus),
 	}
-	c.out = newOutbox(l, s)
+	c.out = newOutbox(l, s, nil)
 	c.out.push(wire.FrameRendezvousHello, wire.RendezvousHello{Version: version}.Append(nil))
 	typ, b, err := readFrame(s)
 	if err == nil {
@@ -204,31 +206,25 @@ func (c *Client) register(ctx context.Context, l *identity.Local, lookup [32]byt
 		c.forgetOldNames(period)
 		c.mu.Unlock()
 	}
-	b, err := c.call(ctx, wire.FrameRendezvousRegister, wire.FrameRendezvousRegistered, func(req uint32) []byte {
+	_, err := c.registration(ctx, wire.FrameRendezvousRegister, func(req uint32) []byte {
 		x.Request = req
 		return x.Append(nil)
 	})
-	if err != nil {
-		return err
-	}
-	answer, err := wire.ParseRendezvousRegistered(b)
-	if err != nil {
-		return c.fail(err)
-	}
-	c.heardTime(answer.Time)
-	if ttl == 0 && answer.Status == wire.RendezvousOK {
+	if ttl == 0 && err == nil {
 		c.mu.Lock()
 		delete(c.names, bk.public)
 		c.mu.Unlock()
 	}
-	return statusError(answer.Status)
+	return err
 }
 
 // forgetOldNames drops the names of periods that are over. It holds c.mu.
 func (c *Client) forgetOldNames(period uint64) {
-	for blinded, n := range c.names {
-		if n.period+1 < period {
-			delete(c.names, blinded)
+	for _, names := range []map[[32]byte]ownName{c.names, c.subs} {
+		for blinded, n := range names {
+			if n.period+1 < period {
+				delete(names, blinded)
+			}
 		}
 	}
 }
@@ -247,24 +243,24 @@ func registrationMessage(server identity.ServerID, binding [32]byte, x wire.Rend
 // is connected to the server. ErrNotFound covers absent and hidden alike, and
 // records that are not authentic.
 func (c *Client) Lookup(ctx context.Context, now time.Time, id identity.PeerID, lookup [32]byte) (content *Content, online bool, err error) {
+	x, err := c.find(ctx, now, id, lookup)
+	return x.Content, x.Online, err
+}
+
+// find is Lookup, with the lifetime that the record has left.
+func (c *Client) find(ctx context.Context, now time.Time, id identity.PeerID, lookup [32]byte) (Change, error) {
 	name := BlindedName(id, lookup, c.period(now))
 	b, err := c.call(ctx, wire.FrameRendezvousLookup, wire.FrameRendezvousFound, func(req uint32) []byte {
 		return wire.RendezvousLookup{Request: req, Blinded: name.Blinded}.Append(nil)
 	})
 	if err != nil {
-		return nil, false, err
+		return Change{}, err
 	}
 	found, err := wire.ParseRendezvousFound(b)
 	if err != nil {
-		return nil, false, c.fail(err)
+		return Change{}, c.fail(err)
 	}
-	if err := statusError(found.Status); err != nil {
-		return nil, false, err
-	}
-	if content, err = openRecord(id, lookup, name.Period, found.Sealed); err != nil {
-		return nil, false, fmt.Errorf("%w: %w", ErrNotFound, err)
-	}
-	return content, found.Online, nil
+	return openFound(found, ownName{id, lookup, name.Period})
 }
 
 // Introduce passes sealed, at most MaxIntroduction bytes, to id, and returns its
@@ -363,12 +359,14 @@ func (c *Client) read(s stream) {
 	c.err = fmt.Errorf("%w: %w", ErrClosed, err)
 	c.mu.Unlock()
 	close(c.intros)
+	close(c.changes)
 	close(c.done)
 }
 
 func (c *Client) handle(typ uint16, b []byte) error {
 	switch typ {
-	case wire.FrameRendezvousRegistered, wire.FrameRendezvousFound, wire.FrameRendezvousIntroduced:
+	case wire.FrameRendezvousRegistered, wire.FrameRendezvousFound, wire.FrameRendezvousIntroduced,
+		wire.FrameRendezvousPage, wire.FrameRendezvousKnown:
 		if len(b) < 4 {
 			return ErrProtocol
 		}
@@ -385,6 +383,12 @@ func (c *Client) handle(typ uint16, b []byte) error {
 			return fmt.Errorf("%w: %w", ErrProtocol, err)
 		}
 		c.handleOffer(x)
+	case wire.FrameRendezvousChanged:
+		x, err := wire.ParseRendezvousChanged(b)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrProtocol, err)
+		}
+		c.handleChanged(x)
 	case wire.FrameRendezvousGo:
 		x, err := wire.ParseRendezvousGo(b)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/wire"
 )
 
@@ -24,25 +25,30 @@ type output struct {
 type core struct {
 	limits   Limits
 	conns    map[connID]*member
-	places   map[netip.Prefix]int
+	places   map[netip.Prefix]*place
 	online   map[[32]byte]*presence
+	listed   map[identity.PeerID]*listing
+	subs     map[[32]byte]map[connID]struct{}
+	renewed  map[[32]byte]bool // of online: their expiry is not in the store yet
 	pending  map[[16]byte]*introduction
 	nextConn connID
 }
 
 // A member is one connection.
 type member struct {
-	place     netip.Prefix
-	names     map[[32]byte]bool // of core.online
-	waiting   int               // introductions that it asked for
-	registers bucket
-	lookups   bucket
-	intros    bucket
+	place   netip.Prefix
+	names   map[[32]byte]bool // of core.online
+	subs    map[[32]byte]bool // of core.subs
+	listing identity.PeerID   // of core.listed, zero if none
+	waiting int               // introductions that it asked for
+	spent   [rateKinds]bucket
 }
 
 // A presence is a blinded key whose owner is connected.
 type presence struct {
 	conn    connID
+	period  uint64
+	ttl     time.Duration
 	until   time.Time
 	offers  bucket
 	pending int
@@ -61,21 +67,29 @@ func newCore(l Limits) *core {
 	return &core{
 		limits:  l.withDefaults(),
 		conns:   make(map[connID]*member),
-		places:  make(map[netip.Prefix]int),
+		places:  make(map[netip.Prefix]*place),
 		online:  make(map[[32]byte]*presence),
+		listed:  make(map[identity.PeerID]*listing),
+		subs:    make(map[[32]byte]map[connID]struct{}),
+		renewed: make(map[[32]byte]bool),
 		pending: make(map[[16]byte]*introduction),
 	}
 }
 
 // connect admits a connection, or reports false when there are too many.
 func (c *core) connect(from netip.Addr) (connID, bool) {
-	place := prefixOf(from)
-	if len(c.conns) >= c.limits.MaxConns || c.places[place] >= c.limits.MaxConnsPerPrefix {
+	prefix := prefixOf(from)
+	p := c.places[prefix]
+	if p == nil {
+		p = &place{}
+	}
+	if len(c.conns) >= c.limits.MaxConns || p.conns >= c.limits.MaxConnsPerPrefix {
 		return 0, false
 	}
 	c.nextConn++
-	c.places[place]++
-	c.conns[c.nextConn] = &member{place: place, names: make(map[[32]byte]bool)}
+	p.conns++
+	c.places[prefix] = p
+	c.conns[c.nextConn] = &member{place: prefix, names: make(map[[32]byte]bool), subs: make(map[[32]byte]bool)}
 	return c.nextConn, true
 }
 
@@ -96,10 +110,12 @@ func (c *core) disconnect(id connID) (out []output) {
 	for name := range m.names {
 		delete(c.online, name)
 	}
-	delete(c.conns, id)
-	if c.places[m.place]--; c.places[m.place] == 0 {
-		delete(c.places, m.place)
+	for name := range m.subs {
+		c.unsubscribe(id, name)
 	}
+	delete(c.listed, m.listing)
+	delete(c.conns, id)
+	c.leave(m.place)
 	return out
 }
 
@@ -107,7 +123,7 @@ func (c *core) disconnect(id connID) (out []output) {
 func (c *core) mayRegister(now time.Time, id connID, name [32]byte) wire.RendezvousStatus {
 	m := c.conns[id]
 	switch {
-	case m == nil || !m.registers.take(now, c.limits.Register):
+	case !c.allow(now, id, rateRegister):
 		return wire.RendezvousBusy
 	case !m.names[name] && len(m.names) >= c.limits.MaxNames:
 		return wire.RendezvousRefused
@@ -115,22 +131,23 @@ func (c *core) mayRegister(now time.Time, id connID, name [32]byte) wire.Rendezv
 	return wire.RendezvousOK
 }
 
-// registered makes name reachable through id until the given time. The newest
-// connection of one owner takes the name over.
-func (c *core) registered(id connID, name [32]byte, until time.Time) {
+// registered makes name reachable through id, for ttl. The newest connection of
+// one owner takes the name over.
+func (c *core) registered(now time.Time, id connID, name Name, ttl time.Duration) {
 	m := c.conns[id]
 	if m == nil {
 		return
 	}
-	if p := c.online[name]; p != nil && p.conn != id {
-		delete(c.conns[p.conn].names, name)
-		p.conn = id
+	p := c.online[name.Blinded]
+	if p == nil {
+		p = &presence{conn: id}
+		c.online[name.Blinded] = p
 	}
-	if c.online[name] == nil {
-		c.online[name] = &presence{conn: id}
+	if p.conn != id {
+		delete(c.conns[p.conn].names, name.Blinded)
 	}
-	c.online[name].until = until
-	m.names[name] = true
+	p.conn, p.period, p.ttl, p.until = id, name.Period, ttl, now.Add(ttl)
+	m.names[name.Blinded] = true
 }
 
 // unregistered makes name unreachable, by whichever connection it was reached:
@@ -140,12 +157,6 @@ func (c *core) unregistered(name [32]byte) {
 		delete(c.conns[p.conn].names, name)
 		delete(c.online, name)
 	}
-}
-
-// mayLookup counts a lookup.
-func (c *core) mayLookup(now time.Time, id connID) bool {
-	m := c.conns[id]
-	return m != nil && m.lookups.take(now, c.limits.Lookup)
 }
 
 // isOnline reports whether the owner of name is connected.
@@ -164,7 +175,7 @@ func (c *core) introduce(now time.Time, id connID, x wire.RendezvousIntroduce) [
 	if m == nil {
 		return nil
 	}
-	if m.waiting >= c.limits.MaxPending || !m.intros.take(now, c.limits.Introduce) {
+	if m.waiting >= c.limits.MaxPending || !c.allow(now, id, rateIntroduce) {
 		return refuse(wire.RendezvousBusy)
 	}
 	if !c.isOnline(now, x.Blinded) {
@@ -218,6 +229,12 @@ func (c *core) forget(now time.Time) {
 			c.unregistered(name)
 		}
 	}
+	for id, l := range c.listed {
+		if !now.Before(l.until) {
+			c.unlisted(id)
+		}
+	}
+	c.forgetPlaces(now)
 }
 
 func (c *core) finish(key [16]byte, in *introduction, s wire.RendezvousStatus) []output {

@@ -81,7 +81,7 @@ func offerTo(t *testing.T, c *core, conn connID, name [32]byte) [16]byte {
 func TestIntroduction(t *testing.T) {
 	c, id := members(t, Limits{}, 3)
 	expectSaid(t, "to an absent name", c.introduce(t0, id[0], wire.RendezvousIntroduce{Request: 1, Blinded: name1, Offer: blob1}), "1 introduced 1.5; ")
-	c.registered(id[1], name1, t0.Add(time.Hour))
+	c.registered(t0, id[1], Name{Blinded: name1}, time.Hour)
 	in := offerTo(t, c, id[0], name1)
 
 	// Only the connection that got the offer answers it.
@@ -97,7 +97,7 @@ func TestIntroduction(t *testing.T) {
 
 func TestIntroductionTimeout(t *testing.T) {
 	c, id := members(t, Limits{IntroTimeout: 10 * time.Second}, 2)
-	c.registered(id[1], name1, t0.Add(time.Hour))
+	c.registered(t0, id[1], Name{Blinded: name1}, time.Hour)
 	in := offerTo(t, c, id[0], name1)
 	out, next := c.expire(t0.Add(9 * time.Second))
 	if len(out) != 0 || !next.Equal(t0.Add(10*time.Second)) {
@@ -113,7 +113,7 @@ func TestIntroductionTimeout(t *testing.T) {
 
 func TestDisconnect(t *testing.T) {
 	c, id := members(t, Limits{}, 3)
-	c.registered(id[1], name1, t0.Add(time.Hour))
+	c.registered(t0, id[1], Name{Blinded: name1}, time.Hour)
 	offerTo(t, c, id[0], name1)
 	in := offerTo(t, c, id[2], name1)
 	expectSaid(t, "an offerer leaves", c.disconnect(id[2]), "")
@@ -124,6 +124,7 @@ func TestDisconnect(t *testing.T) {
 	}
 	c.disconnect(id[0])
 	c.disconnect(id[0])
+	c.forget(t0.Add(time.Hour))
 	if len(c.conns)+len(c.places)+len(c.online)+len(c.pending) != 0 {
 		t.Errorf("left behind: %+v", c)
 	}
@@ -131,18 +132,18 @@ func TestDisconnect(t *testing.T) {
 
 func TestPresence(t *testing.T) {
 	c, id := members(t, Limits{}, 3)
-	c.registered(id[0], name1, t0.Add(time.Hour))
+	c.registered(t0, id[0], Name{Blinded: name1}, time.Hour)
 	if !c.isOnline(t0.Add(time.Hour-1), name1) || c.isOnline(t0.Add(time.Hour), name1) {
 		t.Error("online and the registration's time differ")
 	}
 	// The owner reconnects before the server noticed the loss.
-	c.registered(id[1], name1, t0.Add(2*time.Hour))
+	c.registered(t0, id[1], Name{Blinded: name1}, 2*time.Hour)
 	expectSaid(t, "to the newer connection", c.introduce(t0, id[2], wire.RendezvousIntroduce{Blinded: name1, Offer: blob1}), "2 offer; ")
 	c.disconnect(id[0])
 	if !c.isOnline(t0, name1) {
 		t.Error("the old connection's end took the new one offline")
 	}
-	c.registered(id[1], name2, t0.Add(time.Hour))
+	c.registered(t0, id[1], Name{Blinded: name2}, time.Hour)
 	c.forget(t0.Add(time.Hour))
 	if len(c.online) != 1 || len(c.conns[id[1]].names) != 1 {
 		t.Errorf("%d names online, %d of the connection, want 1 and 1", len(c.online), len(c.conns[id[1]].names))
@@ -185,7 +186,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("registration %d: got %d, want %d", i, got, want)
 		}
 		if want == wire.RendezvousOK {
-			c.registered(id[0], n, t0.Add(time.Hour))
+			c.registered(t0, id[0], Name{Blinded: n}, time.Hour)
 		}
 	}
 	if got := c.mayRegister(t0.Add(time.Minute), id[0], name1); got != wire.RendezvousOK {
@@ -200,7 +201,7 @@ func TestLimits(t *testing.T) {
 		{id[1], t0, true}, {id[1], t0, true}, {id[1], t0, false}, {id[0], t0, true},
 		{id[1], t0.Add(time.Minute), true}, {id[1], t0.Add(time.Minute), false},
 	} {
-		if got := c.mayLookup(tt.at, tt.from); got != tt.want {
+		if got := c.allow(tt.at, tt.from, rateLookup); got != tt.want {
 			t.Errorf("lookup %d: got %v, want %v", i, got, tt.want)
 		}
 	}
@@ -223,7 +224,7 @@ func TestLimits(t *testing.T) {
 // Many connections cannot together flood one person (spec §7.7).
 func TestOfferRatePerTarget(t *testing.T) {
 	c, id := members(t, Limits{Offer: Rate{2, time.Minute}, Introduce: Rate{100, time.Minute}}, 20)
-	c.registered(id[0], name1, t0.Add(time.Hour))
+	c.registered(t0, id[0], Name{Blinded: name1}, time.Hour)
 	offers := 0
 	for _, from := range id[1:] {
 		for _, o := range c.introduce(t0, from, wire.RendezvousIntroduce{Blinded: name1, Offer: blob1}) {

@@ -13,13 +13,21 @@ type Limits struct {
 	MaxConns          int           // open connections; 10,000
 	MaxConnsPerPrefix int           // from one IPv4 address or IPv6 /56; 64
 	MaxNames          int           // blinded keys registered by one connection; 8
+	MaxListed         int           // entries of the public list; 100,000
+	MaxSubscriptions  int           // of one connection; 512
 	MaxPending        int           // introductions that one connection waits for; 16
 	MaxPendingTarget  int           // introductions that wait for one blinded key; 16
 	IntroTimeout      time.Duration // for the answer to an offer; 20 s
 	HelloTimeout      time.Duration // for the first frame; 5 s
 
+	// PrefixFactor is how many times the rates of one connection all those of
+	// one IPv4 address or IPv6 /56 may use; 8.
+	PrefixFactor int
+
 	Register  Rate // per connection; 16, then one in 10 s
+	Renew     Rate // per connection; 8, then one in 10 s
 	Lookup    Rate // per connection; 64, then one in 1 s
+	Browse    Rate // per connection; 32, then one in 1 s
 	Introduce Rate // per connection; 16, then one in 2 s
 	Offer     Rate // per blinded key, from everybody; 16, then one in 2 s
 }
@@ -36,12 +44,17 @@ func (l Limits) withDefaults() Limits {
 	def(&l.MaxConns, 10_000)
 	def(&l.MaxConnsPerPrefix, 64)
 	def(&l.MaxNames, 8)
+	def(&l.MaxListed, 100_000)
+	def(&l.MaxSubscriptions, 512)
 	def(&l.MaxPending, 16)
 	def(&l.MaxPendingTarget, 16)
 	def(&l.IntroTimeout, 20*time.Second)
 	def(&l.HelloTimeout, 5*time.Second)
 	def(&l.Register, Rate{16, 10 * time.Second})
 	def(&l.Lookup, Rate{64, time.Second})
+	def(&l.PrefixFactor, 8)
+	def(&l.Renew, Rate{8, 10 * time.Second})
+	def(&l.Browse, Rate{32, time.Second})
 	def(&l.Introduce, Rate{16, 2 * time.Second})
 	def(&l.Offer, Rate{16, 2 * time.Second})
 	return l

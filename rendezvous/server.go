@@ -2,9 +2,11 @@ package rendezvous
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sremp/sremp/identity"
@@ -12,9 +14,18 @@ import (
 	"github.com/sremp/sremp/wire"
 )
 
-// storeSweep is how often expired records are removed. They are not served in
-// between.
-const storeSweep = 10 * time.Minute
+const (
+	// storeSweep is how often expired records are removed. They are not served
+	// in between.
+	storeSweep = 10 * time.Minute
+	// saveEvery is how long renewals and departures may wait for the store; far
+	// less than the shortest lifetime.
+	saveEvery = 10 * time.Second
+	closeTime = 5 * time.Second
+)
+
+// minTTL is the shortest lifetime that is granted (spec §7.4.2).
+const minTTL = 60
 
 // A ServerConfig configures a [Server].
 type ServerConfig struct {
@@ -22,6 +33,9 @@ type ServerConfig struct {
 	Store  Store        // nil: a [MemoryStore]
 	Logger *slog.Logger // nil: none
 	Limits Limits
+	// Public is where clients reach the server, for its announcement to others.
+	// Without a host it announces nothing of itself.
+	Public identity.ServerAddr
 }
 
 // A Server is a rendezvous. Hand its [Server.Serve] to a transport endpoint as
@@ -38,10 +52,14 @@ type Server struct {
 	wake   chan struct{} // makes the sweeper look at the deadlines again
 	wg     sync.WaitGroup
 
+	others announcements
+	decoy  atomic.Pointer[[32]byte] // a name that was found lately
+
 	mu     sync.Mutex
 	closed bool
 	core   *core
 	boxes  map[connID]*outbox
+	gone   []identity.PeerID // listed people whose connection has ended; stamped by sweep
 }
 
 // NewServer returns a server, which must be closed.
@@ -61,6 +79,8 @@ func newServer(c ServerConfig, now func() time.Time) (*Server, error) {
 		id: c.Key.ID(), store: c.Store, log: c.Logger, lim: c.Limits.withDefaults(), now: now,
 		wake: make(chan struct{}, 1), core: newCore(c.Limits), boxes: make(map[connID]*outbox),
 	}
+	s.others.self = c.Public
+	s.others.key = c.Key
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.wg.Go(s.sweep)
 	return s, nil
@@ -74,7 +94,9 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	s.cancel()
 	s.wg.Wait()
-	return nil
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	return s.save(ctx, s.now())
 }
 
 // Serve answers one client until its connection or ctx ends.
@@ -104,7 +126,7 @@ func (s *Server) serve(ctx context.Context, l link, st stream) {
 		l.Close(codeBusy, "too many connections")
 		return
 	}
-	box := newOutbox(l, st)
+	box := newOutbox(l, st, func(name [32]byte) output { return s.changedFrame(ctx, name) })
 	s.boxes[id] = box
 	s.mu.Unlock()
 	defer s.wg.Done()
@@ -122,6 +144,7 @@ func (s *Server) serve(ctx context.Context, l link, st stream) {
 	l.Close(code, "")
 	s.mu.Lock()
 	delete(s.boxes, id)
+	s.goneLocked(id)
 	s.sendLocked(s.core.disconnect(id))
 	s.mu.Unlock()
 	box.close()
@@ -177,6 +200,13 @@ func (s *Server) handle(ctx context.Context, id connID, l link, box *outbox, typ
 			return errors.Join(ErrProtocol, err)
 		}
 		return box.send(ctx, wire.FrameRendezvousFound, s.lookup(ctx, id, x).Append(nil))
+	case wire.FrameRendezvousRenew, wire.FrameRendezvousList, wire.FrameRendezvousBrowse,
+		wire.FrameRendezvousSubscribe, wire.FrameRendezvousServers:
+		out, err := s.handleMore(ctx, id, l, typ, b)
+		if err != nil {
+			return err
+		}
+		return box.send(ctx, out.typ, out.payload)
 	case wire.FrameRendezvousIntroduce:
 		x, err := wire.ParseRendezvousIntroduce(b)
 		if err != nil {
@@ -204,7 +234,9 @@ func (s *Server) handle(ctx context.Context, id connID, l link, box *outbox, typ
 }
 
 // granted returns the lifetime in seconds of what asked for ttl.
-func (s *Server) granted(ttl uint32) uint32 { return min(ttl, uint32(s.lim.MaxTTL/time.Second)) }
+func (s *Server) granted(ttl uint32) uint32 {
+	return min(max(ttl, minTTL), uint32(s.lim.MaxTTL/time.Second))
+}
 
 // register checks and stores. The order is cheapest first; nothing is stored
 // that the blinded key did not sign for this server, connection and period.
@@ -228,18 +260,20 @@ func (s *Server) register(ctx context.Context, id connID, binding [32]byte, x wi
 		}
 		s.mu.Lock()
 		s.core.unregistered(x.Blinded)
+		s.tellLocked(x.Blinded)
 		s.mu.Unlock()
 		return wire.RendezvousOK
 	}
-	until := now.Add(time.Duration(s.granted(x.TTL)) * time.Second)
-	switch err := s.store.Put(ctx, StoredRecord{Blinded: x.Blinded, Sealed: x.Sealed, Expires: until}, s.lim.MaxRecords); {
+	ttl := time.Duration(s.granted(x.TTL)) * time.Second
+	switch err := s.store.Put(ctx, StoredRecord{Blinded: x.Blinded, Sealed: x.Sealed, Expires: now.Add(ttl)}, s.lim.MaxRecords); {
 	case errors.Is(err, ErrFull):
 		return wire.RendezvousBusy
 	case err != nil:
 		return s.storeFailed(ctx, err)
 	}
 	s.mu.Lock()
-	s.core.registered(id, x.Blinded, until)
+	s.core.registered(now, id, Name{x.Blinded, x.Period}, ttl)
+	s.tellLocked(x.Blinded)
 	s.mu.Unlock()
 	return wire.RendezvousOK
 }
@@ -247,20 +281,41 @@ func (s *Server) register(ctx context.Context, id connID, binding [32]byte, x wi
 func (s *Server) lookup(ctx context.Context, id connID, x wire.RendezvousLookup) wire.RendezvousFound {
 	now := s.now()
 	s.mu.Lock()
-	allowed, online := s.core.mayLookup(now, id), s.core.isOnline(now, x.Blinded)
+	allowed := s.core.allow(now, id, rateLookup)
 	s.mu.Unlock()
-	found := wire.RendezvousFound{Request: x.Request, Status: wire.RendezvousBusy}
 	if !allowed {
-		return found
+		return wire.RendezvousFound{Request: x.Request, Status: wire.RendezvousBusy}
 	}
-	r, ok, err := s.store.Get(ctx, x.Blinded, now)
+	found := s.find(ctx, now, x.Blinded)
+	found.Request = x.Request
+	return found
+}
+
+// find reads what stands under a name. It reads one name that is there and one
+// that is not, whatever was asked for, so that the time tells little
+// (spec §7.4.3).
+func (s *Server) find(ctx context.Context, now time.Time, name [32]byte) (found wire.RendezvousFound) {
+	r, ok, err := s.store.Get(ctx, name, now)
+	other := s.decoy.Load()
+	if ok {
+		s.decoy.Store(&name)
+		other = new([32]byte)
+		rand.Read(other[:])
+	}
+	if err == nil && other != nil {
+		_, _, err = s.store.Get(ctx, *other, now)
+	}
 	switch {
 	case err != nil:
 		found.Status = s.storeFailed(ctx, err)
 	case !ok:
 		found.Status = wire.RendezvousNotFound
 	default:
-		found.Status, found.Online, found.Sealed = wire.RendezvousOK, online, r.Sealed
+		s.mu.Lock()
+		found.Online = s.core.isOnline(now, name)
+		s.mu.Unlock()
+		found.Status, found.Sealed = wire.RendezvousOK, r.Sealed
+		found.TTL = uint32(r.Expires.Sub(now) / time.Second)
 	}
 	return found
 }
@@ -280,19 +335,14 @@ func (s *Server) sendLocked(out []output) {
 	}
 }
 
-func (s *Server) wakeSweeper() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
+func (s *Server) wakeSweeper() { notify(s.wake) }
 
 // sweep ends introductions and registrations whose time is over. It is woken by
 // the first introduction; those after it end later.
 func (s *Server) sweep() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var nextStore time.Time
+	var nextStore, nextSave time.Time
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -310,12 +360,18 @@ func (s *Server) sweep() {
 				s.storeFailed(s.ctx, err)
 			}
 		}
+		if !now.Before(nextSave) {
+			nextSave = now.Add(saveEvery)
+			if err := s.save(s.ctx, now); err != nil && s.ctx.Err() == nil {
+				s.storeFailed(s.ctx, err)
+			}
+		}
 		s.mu.Lock()
 		out, next := s.core.expire(now)
 		s.sendLocked(out)
 		s.mu.Unlock()
-		if next.IsZero() || nextStore.Before(next) {
-			next = nextStore
+		if next.IsZero() || nextSave.Before(next) {
+			next = nextSave
 		}
 		timer.Reset(max(next.Sub(now), 10*time.Millisecond))
 	}

@@ -50,26 +50,78 @@ type outbox struct {
 	ended  chan struct{} // closed by end
 	end    func()
 	done   chan struct{} // closed when the goroutine has ended
+
+	// changed makes the frame that tells of a subscribed name. It is called when
+	// the frame can be sent, so that of many changes the last is told.
+	changed func(name [32]byte) output
+	wake    chan struct{} // capacity 1: there are changes
+
+	mu      sync.Mutex
+	changes map[[32]byte]struct{} // not told yet; at most the subscriptions
 }
 
-func newOutbox(l link, s stream) *outbox {
-	o := &outbox{link: l, frames: make(chan output, outboxLen), ended: make(chan struct{}), done: make(chan struct{})}
+func newOutbox(l link, s stream, changed func(name [32]byte) output) *outbox {
+	o := &outbox{
+		link: l, frames: make(chan output, outboxLen), ended: make(chan struct{}), done: make(chan struct{}),
+		changed: changed, wake: make(chan struct{}, 1),
+	}
 	o.end = sync.OnceFunc(func() { close(o.ended) })
 	go func() {
 		defer close(o.done)
 		for {
+			var f output
 			select {
-			case f := <-o.frames:
-				if err := transport.WriteFrame(s, f.typ, f.payload); err != nil {
-					l.Close(codeDone, "")
-					return
+			case f = <-o.frames:
+			case <-o.wake:
+				name, ok := o.nextChange()
+				if !ok {
+					continue
 				}
+				f = o.changed(name)
 			case <-o.ended:
+				return
+			}
+			if err := transport.WriteFrame(s, f.typ, f.payload); err != nil {
+				l.Close(codeDone, "")
 				return
 			}
 		}
 	}()
 	return o
+}
+
+// tell notes that a subscribed name has changed.
+func (o *outbox) tell(name [32]byte) {
+	o.mu.Lock()
+	if o.changes == nil {
+		o.changes = make(map[[32]byte]struct{})
+	}
+	o.changes[name] = struct{}{}
+	o.mu.Unlock()
+	notify(o.wake)
+}
+
+// nextChange takes one of the changes, and wakes the goroutine for the others.
+func (o *outbox) nextChange() (name [32]byte, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for name = range o.changes {
+		delete(o.changes, name)
+		ok = true
+		break
+	}
+	if len(o.changes) > 0 {
+		notify(o.wake)
+	}
+	return name, ok
+}
+
+// notify wakes who waits on a channel of capacity 1.
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // push queues what somebody else caused. A connection that has no room for it

@@ -3,18 +3,60 @@ package rendezvous
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
+
+	"github.com/sremp/sremp/identity"
 )
 
-// ErrFull is returned by [Store.Put] when there is room for no other name.
+// ErrFull is returned by [Store.Put] and [Store.List] when there is room for no
+// other name.
 var ErrFull = errors.New("rendezvous: the store is full")
 
-// A StoredRecord is all that a server keeps: no owner, no address, no reader.
+// A StoredRecord is all that a server keeps of somebody unlisted: no owner, no
+// address, no reader.
 type StoredRecord struct {
 	Blinded [32]byte
 	Sealed  []byte
 	Expires time.Time // to the second
+}
+
+// A ListedRecord is an entry of the public list.
+type ListedRecord struct {
+	Identity identity.PeerID
+	Fold     string // the name as it is searched for ([Fold])
+	Entry    []byte // signed by Identity
+	Expires  time.Time
+	Seen     time.Time // when its owner was last connected, to the second
+}
+
+// A Position is a place in the list: the entry that the last page ended with, or
+// the last one that was compared. The zero value is the beginning.
+type Position struct {
+	Fold     string
+	Identity identity.PeerID
+}
+
+// A ListQuery selects a page of the list, which is sorted by (Fold, Identity).
+type ListQuery struct {
+	Fold      string // what names begin with, or contain; "" selects all
+	Substring bool
+	After     Position
+	Limit     int // entries of the page at most
+	Bytes     int // of all Entry fields of the page at most
+	Scan      int // entries that are compared at most
+}
+
+// A ListPage is the result. If More, the list goes on after Next.
+type ListPage struct {
+	Records []ListedRecord
+	Next    Position
+	More    bool
+}
+
+// A Renewal is a name, blinded or listed, with its new expiry.
+type Renewal struct {
+	Name    [32]byte
+	Expires time.Time
 }
 
 // A Store keeps records until they expire. Its methods may be used
@@ -28,62 +70,20 @@ type Store interface {
 	Get(ctx context.Context, blinded [32]byte, now time.Time) (r StoredRecord, ok bool, err error)
 	// Delete removes a record; it is no error if there is none.
 	Delete(ctx context.Context, blinded [32]byte) error
-	// Expire removes the records that have expired, and returns how many.
+	// Renew moves the expiry of records and of entries of the list. Names that
+	// are not there are passed over.
+	Renew(ctx context.Context, records, listed []Renewal) error
+	// Expire removes the records and entries that have expired, and returns how
+	// many.
 	Expire(ctx context.Context, now time.Time) (n int, err error)
-}
 
-// A MemoryStore is a [Store] that forgets with its process. The zero value is
-// empty and ready.
-type MemoryStore struct {
-	mu      sync.Mutex
-	records map[[32]byte]StoredRecord
-}
-
-// Put implements [Store].
-func (s *MemoryStore) Put(_ context.Context, r StoredRecord, limit int) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.records[r.Blinded]; !ok && len(s.records) >= limit {
-		return ErrFull
-	}
-	if s.records == nil {
-		s.records = make(map[[32]byte]StoredRecord)
-	}
-	r.Sealed = append([]byte(nil), r.Sealed...)
-	r.Expires = r.Expires.Truncate(time.Second)
-	s.records[r.Blinded] = r
-	return nil
-}
-
-// Get implements [Store].
-func (s *MemoryStore) Get(_ context.Context, blinded [32]byte, now time.Time) (StoredRecord, bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, ok := s.records[blinded]
-	if !ok || !now.Before(r.Expires) {
-		return StoredRecord{}, false, nil
-	}
-	r.Sealed = append([]byte(nil), r.Sealed...)
-	return r, true, nil
-}
-
-// Delete implements [Store].
-func (s *MemoryStore) Delete(_ context.Context, blinded [32]byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.records, blinded)
-	return nil
-}
-
-// Expire implements [Store].
-func (s *MemoryStore) Expire(_ context.Context, now time.Time) (n int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for k, r := range s.records {
-		if !now.Before(r.Expires) {
-			delete(s.records, k)
-			n++
-		}
-	}
-	return n, nil
+	// List stores r durably, in place of the identity's older entry. It returns
+	// [ErrFull] as Put does.
+	List(ctx context.Context, r ListedRecord, limit int) error
+	// Unlist removes an entry durably; it is no error if there is none.
+	Unlist(ctx context.Context, id identity.PeerID) error
+	// Browse returns a page of entries that have not expired.
+	Browse(ctx context.Context, q ListQuery, now time.Time) (ListPage, error)
+	// Seen notes when the owners of entries were last connected.
+	Seen(ctx context.Context, ids []identity.PeerID, at time.Time) error
 }

@@ -18,11 +18,20 @@ const (
 	FrameRendezvousOffer      uint16 = 0x0208
 	FrameRendezvousAnswer     uint16 = 0x0209
 	FrameRendezvousGo         uint16 = 0x020a
+	FrameRendezvousRenew      uint16 = 0x020b
+	FrameRendezvousList       uint16 = 0x020c
+	FrameRendezvousBrowse     uint16 = 0x020d
+	FrameRendezvousPage       uint16 = 0x020e
+	FrameRendezvousSubscribe  uint16 = 0x020f
+	FrameRendezvousChanged    uint16 = 0x0210
+	FrameRendezvousServers    uint16 = 0x0211
+	FrameRendezvousKnown      uint16 = 0x0212
 )
 
 // Sizes of the rendezvous (spec §7.3, §7.5).
 const (
 	MaxRendezvousSealed = 24 + 16384 + 16 // a sealed record in the largest bucket
+	MinRendezvousSealed = 24 + 1024 + 16  // and in the smallest, the size of what is not found
 	RendezvousBlob      = 24 + 4096 + 16  // a sealed offer or answer, always
 	MaxRendezvousFrame  = MaxRendezvousSealed + 1024
 )
@@ -189,40 +198,109 @@ func ParseRendezvousLookup(b []byte) (RendezvousLookup, error) {
 	return done(r, x)
 }
 
-// A RendezvousFound answers a Lookup. All have one size, whatever they say.
+// A RendezvousFound answers a Lookup. What is not found has the size of a record
+// in the smallest bucket.
 //
 //	struct {
 //	    uint32 request;
 //	    uint8 status;
 //	    uint8 online;               // 0 or 1
+//	    uint32 ttl;                 // seconds that the record has left; 0 unless status is OK
 //	    opaque sealed<0..16424>;    // empty unless status is OK
-//	    opaque padding[16424 - length of sealed];   // zero
+//	    opaque padding[max(0, 1064 - length of sealed)];   // zero
 //	} Found;
 type RendezvousFound struct {
 	Request uint32
 	Status  RendezvousStatus
 	Online  bool
+	TTL     uint32
 	Sealed  []byte
 }
 
 // Append appends the payload of the frame.
 func (x RendezvousFound) Append(b []byte) []byte {
-	b = append(binary.BigEndian.AppendUint32(b, x.Request), byte(x.Status), 0)
+	return x.appendState(binary.BigEndian.AppendUint32(b, x.Request))
+}
+
+func (x RendezvousFound) appendState(b []byte) []byte {
+	b = append(b, byte(x.Status), 0)
 	if x.Online {
 		b[len(b)-1] = 1
 	}
-	b = AppendVec16(b, x.Sealed)
-	return append(b, make([]byte, MaxRendezvousSealed-len(x.Sealed))...)
+	b = AppendVec16(binary.BigEndian.AppendUint32(b, x.TTL), x.Sealed)
+	return append(b, make([]byte, max(0, MinRendezvousSealed-len(x.Sealed)))...)
 }
 
 // ParseRendezvousFound decodes the payload of the frame.
 func ParseRendezvousFound(b []byte) (RendezvousFound, error) {
 	r := NewReader(b)
-	x := RendezvousFound{Request: r.Uint32(), Status: r.RendezvousStatus(), Online: r.Bool(), Sealed: r.Vec16(0, MaxRendezvousSealed)}
-	if (x.Status == RendezvousOK) != (len(x.Sealed) > 0) || x.Online && x.Status != RendezvousOK {
+	x := RendezvousFound{Request: r.Uint32()}
+	x.parseState(r)
+	return done(r, x)
+}
+
+func (x *RendezvousFound) parseState(r *Reader) {
+	x.Status, x.Online, x.TTL, x.Sealed = r.RendezvousStatus(), r.Bool(), r.Uint32(), r.Vec16(0, MaxRendezvousSealed)
+	if found := x.Status == RendezvousOK; found != (len(x.Sealed) > 0) || !found && (x.Online || x.TTL > 0) {
 		r.Fail(ErrNotCanonical)
 	}
-	r.zeros(MaxRendezvousSealed - len(x.Sealed))
+	r.zeros(max(0, MinRendezvousSealed-len(x.Sealed)))
+}
+
+// A RendezvousRenew extends every registration of the connection.
+//
+//	struct { uint32 request; } Renew;
+type RendezvousRenew struct{ Request uint32 }
+
+// Append appends the payload of the frame.
+func (x RendezvousRenew) Append(b []byte) []byte { return binary.BigEndian.AppendUint32(b, x.Request) }
+
+// ParseRendezvousRenew decodes the payload of the frame.
+func ParseRendezvousRenew(b []byte) (RendezvousRenew, error) {
+	r := NewReader(b)
+	return done(r, RendezvousRenew{r.Uint32()})
+}
+
+// A RendezvousSubscribe asks to be told of changes of the record under a blinded
+// key, or no longer. It is answered by a Found.
+//
+//	struct { uint32 request; opaque blinded[32]; uint8 on; } Subscribe;
+type RendezvousSubscribe struct {
+	Request uint32
+	Blinded [32]byte
+	On      bool
+}
+
+// Append appends the payload of the frame.
+func (x RendezvousSubscribe) Append(b []byte) []byte {
+	b = append(append(binary.BigEndian.AppendUint32(b, x.Request), x.Blinded[:]...), 0)
+	if x.On {
+		b[len(b)-1] = 1
+	}
+	return b
+}
+
+// ParseRendezvousSubscribe decodes the payload of the frame.
+func ParseRendezvousSubscribe(b []byte) (RendezvousSubscribe, error) {
+	r := NewReader(b)
+	return done(r, RendezvousSubscribe{r.Uint32(), r.Array32(), r.Bool()})
+}
+
+// A RendezvousChanged tells a subscriber what stands under a blinded key now. It
+// is a Found with the key instead of a request; Request is not used.
+type RendezvousChanged struct {
+	Blinded [32]byte
+	RendezvousFound
+}
+
+// Append appends the payload of the frame.
+func (x RendezvousChanged) Append(b []byte) []byte { return x.appendState(append(b, x.Blinded[:]...)) }
+
+// ParseRendezvousChanged decodes the payload of the frame.
+func ParseRendezvousChanged(b []byte) (RendezvousChanged, error) {
+	r := NewReader(b)
+	x := RendezvousChanged{Blinded: r.Array32()}
+	x.parseState(r)
 	return done(r, x)
 }
 

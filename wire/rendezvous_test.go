@@ -19,6 +19,20 @@ func rendezvousVectors() []vector {
 		{"unregister", RendezvousRegister{Request: 6, Blinded: key, Period: 20454, Signature: sig}.Append(nil), again(ParseRendezvousRegister)},
 		{"registered", RendezvousRegistered{5, RendezvousPeriod, 3600, 1767225600000}.Append(nil), again(ParseRendezvousRegistered)},
 		{"lookup", RendezvousLookup{5, key}.Append(nil), again(ParseRendezvousLookup)},
+		{"renew", RendezvousRenew{5}.Append(nil), again(ParseRendezvousRenew)},
+		{"subscribe", RendezvousSubscribe{5, key, true}.Append(nil), again(ParseRendezvousSubscribe)},
+		{"list", RendezvousList{5, key, 3600, []byte("entry"), sig, exts}.Append(nil), again(ParseRendezvousList)},
+		{"unlist", RendezvousList{Request: 6, Identity: key, Signature: sig}.Append(nil), again(ParseRendezvousList)},
+		{"browse", RendezvousBrowse{5, BrowseSubstring, []byte("ada"), []byte("here"), 20}.Append(nil), again(ParseRendezvousBrowse)},
+		{"page", RendezvousPage{5, RendezvousOK, []byte("there"), []RendezvousEntry{{true, 1767225600000, []byte("one")}, {Listing: []byte("two")}}}.Append(nil), again(ParseRendezvousPage)},
+		{"no-page", RendezvousPage{Request: 5, Status: RendezvousBusy}.Append(nil), again(ParseRendezvousPage)},
+		{"listing", RendezvousListing{
+			Issued: 1767225600000, Expires: 1767830400000, Identity: []byte("record"), Note: "héllo", Picture: []byte("png"),
+			Relays: []Server{{key, "relay.example", 443}}, KnockInbox: key, Extensions: exts, Signature: sig,
+		}.Append(nil), again(ParseRendezvousListing)},
+		{"servers", RendezvousServers{5}.Append(nil), again(ParseRendezvousServers)},
+		{"known", RendezvousKnown{5, RendezvousOK, [][]byte{[]byte("one"), []byte("two")}}.Append(nil), again(ParseRendezvousKnown)},
+		{"announcement", RendezvousAnnouncement{Server{key, "other.example", 443}, 1767225600000, 1767312000000, sig}.Append(nil), again(ParseRendezvousAnnouncement)},
 		{"go", RendezvousGo{intro, RendezvousTimeout}.Append(nil), again(ParseRendezvousGo)},
 		{"record", RendezvousRecord{
 			Issued: 1767225600000, Identity: []byte("record"), Relays: []Server{{key, "relay.example", 443}},
@@ -34,8 +48,10 @@ func bigRendezvousVectors() []vector {
 	intro := [16]byte(bytes.Repeat([]byte{0xcc}, 16))
 	blob := bytes.Repeat([]byte{0xdd}, RendezvousBlob)
 	return []vector{
-		{"found", RendezvousFound{5, RendezvousOK, true, []byte("sealed")}.Append(nil), again(ParseRendezvousFound)},
+		{"found", RendezvousFound{5, RendezvousOK, true, 60, []byte("sealed")}.Append(nil), again(ParseRendezvousFound)},
 		{"not found", RendezvousFound{Request: 5, Status: RendezvousNotFound}.Append(nil), again(ParseRendezvousFound)},
+		{"changed", RendezvousChanged{key, RendezvousFound{Status: RendezvousOK, TTL: 9, Sealed: []byte("sealed")}}.Append(nil), again(ParseRendezvousChanged)},
+		{"removed", RendezvousChanged{key, RendezvousFound{Status: RendezvousNotFound}}.Append(nil), again(ParseRendezvousChanged)},
 		{"introduce", RendezvousIntroduce{5, key, blob}.Append(nil), again(ParseRendezvousIntroduce)},
 		{"introduced", RendezvousIntroduced{5, RendezvousOK, blob}.Append(nil), again(ParseRendezvousIntroduced)},
 		{"not introduced", RendezvousIntroduced{5, RendezvousOffline, nil}.Append(nil), again(ParseRendezvousIntroduced)},
@@ -49,7 +65,8 @@ func TestRendezvous(t *testing.T) { checkVectors(t, "rendezvous", rendezvousVect
 // Whatever a server says about a name, its size says nothing.
 func TestRendezvousSizes(t *testing.T) {
 	want := map[string]int{
-		"found": 8 + MaxRendezvousSealed, "not found": 8 + MaxRendezvousSealed,
+		"found": 12 + MinRendezvousSealed, "not found": 12 + MinRendezvousSealed,
+		"changed": 40 + MinRendezvousSealed, "removed": 40 + MinRendezvousSealed,
 		"introduce": 36 + RendezvousBlob, "introduced": 5 + RendezvousBlob, "not introduced": 5 + RendezvousBlob,
 		"offer": 48 + RendezvousBlob, "answer": 16 + RendezvousBlob,
 	}
@@ -88,6 +105,12 @@ func TestRendezvousRefuses(t *testing.T) {
 	}{
 		"record with a status":    {RendezvousFound{Status: RendezvousNotFound, Sealed: []byte("x")}.Append(nil), again(ParseRendezvousFound)},
 		"status without a record": {RendezvousFound{Status: RendezvousOK}.Append(nil), again(ParseRendezvousFound)},
+		"ttl but not found":       {RendezvousFound{Status: RendezvousNotFound, TTL: 1}.Append(nil), again(ParseRendezvousFound)},
+		"entry taken off":         {RendezvousList{Entry: []byte("x")}.Append(nil), again(ParseRendezvousList)},
+		"entry without a ttl":     {RendezvousList{TTL: 1}.Append(nil), again(ParseRendezvousList)},
+		"page of nothing":         {RendezvousBrowse{}.Append(nil), again(ParseRendezvousBrowse)},
+		"unknown search":          {RendezvousBrowse{Kind: 2, Limit: 1}.Append(nil), again(ParseRendezvousBrowse)},
+		"page with a refusal":     {RendezvousPage{Status: RendezvousBusy, Next: []byte("x")}.Append(nil), again(ParseRendezvousPage)},
 		"online but not found":    {RendezvousFound{Status: RendezvousNotFound, Online: true}.Append(nil), again(ParseRendezvousFound)},
 		"padding not zero":        {padded, again(ParseRendezvousFound)},
 		"answer with a refusal":   {leak, again(ParseRendezvousIntroduced)},

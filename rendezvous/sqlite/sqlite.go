@@ -1,4 +1,5 @@
-// Package sqlite keeps a rendezvous's records in SQLite (spec §7.8).
+// Package sqlite keeps a rendezvous's records in SQLite (spec §7.8). One
+// goroutine writes, and commits what came meanwhile together.
 package sqlite
 
 import (
@@ -18,7 +19,11 @@ import (
 var files embed.FS
 
 // A Store is a [rendezvous.Store] in one SQLite file.
-type Store struct{ db *sql.DB }
+type Store struct {
+	db     *sql.DB
+	get    *sql.Stmt
+	writer *writer
+}
 
 // Open opens, or creates, the store at path. It must be closed.
 func Open(ctx context.Context, path string) (*Store, error) {
@@ -30,40 +35,56 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rendezvous: %w", err)
 	}
-	return &Store{db}, nil
+	get, err := db.PrepareContext(ctx, "SELECT sealed, expires FROM records WHERE blinded = ? AND expires > ?")
+	if err != nil {
+		db.Close()
+		return nil, wrap("opening the store", err)
+	}
+	return &Store{db, get, newWriter(db)}, nil
 }
 
-// Close closes the file.
-func (s *Store) Close() error { return s.db.Close() }
+// Close waits for the commit under way and closes the file.
+func (s *Store) Close() error {
+	s.writer.close()
+	s.writer.wg.Wait()
+	return errors.Join(s.get.Close(), s.db.Close())
+}
 
 // Put implements [rendezvous.Store].
 func (s *Store) Put(ctx context.Context, r rendezvous.StoredRecord, limit int) error {
-	err := store.InTx(ctx, s.db, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, "UPDATE records SET sealed = ?, expires = ? WHERE blinded = ?", r.Sealed, r.Expires.Unix(), r.Blinded[:])
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); n > 0 || err != nil {
-			return err
-		}
-		res, err = tx.ExecContext(ctx, "INSERT INTO records (blinded, sealed, expires) SELECT ?, ?, ? FROM total WHERE n < ?",
-			r.Blinded[:], r.Sealed, r.Expires.Unix(), limit)
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); n > 0 || err != nil {
-			return err
-		}
-		return rendezvous.ErrFull
+	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return upsert(ctx, tx,
+			"UPDATE records SET sealed = ?, expires = ? WHERE blinded = ?",
+			"INSERT INTO records (sealed, expires, blinded) SELECT ?, ?, ? FROM total WHERE n < ?",
+			limit, r.Sealed, r.Expires.Unix(), r.Blinded[:])
 	})
 	return wrap("storing a record", err)
+}
+
+// upsert updates, or inserts if there is room: no conflict clause, which would
+// fire the counting triggers for a row that stays.
+func upsert(ctx context.Context, tx *sql.Tx, update, insert string, limit int, args ...any) error {
+	res, err := tx.ExecContext(ctx, update, args...)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); n > 0 || err != nil {
+		return err
+	}
+	if res, err = tx.ExecContext(ctx, insert, append(args, limit)...); err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); n > 0 || err != nil {
+		return err
+	}
+	return rendezvous.ErrFull
 }
 
 // Get implements [rendezvous.Store].
 func (s *Store) Get(ctx context.Context, blinded [32]byte, now time.Time) (r rendezvous.StoredRecord, ok bool, err error) {
 	r.Blinded = blinded
 	var expires int64
-	err = s.db.QueryRowContext(ctx, "SELECT sealed, expires FROM records WHERE blinded = ? AND expires > ?", blinded[:], now.Unix()).Scan(&r.Sealed, &expires)
+	err = s.get.QueryRowContext(ctx, blinded[:], now.Unix()).Scan(&r.Sealed, &expires)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return rendezvous.StoredRecord{}, false, nil
@@ -76,18 +97,56 @@ func (s *Store) Get(ctx context.Context, blinded [32]byte, now time.Time) (r ren
 
 // Delete implements [rendezvous.Store].
 func (s *Store) Delete(ctx context.Context, blinded [32]byte) error {
-	_, err := s.db.ExecContext(ctx, "DELETE FROM records WHERE blinded = ?", blinded[:])
-	return wrap("deleting a record", err)
+	return wrap("deleting a record", s.exec(ctx, "DELETE FROM records WHERE blinded = ?", blinded[:]))
+}
+
+// exec is one statement as a change.
+func (s *Store) exec(ctx context.Context, query string, args ...any) error {
+	return s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, query, args...)
+		return err
+	})
+}
+
+// Renew implements [rendezvous.Store].
+func (s *Store) Renew(ctx context.Context, records, listed []rendezvous.Renewal) error {
+	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for _, r := range records {
+			if _, err := tx.ExecContext(ctx, "UPDATE records SET expires = ? WHERE blinded = ?", r.Expires.Unix(), r.Name[:]); err != nil {
+				return err
+			}
+		}
+		for _, r := range listed {
+			if _, err := tx.ExecContext(ctx, "UPDATE listed SET expires = ? WHERE identity = ?", r.Expires.Unix(), r.Name[:]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return wrap("renewing records", err)
 }
 
 // Expire implements [rendezvous.Store].
-func (s *Store) Expire(ctx context.Context, now time.Time) (int, error) {
-	res, err := s.db.ExecContext(ctx, "DELETE FROM records WHERE expires <= ?", now.Unix())
+func (s *Store) Expire(ctx context.Context, now time.Time) (n int, err error) {
+	err = s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		n = 0
+		for _, query := range []string{"DELETE FROM records WHERE expires <= ?", "DELETE FROM listed WHERE expires <= ?"} {
+			res, err := tx.ExecContext(ctx, query, now.Unix())
+			if err != nil {
+				return err
+			}
+			removed, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			n += int(removed)
+		}
+		return nil
+	})
 	if err != nil {
 		return 0, wrap("removing expired records", err)
 	}
-	n, err := res.RowsAffected()
-	return int(n), wrap("removing expired records", err)
+	return n, nil
 }
 
 func wrap(what string, err error) error {

@@ -19,6 +19,10 @@ func Run(t *testing.T, open func(t *testing.T) rendezvous.Store) {
 		"Limit":      testLimit,
 		"Delete":     testDelete,
 		"Concurrent": testConcurrent,
+		"Renew":      testRenew,
+		"List":       testList,
+		"ListLimit":  testListLimit,
+		"Seen":       testSeen,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
