@@ -23,6 +23,7 @@ const (
 	introduceTime = 6 * time.Second
 	pokeInterval  = 3 * time.Second // between two attempts because of messages
 	freshLink     = 5 * time.Second // a connection is not replaced before
+	awayGrace     = 400 * time.Millisecond
 )
 
 // A target is what the network knows of a contact: a copy of what the core
@@ -44,6 +45,7 @@ type target struct {
 	at       time.Time // when that began
 	since    time.Time // when the attempt under way began; zero if there is none
 	offering bool      // our own offer is under way
+	away     bool      // a rendezvous said in it that the contact is not there
 	cancel   context.CancelFunc
 }
 
@@ -76,7 +78,8 @@ func (n *network) contactChanged(k *core, c *contact) {
 	n.mu.Lock()
 	old := n.targets[t.id]
 	if old != nil {
-		t.wake, t.linked, t.at, t.since, t.offering, t.cancel = old.wake, old.linked, old.at, old.since, old.offering, old.cancel
+		t.wake, t.linked, t.at, t.since, t.cancel = old.wake, old.linked, old.at, old.since, old.cancel
+		t.offering, t.away = old.offering, old.away
 	}
 	n.targets[t.id] = t
 	n.mu.Unlock()
@@ -161,12 +164,29 @@ func (n *network) pokeAll() {
 	}
 }
 
-// connecting reports whether an attempt to connect is younger than grace.
+// connecting reports whether an attempt to connect is younger than grace, or
+// than awayGrace if a rendezvous has said that the contact is away: then only a
+// hello can still find it.
 func (n *network) connecting(id identity.PeerID, grace time.Duration) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	t := n.targets[id]
-	return t != nil && !t.since.IsZero() && time.Since(t.since) < grace
+	if t == nil || t.since.IsZero() {
+		return false
+	}
+	if t.away {
+		grace = min(grace, awayGrace)
+	}
+	return time.Since(t.since) < grace
+}
+
+// setAway notes what a rendezvous said of a contact.
+func (n *network) setAway(id identity.PeerID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if t := n.targets[id]; t != nil {
+		t.away = true
+	}
 }
 
 // yield decides about an offer of a peer to which our own may be under way, or
@@ -244,6 +264,7 @@ func (n *network) attempt(id identity.PeerID) error {
 	defer cancel()
 	n.mu.Lock()
 	n.targets[id].since, n.targets[id].offering, n.targets[id].cancel = time.Now(), true, cancel
+	n.targets[id].away = false
 	t := *n.targets[id]
 	n.mu.Unlock()
 	defer func() {
@@ -330,6 +351,9 @@ func (n *network) offer(ctx context.Context, t *target, o wire.Offer) (wire.Answ
 		case r := <-results:
 			if r.err == nil {
 				return r.answer, r.from, nil
+			}
+			if errors.Is(r.err, rendezvous.ErrOffline) || errors.Is(r.err, rendezvous.ErrNotFound) {
+				n.setAway(t.id)
 			}
 			// What a rendezvous says tells more than that nobody answered.
 			if errors.Is(err, errNoWay) || !errors.Is(r.err, transport.ErrUnreachable) {
