@@ -31,6 +31,15 @@ const (
 	// pacing lies between the first probes to two candidates: small home routers
 	// drop bursts of new mappings.
 	pacing = 2 * time.Millisecond
+	// answerWait is how long the answering side leaves the first probe to the
+	// other: it covers the difference between the ways by which both were told
+	// to begin.
+	answerWait = 250 * time.Millisecond
+	// predictedPings is how often a predicted address is tried: eight of them
+	// stay within the limit of one address.
+	predictedPings = 4
+	// predictedFirst keeps other destinations from taking a predicted port.
+	predictedFirst = 50 * time.Millisecond
 	// lastWait is for the answer to the last probe.
 	lastWait = 2 * time.Second
 )
@@ -39,14 +48,22 @@ const (
 type Transmit struct {
 	To      netip.AddrPort
 	Payload []byte
+	Socket  int  // 0: the usual one; else one of those given by [Agent.AddSockets]
+	Extra   bool // beyond what anybody may cause: only because To was attested
 }
 
 // An AgentConfig describes one search for a path to one peer.
 type AgentConfig struct {
 	Key         [32]byte // known to the two peers only
 	Controlling bool     // the side with the lower key; the two sides differ
-	Local       []Candidate
-	Remote      []Candidate // more may follow by [Agent.AddRemote]
+	// Answering is the side that has opened its NAT (spec §5.22.6) before the
+	// other side heard of it: it lets the other's probes come first.
+	Answering bool
+	Local     []Candidate
+	Remote    []Candidate // more may follow by [Agent.AddRemote]
+	// Attested are addresses at which a server that we trust so far has just
+	// seen the peer.
+	Attested []netip.Addr
 }
 
 // An Agent searches for paths to one peer. It must not be used by two
@@ -63,8 +80,14 @@ type Agent struct {
 	seen     map[transaction]bool // pings answered, at most maxPongs
 	best     *remote
 	observed netip.AddrPort
+	bestSock int
 	end      time.Time // of the wait for the last pong
 	out      []Transmit
+
+	start     time.Time
+	answering bool
+	attested  []netip.Addr
+	birthday  birthday
 }
 
 // A remote is one address of the peer.
@@ -74,13 +97,15 @@ type remote struct {
 	next      time.Time // of the scheduled probe; zero when there is none
 	scheduled int       // probes sent by schedule
 	pings     int       // probes sent in all
+	triggered int       // of them, in answer to pings
 	validated bool
 	rtt       time.Duration // the smallest seen
 }
 
 type ping struct {
-	to *remote
-	at time.Time
+	to   *remote
+	at   time.Time
+	sock int
 }
 
 // NewAgent returns an agent that wants to probe at once.
@@ -93,6 +118,9 @@ func NewAgent(now time.Time, c AgentConfig) *Agent {
 		pongs:   make(map[netip.Addr]int),
 		pongsTo: make(map[netip.AddrPort]int),
 		seen:    make(map[transaction]bool),
+
+		start: now, answering: c.Answering && !has(c.Local, Predicted) && !has(c.Local, Random),
+		attested: slices.Clone(c.Attested),
 	}
 	a.AddRemote(now, c.Remote)
 	return a
@@ -110,19 +138,45 @@ func (a *Agent) AddRemote(now time.Time, cs []Candidate) {
 		a.told++
 		a.add(Candidate{Addr: ap, Kind: c.Kind})
 	}
-	// Best first, one after the other.
-	for _, r := range a.remotes {
+	if a.answering {
+		start = start.Add(answerWait)
+	}
+	// Two NATs with sequential ports: our i-th new destination must be the other
+	// side's i-th prediction, with no other in between.
+	both := has(a.local, Predicted) && has(cs, Predicted)
+	plan := func(r *remote) {
 		if r.pings == 0 && r.next.IsZero() {
 			r.next, start = start, start.Add(pacing)
 		}
 	}
+	if both {
+		for _, r := range a.remotes {
+			if r.Kind == Predicted {
+				plan(r)
+			}
+		}
+		start = start.Add(predictedFirst)
+	}
+	// Best first, one after the other.
+	for _, r := range a.remotes {
+		plan(r)
+	}
+	a.planBirthday(now)
+}
+
+func has(cs []Candidate, k CandidateKind) bool {
+	return slices.ContainsFunc(cs, func(c Candidate) bool { return c.Kind == k })
 }
 
 func (a *Agent) add(c Candidate) *remote {
 	r := &remote{Candidate: c, prio: priority(c, a.local)}
+	a.insert(r)
+	return r
+}
+
+func (a *Agent) insert(r *remote) {
 	i, _ := slices.BinarySearchFunc(a.remotes, r.prio+1, func(x *remote, prio int) int { return x.prio - prio })
 	a.remotes = slices.Insert(a.remotes, i, r)
-	return r
 }
 
 func (a *Agent) find(ap netip.AddrPort) *remote {
@@ -137,6 +191,11 @@ func (a *Agent) find(ap netip.AddrPort) *remote {
 // HandlePacket processes a datagram. It reports false, and does nothing, when
 // the datagram is no authentic probe of this search.
 func (a *Agent) HandlePacket(now time.Time, from netip.AddrPort, b []byte) bool {
+	return a.HandlePacketOn(now, 0, from, b)
+}
+
+// HandlePacketOn is HandlePacket for a datagram that came to socket sock.
+func (a *Agent) HandlePacketOn(now time.Time, sock int, from netip.AddrPort, b []byte) bool {
 	p, ok := a.sealer.open(b)
 	if !ok {
 		return false
@@ -146,21 +205,23 @@ func (a *Agent) HandlePacket(now time.Time, from netip.AddrPort, b []byte) bool 
 		return false
 	}
 	if p.kind == kindPing {
-		a.handlePing(now, from, p)
+		a.handlePing(now, sock, from, p)
 	} else {
-		a.handlePong(now, from, p)
+		a.handlePong(now, sock, from, p)
 	}
 	return true
 }
 
-func (a *Agent) handlePing(now time.Time, from netip.AddrPort, p probe) {
+func (a *Agent) handlePing(now time.Time, sock int, from netip.AddrPort, p probe) {
 	if a.seen[p.tx] || len(a.seen) >= maxPongs || a.pongsTo[from] >= pongsPerAddrPort || a.pongs[from.Addr()] >= pongsPerAddr {
 		return // a copy, or somebody makes us send
 	}
 	a.seen[p.tx] = true
 	a.pongsTo[from]++
 	a.pongs[from.Addr()]++
-	a.out = append(a.out, Transmit{from, a.sealer.seal(probe{kind: kindPong, tx: p.tx, observed: from})})
+	a.out = append(a.out, Transmit{
+		To: from, Socket: sock, Payload: a.sealer.seal(probe{kind: kindPong, tx: p.tx, observed: from}),
+	})
 
 	r := a.find(from)
 	if r == nil {
@@ -170,18 +231,25 @@ func (a *Agent) handlePing(now time.Time, from netip.AddrPort, p probe) {
 		}
 		r = a.add(Candidate{Addr: from, Kind: PeerReflexive})
 		r.next = now
-	} else if !r.validated && r.pings-r.scheduled < triggeredPings {
-		a.ping(now, r)
+	} else if !r.validated && r.triggered < triggeredPings {
+		r.triggered++
+		a.ping(now, r, sock, false)
+		if !r.next.IsZero() && r.scheduled == 0 {
+			r.next = now.Add(retransmits[0]) // the other side is here: no more waiting
+		}
 	}
 }
 
-func (a *Agent) handlePong(now time.Time, from netip.AddrPort, p probe) {
+func (a *Agent) handlePong(now time.Time, sock int, from netip.AddrPort, p probe) {
 	sent, ok := a.sent[p.tx]
-	if !ok || sent.to.Addr != from {
+	if !ok || sent.to.Addr != from || sent.sock != sock {
 		return // not ours, a copy, or by another way than the ping (RFC 8445, section 7.2.5.2.1)
 	}
 	delete(a.sent, p.tx)
 	r := sent.to
+	if a.find(from) == nil { // a guess that was right
+		a.insert(r)
+	}
 	rtt := max(now.Sub(sent.at), 0)
 	if !r.validated || rtt < r.rtt {
 		r.rtt = rtt
@@ -189,7 +257,8 @@ func (a *Agent) handlePong(now time.Time, from netip.AddrPort, p probe) {
 	r.validated, r.next = true, time.Time{}
 	a.observed = p.observed
 	if a.best == nil || r.prio < a.best.prio {
-		a.best = r
+		a.best, a.bestSock = r, sock
+		a.birthday.end()
 	}
 }
 
@@ -204,37 +273,48 @@ func (a *Agent) HandleTimeout(now time.Time) {
 			r.next = time.Time{} // no better than what we have
 			continue
 		}
-		a.ping(now, r)
-		if r.scheduled < len(retransmits) {
+		a.ping(now, r, 0, false)
+		if r.scheduled < len(retransmits) && (r.Kind != Predicted || r.scheduled < predictedPings-1) {
 			r.next = now.Add(retransmits[r.scheduled])
 		} else {
 			r.next = time.Time{}
 		}
 		r.scheduled++
 	}
+	a.stepBirthday(now)
 	if !a.end.IsZero() && !now.Before(a.end) {
 		a.end = time.Time{}
 	}
 }
 
-func (a *Agent) ping(now time.Time, r *remote) {
+func (a *Agent) ping(now time.Time, r *remote, sock int, extra bool) {
 	ip := r.Addr.Addr()
-	if r.pings >= pingsPerAddrPort || a.pings[ip] >= pingsPerAddr {
-		return
+	if extra {
+		if a.birthday.spent >= extraPings {
+			return
+		}
+		a.birthday.spent++
+	} else {
+		if r.pings >= pingsPerAddrPort || a.pings[ip] >= pingsPerAddr {
+			return
+		}
+		r.pings++
+		a.pings[ip]++
 	}
-	r.pings++
-	a.pings[ip]++
 	var tx transaction
 	rand.Read(tx[:])
-	a.sent[tx] = ping{r, now}
+	a.sent[tx] = ping{r, now, sock}
 	a.end = now.Add(lastWait)
-	a.out = append(a.out, Transmit{r.Addr, a.sealer.seal(probe{kind: kindPing, tx: tx})})
+	a.out = append(a.out, Transmit{To: r.Addr, Socket: sock, Extra: extra, Payload: a.sealer.seal(probe{kind: kindPing, tx: tx})})
 }
 
 // NextTimeout returns when to call [Agent.HandleTimeout], or the zero time if
 // nothing is left to send or to wait for. Pings of the peer are answered then too.
 func (a *Agent) NextTimeout() time.Time {
 	next := a.end
+	if t := a.birthday.next; !t.IsZero() && (next.IsZero() || t.Before(next)) {
+		next = t
+	}
 	for _, r := range a.remotes {
 		if !r.next.IsZero() && (next.IsZero() || r.next.Before(next)) {
 			next = r.next
@@ -261,6 +341,9 @@ func (a *Agent) Validated() (addr netip.AddrPort, rtt time.Duration, ok bool) {
 	}
 	return a.best.Addr, a.best.rtt, true
 }
+
+// Socket returns the socket of the address that Validated returns.
+func (a *Agent) Socket() int { return a.bestSock }
 
 // Observed returns our own address as the peer saw it in the last answered
 // probe, or the zero value.

@@ -20,6 +20,9 @@ const (
 	ServerReflexive = wire.ServerReflexiveCandidate
 	PeerReflexive   = wire.PeerReflexiveCandidate
 	Manual          = wire.ManualCandidate
+	Predicted       = wire.PredictedCandidate
+	Random          = wire.RandomCandidate
+	Mapped          = wire.MappedCandidate
 )
 
 // maxHostCandidates leaves room in the list of 32 for reflexive and manual ones.
@@ -93,7 +96,7 @@ func priority(c Candidate, local []Candidate) int {
 		return prioSameSubnet
 	case a.Is6() && !a.IsPrivate():
 		return prioIPv6
-	case c.Kind == ServerReflexive:
+	case c.Kind == ServerReflexive, c.Kind == Predicted, c.Kind == Random, c.Kind == Mapped:
 		return prioServerReflexive
 	case c.Kind == PeerReflexive:
 		return prioPeerReflexive

@@ -93,3 +93,12 @@ func (s probeSealer) open(b []byte) (p probe, ok bool) {
 	p.observed = netip.AddrPortFrom(netip.AddrFrom16([16]byte(body[13:29])).Unmap(), uint16(body[29])<<8|uint16(body[30]))
 	return p, p.kind == kindPing || p.kind == kindPong
 }
+
+// Opening returns a datagram that looks like a probe and opens with no key: it
+// is made to die on its way (spec §5.22.6).
+func Opening() []byte {
+	b := make([]byte, probeLen)
+	rand.Read(b)
+	b[0] = probeType
+	return b
+}

@@ -37,6 +37,9 @@ type Config struct {
 	// before it gets a stream; an error closes the connection with ErrRefused at
 	// the other end. nil allows everybody.
 	Allow func(*identity.Record) error
+	// ListenPacket opens a further socket, on the network of PacketConn and a port
+	// of its own, for searches that need many. nil: one like PacketConn.
+	ListenPacket func() (net.PacketConn, error)
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -50,6 +53,12 @@ type Attempt struct {
 	ProbeKey [32]byte
 	Remote   []nat.Candidate // the peer's, from an authenticated source
 	Relay    *Leg            // nil if there is none
+	// Answering is the side that was asked, and has called [Endpoint.Open]
+	// before it said yes.
+	Answering bool
+	// Attested are addresses of Remote at which a server in use saw the peer
+	// within the last minute. They may get more probes than others.
+	Attested []netip.Addr
 	// RelayOnly keeps every address of ours from the peer: no candidates, no
 	// probes, no answer to any.
 	RelayOnly bool

@@ -97,7 +97,7 @@ func (e *Endpoint) begin(at *attempt, client bool) {
 	e.attempts[at.Peer] = at
 	e.mu.Unlock()
 	if at.ProbeKey != [32]byte{} && !at.RelayOnly {
-		at.link.prober.search(at.ProbeKey, at.Remote)
+		at.link.prober.search(search{at.ProbeKey, at.Remote, at.Answering, at.Attested})
 	}
 }
 

@@ -38,8 +38,9 @@ type Endpoint struct {
 	probers  map[*prober]struct{}
 	local    []nat.Candidate // the last Gather's result
 
-	stun  stunClient
-	hello helloState
+	stun    stunClient
+	budgets budgetTable
+	hello   helloState
 }
 
 // New starts an endpoint. It owns c.PacketConn from then on, also when it fails.

@@ -16,6 +16,13 @@ const (
 	gatherTimeout = 3 * time.Second
 	stunRetry     = 250 * time.Millisecond
 	maxSTUNServer = 8
+	// gatherGrace is what servers get after the first has answered.
+	gatherGrace = 100 * time.Millisecond
+	// Prediction samples the mappings of two sockets to two servers.
+	predictTimeout = 700 * time.Millisecond
+	predictServers = 2
+	predictSockets = 2
+	predictedPorts = 8
 )
 
 // stunClient matches responses with our requests.
@@ -71,8 +78,11 @@ func (e *Endpoint) handleSTUN(from netip.AddrPort, b []byte) {
 }
 
 // Gather returns our candidates: the addresses of this machine, and those at
-// which the given STUN servers (at most 8) see us. It returns when all have
-// answered, after 3 s, or with ctx, with what it has; ctx's end is no error.
+// which the given STUN servers (at most 8) see us. Two servers, or two ports of
+// one, tell whether our NAT is symmetric; then its next ports are predicted, if
+// it has a system, else the candidate is of kind [nat.Random] (spec §5.21.1). It
+// returns soon after the first server has answered, after 3 s, or with ctx, with
+// what it has; ctx's end is no error.
 func (e *Endpoint) Gather(ctx context.Context, stun []netip.AddrPort) []nat.Candidate {
 	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
@@ -80,21 +90,134 @@ func (e *Endpoint) Gather(ctx context.Context, stun []netip.AddrPort) []nat.Cand
 	defer stop()
 
 	cs := e.hostCandidates()
-	mapped := make([]netip.AddrPort, min(len(stun), maxSTUNServer))
-	var wg sync.WaitGroup
-	for i := range mapped {
-		wg.Go(func() { mapped[i] = e.askSTUN(ctx, unmap(stun[i])) })
-	}
-	wg.Wait()
+	stun = stun[:min(len(stun), maxSTUNServer)]
+	mapped := e.askAll(ctx, stun)
+	var reflexive []nat.Candidate
 	for _, a := range mapped {
-		if a.IsValid() && !slices.ContainsFunc(cs, func(c nat.Candidate) bool { return c.Addr == a }) {
-			cs = append(cs, nat.Candidate{Addr: a, Kind: nat.ServerReflexive})
+		if a.IsValid() && !slices.ContainsFunc(reflexive, func(c nat.Candidate) bool { return c.Addr == a }) {
+			reflexive = append(reflexive, nat.Candidate{Addr: a, Kind: nat.ServerReflexive})
+		}
+	}
+	if a, ok := symmetric(reflexive); ok {
+		reflexive = e.predict(ctx, stun, a)
+	}
+	for _, c := range reflexive {
+		if !slices.ContainsFunc(cs, func(o nat.Candidate) bool { return o.Addr == c.Addr }) {
+			cs = append(cs, c)
 		}
 	}
 	e.mu.Lock()
 	e.local = slices.Clone(cs)
 	e.mu.Unlock()
 	return cs
+}
+
+// symmetric reports whether one address of ours was seen with two ports, of
+// which it returns one.
+func symmetric(cs []nat.Candidate) (netip.AddrPort, bool) {
+	for i, a := range cs {
+		for _, b := range cs[:i] {
+			if a.Addr.Addr() == b.Addr.Addr() {
+				return a.Addr, true
+			}
+		}
+	}
+	return netip.AddrPort{}, false
+}
+
+// askAll asks all servers at once. When the first has answered the others get
+// as long again, and at least gatherGrace.
+func (e *Endpoint) askAll(ctx context.Context, stun []netip.AddrPort) []netip.AddrPort {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		i int
+		a netip.AddrPort
+	}
+	answers := make(chan answer, len(stun))
+	for i, server := range stun {
+		go func() { answers <- answer{i, e.askSTUN(ctx, unmap(server))} }()
+	}
+	start := time.Now()
+	mapped := make([]netip.AddrPort, len(stun))
+	first := true
+	for range stun {
+		x := <-answers
+		mapped[x.i] = x.a
+		if x.a.IsValid() && first {
+			first = false
+			grace := time.AfterFunc(max(time.Since(start), gatherGrace), cancel)
+			defer grace.Stop()
+		}
+	}
+	return mapped
+}
+
+// predict finds out how a symmetric NAT that was seen as a chooses its ports: it
+// makes four mappings in a row, from two new sockets.
+func (e *Endpoint) predict(ctx context.Context, stun []netip.AddrPort, a netip.AddrPort) []nat.Candidate {
+	ctx, cancel := context.WithTimeout(ctx, predictTimeout)
+	defer cancel()
+	random := []nat.Candidate{{Addr: a, Kind: nat.Random}}
+	var servers []netip.AddrPort
+	for _, s := range stun {
+		if unmap(s).Addr().Is4() == a.Addr().Is4() && len(servers) < predictServers {
+			servers = append(servers, unmap(s))
+		}
+	}
+	var ports []uint16
+	for range predictSockets {
+		pc, err := e.listenExtra()
+		if err != nil {
+			return random
+		}
+		defer pc.Close()
+		// One after the other, without waiting: the NAT sees them in this order.
+		got := e.sample(ctx, pc, servers)
+		if got == nil {
+			return random
+		}
+		ports = append(ports, got...)
+	}
+	next := nat.PredictPorts(ports, predictedPorts)
+	if next == nil {
+		return random
+	}
+	var cs []nat.Candidate
+	for _, p := range next {
+		cs = append(cs, nat.Candidate{Addr: netip.AddrPortFrom(a.Addr(), p), Kind: nat.Predicted})
+	}
+	return cs
+}
+
+// sample returns the ports of the mappings that requests from pc to the servers
+// make, in their order, or nil if one got no answer.
+func (e *Endpoint) sample(ctx context.Context, pc net.PacketConn, servers []netip.AddrPort) []uint16 {
+	txids := make([][12]byte, len(servers))
+	for i, s := range servers {
+		txid, packet := nat.STUNRequest()
+		txids[i] = txid
+		if _, err := pc.WriteTo(packet, net.UDPAddrFromAddrPort(s)); err != nil {
+			return nil
+		}
+	}
+	deadline, _ := ctx.Deadline()
+	pc.SetReadDeadline(deadline)
+	defer context.AfterFunc(ctx, func() { pc.SetReadDeadline(time.Unix(1, 0)) })()
+	ports := make([]uint16, len(servers))
+	b := make([]byte, 1500)
+	for missing := len(servers); missing > 0; {
+		n, from, err := pc.ReadFrom(b)
+		if err != nil {
+			return nil
+		}
+		txid, mapped, err := nat.ParseSTUNResponse(b[:n])
+		if i := slices.Index(txids, txid); err == nil && i >= 0 && servers[i] == addrPort(from) && ports[i] == 0 {
+			ports[i] = mapped.Port()
+			missing--
+		}
+	}
+	return ports
 }
 
 func (e *Endpoint) askSTUN(ctx context.Context, server netip.AddrPort) netip.AddrPort {

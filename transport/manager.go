@@ -281,7 +281,7 @@ func (m *manager) handleCandidates(x wire.ControlCandidates) error {
 	}
 	m.searched = true
 	if _, ok := m.p.link.prober.validated(); !ok {
-		m.p.link.prober.search(roundKey(m.p.result.ChannelKey, x.Round), x.Candidates)
+		m.p.link.prober.search(search{key: roundKey(m.p.result.ChannelKey, x.Round), remote: x.Candidates})
 	}
 	return nil
 }

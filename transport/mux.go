@@ -35,7 +35,11 @@ type mux struct {
 	stats counters
 	// unblock is set while the main transport wants its read to return.
 	unblock atomic.Bool
-	buffer  sync.Pool // *[]byte, for relay framing
+	// side holds what extra sockets got; sideWake is set while the read loop's
+	// wait is being interrupted for it.
+	side     chan sideDatagram
+	sideWake atomic.Bool
+	buffer   sync.Pool // *[]byte, for relay framing
 
 	// Constants after newMux. They are called on the read loop: they must not
 	// block nor keep the packet.
@@ -46,7 +50,7 @@ type mux struct {
 }
 
 func newMux(pc net.PacketConn) *mux {
-	m := &mux{pc: pc, paths: newPathTable(), start: time.Now()}
+	m := &mux{pc: pc, paths: newPathTable(), start: time.Now(), side: make(chan sideDatagram, sideQueue)}
 	m.buffer.New = func() any { b := make([]byte, 0, 32<<10); return &b }
 	if s := newBatchSocket(pc, &m.stats); s != nil {
 		m.sock, m.oob = s, true
@@ -67,7 +71,9 @@ func (m *mux) receive(block bool) (packet []byte, via net.Addr, d datagram, err 
 		for {
 			var ok bool
 			if d, ok = m.sock.next(); !ok {
-				break
+				if d, ok = m.injected(); !ok {
+					break
+				}
 			}
 			if packet, via = m.sort(d); packet != nil {
 				return packet, via, d, nil
@@ -84,6 +90,9 @@ func (m *mux) receive(block bool) (packet []byte, via net.Addr, d datagram, err 
 			}
 			if m.unblock.Load() {
 				return nil, nil, d, os.ErrDeadlineExceeded
+			}
+			if m.awaken() {
+				continue
 			}
 			time.Sleep(readErrorPause)
 		}
@@ -170,6 +179,17 @@ func (m *mux) send(to netip.AddrPort, b []byte) {
 	}
 }
 
+// sendTTL writes one datagram that lives for ttl hops, or none where the socket
+// cannot say so.
+func (m *mux) sendTTL(to netip.AddrPort, b []byte, ttl int) {
+	if !m.oob || !to.IsValid() || isVirtual(to.Addr()) {
+		return
+	}
+	if err := m.sock.write(b, appendTTL(nil, to.Addr().Is4(), ttl), to); err != nil {
+		m.stats.swallowed.Add(1)
+	}
+}
+
 // write is every write of quic-go. force is the slot of a slot transport, or
 // anySlot. It returns only the errors of keepWriteError.
 func (m *mux) write(b, oob []byte, to *net.UDPAddr, force int) error {
@@ -204,6 +224,9 @@ func (m *mux) write(b, oob []byte, to *net.UDPAddr, force int) error {
 			m.stats.segmented.Add(1)
 		}
 		var room [64]byte
+		if x := l.extra.Load(); x != nil && x.leadsTo(*direct) {
+			return m.filter(x.out.write(b, translateOOB(room[:0], oob, direct.Addr().Is4(), size), *direct))
+		}
 		return m.filter(m.sock.write(b, translateOOB(room[:0], oob, direct.Addr().Is4(), size), *direct))
 	}
 	m.stats.unroutable.Add(1)

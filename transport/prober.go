@@ -25,6 +25,10 @@ type prober struct {
 
 	mu     sync.Mutex
 	agents []*nat.Agent // newest first, at most maxAgents
+	extras []*extraSocket
+	// extraOf is the agent that searches with extras; nil once it needs no more.
+	extraOf *nat.Agent
+	opening *nat.Agent // the agent that asked for sockets last
 }
 
 // maxAgents: a probe of the round before may still arrive.
@@ -49,12 +53,21 @@ func (p *prober) remove() {
 	delete(p.e.probers, p)
 }
 
+// A search is what a new agent knows beyond our own candidates.
+type search struct {
+	key       [32]byte
+	remote    []nat.Candidate
+	answering bool
+	attested  []netip.Addr
+}
+
 // search starts a new search.
-func (p *prober) search(key [32]byte, remote []nat.Candidate) {
+func (p *prober) search(s search) {
 	now := time.Now()
 	p.mu.Lock()
 	a := nat.NewAgent(now, nat.AgentConfig{
-		Key: key, Controlling: p.link.client, Local: p.e.localCandidates(), Remote: remote,
+		Key: s.key, Controlling: p.link.client, Local: p.e.localCandidates(), Remote: s.remote,
+		Answering: s.answering, Attested: s.attested,
 	})
 	p.agents = append([]*nat.Agent{a}, p.agents...)
 	p.agents = p.agents[:min(len(p.agents), maxAgents)]
@@ -79,6 +92,9 @@ func (p *prober) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.agents = nil
+	closeAll(p.extras, nil)
+	p.extras, p.extraOf = nil, nil
+	p.link.extra.Store(nil)
 }
 
 func (p *prober) loop() {
@@ -107,6 +123,13 @@ func (p *prober) step(now time.Time) (next time.Time) {
 	for _, a := range p.agents {
 		a.HandleTimeout(now)
 		p.flushLocked(a)
+		if n := a.WantSockets(); n > 0 && p.opening != a {
+			p.opening = a
+			if !p.e.run(func() { p.openExtra(a, n) }) {
+				continue
+			}
+		}
+		p.settleExtraLocked(a)
 		if t := a.NextTimeout(); !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
@@ -116,20 +139,28 @@ func (p *prober) step(now time.Time) (next time.Time) {
 
 func (p *prober) flushLocked(a *nat.Agent) {
 	for t, ok := a.PollTransmit(); ok; t, ok = a.PollTransmit() {
-		p.e.m.send(t.To, t.Payload)
+		switch {
+		case t.Extra && !p.e.budgets.spend(time.Now(), t.To.Addr()):
+		case t.Socket == 0:
+			p.e.m.send(t.To, t.Payload)
+		case t.Socket <= len(p.extras):
+			_ = p.extras[t.Socket-1].out.write(t.Payload, nil, t.To) // best effort, like send
+		}
 	}
 }
 
-// handle runs on the read loop: answers leave at once.
-func (p *prober) handle(now time.Time, from netip.AddrPort, b []byte) bool {
+// handle runs on the read loop of a socket (0 is the main one): answers leave at
+// once.
+func (p *prober) handle(now time.Time, sock int, from netip.AddrPort, b []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, a := range p.agents {
-		if !a.HandlePacket(now, from, b) {
+		if !a.HandlePacketOn(now, sock, from, b) {
 			continue
 		}
 		p.e.m.paths.know(p.link, from)
 		p.flushLocked(a)
+		p.settleExtraLocked(a)
 		notify(p.wake)
 		notify(p.changed)
 		return true
@@ -148,7 +179,7 @@ func (e *Endpoint) handleProbe(from netip.AddrPort, b []byte) {
 	}
 	e.mu.Unlock()
 	for _, p := range ps {
-		if p.handle(now, from, b) {
+		if p.handle(now, 0, from, b) {
 			return
 		}
 	}

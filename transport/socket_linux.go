@@ -153,6 +153,22 @@ func appendSegmentSize(dst []byte, size int) []byte {
 	return appendControlMessage(dst, unix.IPPROTO_UDP, unix.UDP_SEGMENT, binary.NativeEndian.AppendUint16(nil, uint16(size)))
 }
 
+// appendTTL appends the hop limit of one write.
+func appendTTL(dst []byte, v4 bool, ttl int) []byte {
+	if v4 {
+		return appendControlMessage(dst, unix.IPPROTO_IP, unix.IP_TTL, binary.NativeEndian.AppendUint32(nil, uint32(ttl)))
+	}
+	return appendControlMessage(dst, unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, binary.NativeEndian.AppendUint32(nil, uint32(ttl)))
+}
+
+// writeOnly returns what sends through pc.
+func writeOnly(pc net.PacketConn, stats *counters) socket {
+	if udp, ok := pc.(*net.UDPConn); ok {
+		return &batchSocket{udp: udp, stats: stats}
+	}
+	return &plainSocket{pc: pc}
+}
+
 func appendControlMessage(dst []byte, level, typ int, body []byte) []byte {
 	start := len(dst)
 	dst = append(dst, make([]byte, unix.CmsgSpace(len(body)))...)

@@ -16,4 +16,8 @@ func translateOOB(dst, _ []byte, _ bool, _ int) []byte { return dst }
 
 func appendSegmentSize(dst []byte, _ int) []byte { return dst }
 
+func appendTTL(dst []byte, _ bool, _ int) []byte { return dst }
+
+func writeOnly(pc net.PacketConn, _ *counters) socket { return &plainSocket{pc: pc} }
+
 func syscallConn(net.PacketConn) (syscall.RawConn, error) { return nil, errors.ErrUnsupported }

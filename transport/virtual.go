@@ -60,6 +60,7 @@ type link struct {
 	virtual   [slots]*net.UDPAddr            // constant
 	leg       atomic.Pointer[legState]       // slot 0
 	direct    atomic.Pointer[netip.AddrPort] // slot 1
+	extra     atomic.Pointer[extraSocket]    // that a birthday search has found; nil: the main one
 
 	// Nanoseconds since the endpoint's start, per slot, 0 for never: when the
 	// last packet came, and when the oldest packet left that none came after.
@@ -134,7 +135,7 @@ func (t *pathTable) release(l *link) {
 	if l.users--; l.users > 0 {
 		return
 	}
-	l.prober.stop()
+	l.prober.stop() // with its sockets
 	delete(t.links, l.id)
 	for _, a := range l.known {
 		if t.byAddr[a] == l {

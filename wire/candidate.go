@@ -11,6 +11,9 @@ const (
 	ServerReflexiveCandidate CandidateKind = 2 // as a STUN server saw us
 	PeerReflexiveCandidate   CandidateKind = 3 // the source of an authentic probe; never sent
 	ManualCandidate          CandidateKind = 4 // typed in, or from an invite
+	PredictedCandidate       CandidateKind = 5 // where our NAT will probably put us for a new destination
+	RandomCandidate          CandidateKind = 6 // as 2, but our NAT takes another, random port for each destination
+	MappedCandidate          CandidateKind = 7 // a port that our router forwards to us
 )
 
 // A Candidate is an address at which a peer may be reached (spec §5.20.1).
@@ -48,7 +51,7 @@ func (r *Reader) Candidates() []Candidate {
 	var cs []Candidate
 	for range n {
 		c := Candidate{Kind: CandidateKind(r.Uint8()), Addr: r.AddrPort()}
-		if c.Kind < HostCandidate || c.Kind > ManualCandidate {
+		if c.Kind < HostCandidate || c.Kind > MappedCandidate {
 			r.Fail(ErrNotCanonical)
 		}
 		if r.Err() != nil {

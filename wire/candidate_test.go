@@ -51,7 +51,7 @@ func TestParseCandidatesRefuses(t *testing.T) {
 	if _, err := ParseCandidates(many); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("33 candidates: %v, want ErrTooLarge", err)
 	}
-	for _, kind := range []byte{0, 5} {
+	for _, kind := range []byte{0, 8} {
 		bad := append([]byte{1, kind}, one[1:]...)
 		if _, err := ParseCandidates(bad); !errors.Is(err, ErrNotCanonical) {
 			t.Errorf("kind %d: %v, want ErrNotCanonical", kind, err)

@@ -143,10 +143,33 @@ func destination(b []byte) byte {
 	return 0
 }
 
+// internetHops is how many routers the forwarder stands for.
+const internetHops = 8
+
+// age takes the hops off a packet's life. It reports whether it is still alive.
+func age(b []byte) bool {
+	if b[0]>>4 == 6 {
+		if b[7] <= internetHops {
+			return false
+		}
+		b[7] -= internetHops
+		return true
+	}
+	if b[8] <= internetHops {
+		return false
+	}
+	b[8] -= internetHops
+	sum := uint32(b[10])<<8 | uint32(b[11])
+	sum += internetHops << 8 // RFC 1624
+	sum = sum&0xffff + sum>>16
+	b[10], b[11] = byte(sum>>8), byte(sum)
+	return true
+}
+
 func (f *Forwarder) carry(from byte, b []byte) {
 	to := destination(b)
 	tun := f.sites[to].Load()
-	if tun == nil {
+	if tun == nil || !age(b) {
 		return
 	}
 	if pass := f.filter.Load(); pass != nil && !(*pass)(from, to, b) {

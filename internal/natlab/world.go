@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -29,6 +30,7 @@ type World struct {
 	internet *Site      // nil with one
 	sites    []*Site
 	last     byte
+	once     sync.Once
 }
 
 // A Place is a host.
@@ -40,7 +42,7 @@ type Place struct {
 
 // A Router is a router with hosts, or routers, behind it.
 type Router struct {
-	Place // outside
+	Place   // outside
 	Options RouterOptions
 
 	w     *World
@@ -71,8 +73,10 @@ func NewWorld(c Conditions) (*World, error) {
 	return w, nil
 }
 
-// Close ends all.
-func (w *World) Close() {
+// Close ends all. It may be called twice.
+func (w *World) Close() { w.once.Do(w.close) }
+
+func (w *World) close() {
 	if w.Net != nil {
 		w.Net.Close()
 	}
