@@ -17,6 +17,9 @@ type Config struct {
 	Listen     string             // UDP address, ":0"
 	Logger     *slog.Logger       // none
 	Now        func() time.Time   // time.Now; of everything that is stored or sent
+	// KeepEvents gives the first Subscribe also what happened since Open: a
+	// program that must miss nothing cannot subscribe before there is a client.
+	KeepEvents bool
 }
 
 func (c Config) withDefaults() Config {
@@ -110,6 +113,9 @@ func open(ctx context.Context, cfg Config) (*Client, error) {
 	if c.net, err = newNetwork(c, k); err != nil {
 		c.cancel()
 		return nil, err
+	}
+	if cfg.KeepEvents {
+		c.hub.keep()
 	}
 	go k.run(c.ctx)
 	c.net.start()

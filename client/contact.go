@@ -89,6 +89,10 @@ type contact struct {
 
 	dirtyInfo, dirtyFlow, dirtySession bool
 
+	activeAt time.Time     // when something went on last
+	tickAt   time.Time     // when time-outs are looked at next, if something is outstanding
+	tickWait time.Duration // between two such looks
+
 	link    *link // newest connection, nil if there is none
 	path    Path
 	sending sending

@@ -14,9 +14,8 @@ import (
 
 // Tuning of the core.
 const (
-	maxBatch   = 256                    // jobs in one transaction
-	tick       = 250 * time.Millisecond // how late a time-out may be noticed
-	storePause = time.Second            // after the store failed, so that a full disk does not busy a core
+	maxBatch   = 256         // jobs in one transaction
+	storePause = time.Second // after the store failed, so that a full disk does not busy a core
 )
 
 // A core is the state of a profile: one goroutine runs it, and nobody else
@@ -39,6 +38,7 @@ type core struct {
 	inboxes map[inboxKey]identity.PeerID
 
 	maintained time.Time         // when maintain last ran
+	nextTick   time.Time         // when tick is to run; the zero time is now
 	acksLater  []identity.PeerID // whose acknowledgements wait for more messages
 
 	// Of the batch at hand.
@@ -106,7 +106,7 @@ func (k *core) emit(e Event) { k.then(func() { k.c.hub.emit(e) }) }
 // run is the core's goroutine.
 func (k *core) run(ctx context.Context) {
 	defer close(k.c.ended)
-	timer := time.NewTicker(tick)
+	timer := time.NewTimer(0)
 	defer timer.Stop()
 	acks := time.NewTimer(ackDelay)
 	defer acks.Stop()
@@ -132,20 +132,10 @@ func (k *core) run(ctx context.Context) {
 			}
 		}
 		k.commit(ctx)
+		timer.Reset(k.untilTick())
 		if !waiting && len(k.acksLater) > 0 {
 			acks.Reset(ackDelay)
 		}
-	}
-}
-
-// tick does what is due.
-func (k *core) tick() {
-	if k.now().Sub(k.maintained).Abs() > maintainEvery {
-		k.maintain()
-	}
-	for _, c := range k.contacts {
-		k.tickReceive(c)
-		k.tickSend(c)
 	}
 }
 
@@ -196,6 +186,9 @@ func (k *core) commit(ctx context.Context) {
 func (k *core) finish() {
 	for c := range k.touched {
 		k.finishReceive(c)
+	}
+	for c := range k.touched {
+		k.active(c)
 	}
 	for c := range k.touched {
 		if c.dirtyInfo {
@@ -251,6 +244,7 @@ func (k *core) failed(ctx context.Context, err error, outcome []func(error)) {
 		}
 		k.c.log.LogAttrs(ctx, slog.LevelError, "reading the profile failed", slog.Any("err", err))
 	}
+	k.nextTick = time.Time{}
 	for id, c := range k.contacts {
 		if was := old[id]; was != nil {
 			c.link, c.path = was.link, was.path

@@ -75,6 +75,31 @@ func TestSlowSubscriber(t *testing.T) {
 	}
 }
 
+// What happens between Open and the first Subscribe is not missed by who asked
+// for that, and only the first gets it.
+func TestKeptEvents(t *testing.T) {
+	var h hub
+	h.keep()
+	h.emit(DeliveryEvent{ID: MessageID{1}})
+	first, err := h.subscribe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := h.subscribe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.emit(DeliveryEvent{ID: MessageID{2}})
+	for _, want := range []byte{1, 2} {
+		if e := (<-first).(DeliveryEvent); e.ID[0] != want {
+			t.Errorf("first subscriber got %d, want %d", e.ID[0], want)
+		}
+	}
+	if e := (<-second).(DeliveryEvent); e.ID[0] != 2 {
+		t.Errorf("second subscriber got %d, want 2", e.ID[0])
+	}
+}
+
 func TestSubscriptionEnds(t *testing.T) {
 	var h hub
 	ctx, cancel := context.WithCancel(t.Context())

@@ -12,6 +12,7 @@ const maxQueuedEvents = 4096
 type hub struct {
 	mu     sync.Mutex
 	subs   map[*subscriber]struct{}
+	first  *subscriber // has kept events for the first subscribe; nil if there is none
 	closed bool
 	pumps  sync.WaitGroup
 }
@@ -24,17 +25,32 @@ type subscriber struct {
 	ended bool
 }
 
-func (h *hub) subscribe(ctx context.Context) (<-chan Event, error) {
+// keep queues events for the first subscribe.
+func (h *hub) keep() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.first = h.newSubscriberLocked()
+}
+
+func (h *hub) newSubscriberLocked() *subscriber {
 	s := &subscriber{wake: make(chan struct{}, 1)}
+	if h.subs == nil {
+		h.subs = map[*subscriber]struct{}{}
+	}
+	h.subs[s] = struct{}{}
+	return s
+}
+
+func (h *hub) subscribe(ctx context.Context) (<-chan Event, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return nil, ErrClosed
 	}
-	if h.subs == nil {
-		h.subs = map[*subscriber]struct{}{}
+	s := h.first
+	if h.first = nil; s == nil {
+		s = h.newSubscriberLocked()
 	}
-	h.subs[s] = struct{}{}
 	out := make(chan Event)
 	h.pumps.Go(func() {
 		defer close(out)

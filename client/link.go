@@ -205,6 +205,7 @@ func (k *core) linkDown(l *link, err error) {
 	}
 	k.c.log.Debug("link lost", "contact", l.peer.Short(), "err", err)
 	c.link, c.sending.recent = nil, nil
+	k.active(c)
 	k.c.net.setLinked(c.info.ID, false)
 	k.unlinkedPath(c, "the connection was lost; trying again")
 }

@@ -187,6 +187,7 @@ func (k *core) mailed(id identity.PeerID, held, all []letter, err error) {
 	}
 	m := &c.sending.mail
 	m.busy = false
+	k.active(c)
 	for _, l := range held {
 		if l.row.counter == 0 {
 			c.flow.AckDue = false

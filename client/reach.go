@@ -18,7 +18,7 @@ import (
 // Tuning of the search for contacts.
 const (
 	reachRetryMin = time.Second
-	reachRetryMax = time.Minute
+	reachRetryMax = 15 * time.Minute // with messages waiting, tickMax; a contact that comes back asks for us
 	helloTime     = 3 * time.Second
 	introduceTime = 6 * time.Second
 	pokeInterval  = 3 * time.Second // between two attempts because of messages
@@ -217,7 +217,9 @@ func (n *network) reach(id identity.PeerID) {
 	var last time.Time
 	for n.ctx.Err() == nil {
 		t := n.target(id)
-		if !t.linked {
+		if t.linked {
+			wait = reachRetryMin
+		} else {
 			if d := pokeInterval - time.Since(last); !last.IsZero() && d > 0 {
 				n.sleep(d)
 			}

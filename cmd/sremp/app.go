@@ -24,6 +24,7 @@ type app struct {
 	listen         string // UDP address of the client, empty for any port
 	passphraseFile string
 	clockOffset    time.Duration
+	keepEvents     bool // from the client's first moment, for who subscribes
 	verbose        bool
 }
 

@@ -33,6 +33,7 @@ func (a *app) listenFlag(cmd *cobra.Command) {
 }
 
 func (a *app) runListen(ctx context.Context, asJSON bool) error {
+	a.keepEvents = true
 	return a.with(ctx, func(s *session) error {
 		events, err := s.Subscribe(ctx)
 		if err != nil {

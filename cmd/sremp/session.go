@@ -86,6 +86,7 @@ func (a *app) clientConfig(db client.Store, isNew bool) (client.Config, error) {
 	}
 	return client.Config{
 		Store: db, Passphrase: passphrase, Listen: a.listen, Logger: a.logger(), Now: a.now,
+		KeepEvents: a.keepEvents,
 	}, nil
 }
 

@@ -1,0 +1,76 @@
+package client
+
+import "time"
+
+// Tuning of time-outs. A contact with something outstanding is looked at every
+// tickMin while something goes on, and for busyFor after; then ever more seldom,
+// up to tickMax. One with nothing outstanding costs nothing: an idle client
+// wakes for maintenance only.
+const (
+	tickMin = 250 * time.Millisecond // how late a time-out may be noticed
+	tickMax = time.Minute
+	busyFor = 20 * time.Second // over every time-out that is not tied to a retry
+)
+
+// outstanding reports whether time alone may make something of c due.
+func (c *contact) outstanding() bool {
+	return c.flow.NextOut > c.flow.Acked.Next || c.flow.AckDue || len(c.waiting) > 0
+}
+
+// active notes that something goes on with c.
+func (k *core) active(c *contact) {
+	c.activeAt, c.tickWait = k.now(), tickMin
+	if c.outstanding() {
+		c.tickAt = c.activeAt.Add(tickMin)
+		k.wakeAt(c.tickAt)
+	}
+}
+
+// wakeAt has tick run at t at the latest.
+func (k *core) wakeAt(t time.Time) {
+	if k.nextTick.IsZero() || t.Before(k.nextTick) {
+		k.nextTick = t
+	}
+}
+
+// untilTick is how long the core may sleep. A clock that was set back does not
+// make it longer than between two maintenances.
+func (k *core) untilTick() time.Duration {
+	return min(max(k.nextTick.Sub(k.now()), 0), maintainEvery)
+}
+
+// tick does what is due, and finds out when it is to run again.
+func (k *core) tick() {
+	now := k.now()
+	k.nextTick = time.Time{}
+	if now.Sub(k.maintained).Abs() >= maintainEvery {
+		k.maintain()
+	}
+	k.wakeAt(k.maintained.Add(maintainEvery))
+	for _, c := range k.contacts {
+		if !c.outstanding() {
+			continue
+		}
+		if d := c.tickAt.Sub(now); d <= 0 || d > tickMax {
+			k.tickContact(c, now)
+		}
+		k.wakeAt(c.tickAt)
+	}
+}
+
+func (k *core) tickContact(c *contact, now time.Time) {
+	k.tickReceive(c)
+	k.tickSend(c)
+	if now.Sub(c.activeAt).Abs() < busyFor {
+		c.tickWait = tickMin
+	} else {
+		c.tickWait = min(2*max(c.tickWait, tickMin), tickMax)
+		if c.link == nil && c.flow.NextOut > c.flow.Acked.Next {
+			k.c.net.poke(c.info.ID)
+		}
+	}
+	c.tickAt = now.Add(c.tickWait)
+	if next := c.sending.mail.next; next.After(now) && next.Before(c.tickAt) {
+		c.tickAt = next
+	}
+}
