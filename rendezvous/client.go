@@ -366,7 +366,7 @@ func (c *Client) read(s stream) {
 func (c *Client) handle(typ uint16, b []byte) error {
 	switch typ {
 	case wire.FrameRendezvousRegistered, wire.FrameRendezvousFound, wire.FrameRendezvousIntroduced,
-		wire.FrameRendezvousPage, wire.FrameRendezvousKnown:
+		wire.FrameRendezvousPage, wire.FrameRendezvousKnown, wire.FrameRendezvousAttested:
 		if len(b) < 4 {
 			return ErrProtocol
 		}

@@ -207,6 +207,12 @@ func (s *Server) handle(ctx context.Context, id connID, l link, box *outbox, typ
 			return err
 		}
 		return box.send(ctx, out.typ, out.payload)
+	case wire.FrameRendezvousAttest:
+		x, err := wire.ParseRendezvousAttest(b)
+		if err != nil {
+			return errors.Join(ErrProtocol, err)
+		}
+		return box.send(ctx, wire.FrameRendezvousAttested, s.attest(id, l, x).Append(nil))
 	case wire.FrameRendezvousIntroduce:
 		x, err := wire.ParseRendezvousIntroduce(b)
 		if err != nil {

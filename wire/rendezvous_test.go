@@ -33,6 +33,10 @@ func rendezvousVectors() []vector {
 		{"servers", RendezvousServers{5}.Append(nil), again(ParseRendezvousServers)},
 		{"known", RendezvousKnown{5, RendezvousOK, [][]byte{[]byte("one"), []byte("two")}}.Append(nil), again(ParseRendezvousKnown)},
 		{"announcement", RendezvousAnnouncement{Server{key, "other.example", 443}, 1767225600000, 1767312000000, sig}.Append(nil), again(ParseRendezvousAnnouncement)},
+		{"attest", RendezvousAttest{5, key}.Append(nil), again(ParseRendezvousAttest)},
+		{"attested", RendezvousAttested{5, RendezvousOK, Attestation{key, netip.MustParseAddr("192.0.2.1"), 1767225600000, sig}}.Append(nil), again(ParseRendezvousAttested)},
+		{"not attested", RendezvousAttested{Request: 5, Status: RendezvousBusy}.Append(nil), again(ParseRendezvousAttested)},
+		{"attestation", Attestation{key, netip.MustParseAddr("2a0e::1"), 1767225600000, sig}.Append(nil), again(ParseAttestation)},
 		{"go", RendezvousGo{intro, RendezvousTimeout}.Append(nil), again(ParseRendezvousGo)},
 		{"record", RendezvousRecord{
 			Issued: 1767225600000, Identity: []byte("record"), Relays: []Server{{key, "relay.example", 443}},
