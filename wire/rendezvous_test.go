@@ -35,7 +35,7 @@ func rendezvousVectors() []vector {
 		{"announcement", RendezvousAnnouncement{Server{key, "other.example", 443}, 1767225600000, 1767312000000, sig}.Append(nil), again(ParseRendezvousAnnouncement)},
 		{"attest", RendezvousAttest{5, key}.Append(nil), again(ParseRendezvousAttest)},
 		{"attested", RendezvousAttested{5, RendezvousOK, Attestation{key, netip.MustParseAddr("192.0.2.1"), 1767225600000, sig}}.Append(nil), again(ParseRendezvousAttested)},
-		{"not attested", RendezvousAttested{Request: 5, Status: RendezvousBusy}.Append(nil), again(ParseRendezvousAttested)},
+		{"not-attested", RendezvousAttested{Request: 5, Status: RendezvousBusy}.Append(nil), again(ParseRendezvousAttested)},
 		{"attestation", Attestation{key, netip.MustParseAddr("2a0e::1"), 1767225600000, sig}.Append(nil), again(ParseAttestation)},
 		{"go", RendezvousGo{intro, RendezvousTimeout}.Append(nil), again(ParseRendezvousGo)},
 		{"record", RendezvousRecord{
