@@ -171,6 +171,10 @@ func requests() []frame {
 		{wire.FrameMailAck, wire.MailAck{Seqs: []uint64{1}}.Append(nil), false},
 		{wire.FrameForwardOpen, nil, false},
 		{wire.FrameForwardJoin, wire.ForwardJoin{}.Append(nil), false},
+		{wire.FrameWorkAllow, wire.WorkAllow{Inbox: inbox, Bits: 20}.Append(nil), false},
+		{wire.FrameWorkAsk, wire.InboxName{ID: inbox}.Append(nil), true},
+		{wire.FrameWorkDeliver, wire.WorkDeliver{Inbox: inbox, Blob: []byte("x")}.Append(nil), true},
+		{wire.FrameWorkBundle, wire.WorkBundle{Inbox: inbox}.Append(nil), true},
 		{wire.FrameDeliver, wire.Deliver{Blob: []byte("x")}.Append(nil), true},
 		{wire.FramePrekeysTake, wire.PrekeysTake{}.Append(nil), true},
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,9 +14,9 @@ import (
 	"github.com/sremp/sremp/transport"
 )
 
-// tick is how often a server looks for what has expired: a third of the
+// defaultTick is how often a server looks for what has expired: a third of the
 // shortest default life, SessionLost and TicketTTL.
-const tick = 10 * time.Second
+const defaultTick = 10 * time.Second
 
 // followEvery is how soon a side follows its owner's connection to another
 // address; a packet of its own, which is challenged, is sooner.
@@ -28,25 +29,31 @@ const maxProofs = 1024
 type ServerConfig struct {
 	Key   *identity.ServerKey
 	Store Store // closed by the caller, after the server
-	// Tokens admit new owners; empty: everybody is admitted. Owners who are
-	// registered already need none.
-	Tokens []string
-	Limits Limits
-	Logger *slog.Logger // nil means none; it gets no addresses, ids or sizes
+	// Tokens admit new owners, and so do those in the store. Without Tokens and
+	// TokensOnly everybody is admitted. Owners who are registered need none.
+	Tokens     []string
+	TokensOnly bool
+	Limits     Limits
+	Logger     *slog.Logger // nil means none; it gets no addresses, ids or sizes
 	// Send sends a packet of the data plane, as transport.Endpoint.WritePacket
 	// does. It may be set later with SetSend: the endpoint needs the server first.
 	Send func(to netip.AddrPort, b []byte)
+	// Tick is how often the server looks for sessions that have expired and for
+	// owners who were blocked; 0 means 10 s.
+	Tick time.Duration
 }
 
 // A Server is a relay. Its Serve and Forward are handed to a transport.
 type Server struct {
 	key    *identity.ServerKey
 	store  Store
-	tokens []string
-	limits atomic.Pointer[Limits]
-	log    *slog.Logger
-	send   atomic.Pointer[func(netip.AddrPort, []byte)]
-	stats  counters
+	tokens []string // constant
+	// tokensOnly is constant: nobody new is admitted without one.
+	tokensOnly bool
+	limits     atomic.Pointer[Limits]
+	log        *slog.Logger
+	send       atomic.Pointer[func(netip.AddrPort, []byte)]
+	stats      counters
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -76,7 +83,7 @@ func NewServer(c ServerConfig) (*Server, error) {
 	}
 	l := c.Limits.withDefaults()
 	s := &Server{
-		key: c.Key, store: c.Store, tokens: c.Tokens, log: c.Logger,
+		key: c.Key, store: c.Store, tokens: c.Tokens, tokensOnly: c.TokensOnly, log: c.Logger,
 		board: newSwitchboard(l, newForwardSecret(c.Key)), cookies: newCookies(), asks: newMeters(), proofs: make(chan proof, maxProofs),
 		prefixes: map[netip.Prefix]int{}, wakers: map[[32]byte]map[chan struct{}]struct{}{},
 	}
@@ -85,7 +92,10 @@ func NewServer(c ServerConfig) (*Server, error) {
 	if c.Send != nil {
 		s.SetSend(c.Send)
 	}
-	s.wg.Go(s.expire)
+	if c.Tick <= 0 {
+		c.Tick = defaultTick
+	}
+	s.wg.Go(func() { s.expire(c.Tick) })
 	s.wg.Go(s.prove)
 	s.wg.Go(s.follow)
 	return s, nil
@@ -117,7 +127,7 @@ func (s *Server) Close() error {
 	return nil
 }
 
-func (s *Server) expire() {
+func (s *Server) expire(tick time.Duration) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	var nextStore time.Time
@@ -126,6 +136,7 @@ func (s *Server) expire() {
 		s.boardMu.Lock()
 		s.board.expire(now)
 		s.boardMu.Unlock()
+		s.endBlocked()
 		if !now.Before(nextStore) {
 			nextStore = now.Add(time.Minute)
 			if err := s.store.Expire(s.ctx, now, now.Add(-s.lim().OwnerTTL)); err != nil && s.ctx.Err() == nil {
@@ -137,6 +148,28 @@ func (s *Server) expire() {
 		case <-s.ctx.Done():
 			return
 		}
+	}
+}
+
+// endBlocked ends what owners whom the operator has blocked have under way.
+func (s *Server) endBlocked() {
+	blocked, err := s.store.Blocked(s.ctx)
+	if err != nil && s.ctx.Err() == nil {
+		s.log.LogAttrs(s.ctx, slog.LevelError, "reading who is blocked failed", slog.Any("err", err))
+	}
+	var end []conn
+	s.boardMu.Lock()
+	for _, owner := range blocked {
+		for _, x := range slices.Clone(s.board.perOwner[owner]) {
+			s.board.end(x)
+		}
+		if c, ok := s.board.links[owner].(conn); ok {
+			end = append(end, c)
+		}
+	}
+	s.boardMu.Unlock()
+	for _, c := range end {
+		c.Close(0, "blocked")
 	}
 }
 

@@ -41,6 +41,7 @@ type Delivery struct {
 	TokenHash [32]byte
 	Hash      [32]byte // SHA-256 of Blob
 	Blob      []byte
+	Work      uint8 // bits of work proved instead of a token; 0: a token
 	Now       time.Time
 	Limits    Limits
 }
@@ -57,18 +58,28 @@ type Stored struct {
 // durable when it returns. Those that an owner calls touch nothing of another
 // owner's. Package relay/storetest says the rest.
 type Store interface {
+	Operator
 	// Owner reports whether the owner is registered, and if so marks it as seen
-	// on the day of now. With create, an unknown one is registered; ErrFull if
-	// there are limit already.
-	Owner(ctx context.Context, owner [32]byte, now time.Time, create bool, limit int) (known bool, err error)
+	// on the day of now. An unknown one is registered if a admits it, which may
+	// use up a token; ErrFull if there are a.Limit already. ErrAdmission if it is
+	// blocked.
+	Owner(ctx context.Context, owner [32]byte, now time.Time, a Admission) (known bool, err error)
 	// CreateInbox makes an inbox; once more with the same parameters is no
-	// error. ErrExists, ErrQuota.
+	// error. ErrExists (also for a blocked name), ErrQuota.
 	CreateInbox(ctx context.Context, owner [32]byte, p InboxParams, limit int) error
 	// DeleteInbox deletes an inbox and all that is in it. ErrNoInbox.
 	DeleteInbox(ctx context.Context, owner, inbox [32]byte) error
 	// AllowKnock opens a knock inbox to a token, or sets another expiry.
 	// Expired knocks do not count towards limit. ErrNoInbox, ErrQuota.
 	AllowKnock(ctx context.Context, owner, inbox, tokenHash [32]byte, now, expires time.Time, limit int) error
+	// AllowWork opens a knock inbox to proofs of work of so many bits; 0 closes
+	// it to them. ErrNoInbox.
+	AllowWork(ctx context.Context, owner, inbox [32]byte, bits uint8) error
+	// WorkBits returns what AllowWork has set, 0 also if there is no such inbox.
+	WorkBits(ctx context.Context, inbox [32]byte) (uint8, error)
+	// TakeBundle returns the bundle of an inbox that is open to so much work.
+	// ErrNoInbox, ErrNoPrekeys.
+	TakeBundle(ctx context.Context, inbox [32]byte, work uint8) (bundle []byte, err error)
 	// PutPrekeys stores the bundle and adds one-time prekeys, whose ids ascend
 	// over the life of an inbox: those there already are replaced, those not
 	// above the last one taken are skipped. With replace, all are dropped first,
@@ -101,6 +112,7 @@ type InboxState struct {
 	Found     bool
 	Knock     bool
 	TokenHash [32]byte // of a contact's inbox
+	Work      uint8    // bits that open a knock inbox; 0: none do
 
 	KnockFound   bool // the token is one of its knocks
 	KnockExpires time.Time
@@ -123,16 +135,34 @@ func (s InboxState) Accepts(tokenHash [32]byte, now time.Time) bool {
 	return subtle.ConstantTimeCompare(s.TokenHash[:], tokenHash[:]) == 1
 }
 
-// Admit decides whether an inbox takes a blob of size bytes that it does not
-// hold yet: nil, [ErrNoInbox], [ErrTooLarge] or [ErrQuota].
-func (l Limits) Admit(s InboxState, tokenHash [32]byte, size int, now time.Time) error {
+// AcceptsWork reports whether the inbox takes a proof of so many bits instead of a
+// token.
+func (s InboxState) AcceptsWork(bits uint8) bool {
+	return s.Found && s.Knock && s.Work > 0 && bits >= s.Work
+}
+
+// Takes reports whether the inbox accepts what a delivery shows.
+func (s InboxState) Takes(d Delivery) bool {
+	if d.Work > 0 {
+		return s.AcceptsWork(d.Work)
+	}
+	return s.Accepts(d.TokenHash, d.Now)
+}
+
+// Admit decides whether an inbox takes a blob that it does not hold yet: nil,
+// [ErrNoInbox], [ErrTooLarge] or [ErrQuota]. Work fills half of an inbox at most,
+// so that those with an invite find room.
+func (l Limits) Admit(s InboxState, d Delivery) error {
+	size := len(d.Blob)
 	n := int64(size)
 	switch {
-	case !s.Accepts(tokenHash, now):
+	case !s.Takes(d):
 		return ErrNoInbox
 	case size > l.MaxBlob:
 		return ErrTooLarge
-	case s.Knock && (s.KnockBlobs >= KnockBlobs || s.KnockBytes+n > KnockBytes):
+	case d.Work > 0 && (s.InboxBlobs >= l.InboxBlobs/2 || s.InboxBytes+n > l.InboxBytes/2):
+		return ErrQuota
+	case d.Work == 0 && s.Knock && (s.KnockBlobs >= KnockBlobs || s.KnockBytes+n > KnockBytes):
 		return ErrQuota
 	case s.InboxBlobs >= l.InboxBlobs || s.InboxBytes+n > l.InboxBytes:
 		return ErrQuota

@@ -160,6 +160,8 @@ func (v *visit) do(ctx context.Context, now time.Time, typ uint16, b []byte) (ui
 		return v.authenticate(ctx, now, b)
 	case wire.FrameDeliver:
 		return v.deliver(ctx, now, b)
+	case wire.FrameWorkAsk, wire.FrameWorkDeliver, wire.FrameWorkBundle:
+		return v.doWork(ctx, now, typ, b)
 	case wire.FramePrekeysTake:
 		r, err := request(wire.ParsePrekeysTake, b)
 		if err != nil {
@@ -195,6 +197,12 @@ func (v *visit) doOwner(ctx context.Context, now time.Time, owner [32]byte, typ 
 		r, err := request(wire.ParseKnockAllow, b)
 		if err == nil {
 			err = store.AllowKnock(ctx, owner, r.Inbox, r.TokenHash, now, knockExpiry(now, r.Expires, l.KnockTTL), l.Knocks)
+		}
+		return wire.FrameRelayOK, nil, err
+	case wire.FrameWorkAllow:
+		r, err := request(wire.ParseWorkAllow, b)
+		if err == nil {
+			err = store.AllowWork(ctx, owner, r.Inbox, r.Bits)
 		}
 		return wire.FrameRelayOK, nil, err
 	case wire.FramePrekeysPut:
@@ -261,7 +269,7 @@ func (v *visit) authenticate(ctx context.Context, now time.Time, b []byte) (uint
 		v.s.stats.failedProofs.Add(1)
 		return 0, nil, ErrNotOwner
 	}
-	known, err := v.s.store.Owner(ctx, r.Owner, now, v.s.admits(r.Token), v.s.lim().Owners)
+	known, err := v.s.store.Owner(ctx, r.Owner, now, v.s.admission(r.Token))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -287,16 +295,48 @@ func (v *visit) authenticate(ctx context.Context, now time.Time, b []byte) (uint
 	}.Append(nil), nil
 }
 
-// admits reports whether a token admits new owners. Digests are compared: they
-// have one length, and the time tells nothing of the tokens.
-func (s *Server) admits(token []byte) bool {
-	ok := len(s.tokens) == 0
+// admission says what a token is good for. Digests are compared: they have one
+// length, and the time tells nothing of the tokens.
+func (s *Server) admission(token []byte) Admission {
+	a := Admission{Open: !s.tokensOnly && len(s.tokens) == 0, Limit: s.lim().Owners}
+	if len(token) > 0 {
+		a.TokenHash = AdmissionHash(token)
+	}
 	got := sha256.Sum256(token)
 	for _, t := range s.tokens {
 		want := sha256.Sum256([]byte(t))
-		ok = subtle.ConstantTimeCompare(got[:], want[:]) == 1 || ok
+		a.Open = subtle.ConstantTimeCompare(got[:], want[:]) == 1 || a.Open
 	}
-	return ok
+	return a
+}
+
+// doWork carries out a request that is paid for by work.
+func (v *visit) doWork(ctx context.Context, now time.Time, typ uint16, b []byte) (uint16, []byte, error) {
+	switch typ {
+	case wire.FrameWorkAsk:
+		r, err := request(wire.ParseInboxName, b)
+		if err != nil {
+			return 0, nil, err
+		}
+		bits, err := v.s.store.WorkBits(ctx, r.ID)
+		return wire.FrameWorkBits, wire.WorkBits{Bits: bits}.Append(nil), err
+	case wire.FrameWorkBundle:
+		r, err := request(wire.ParseWorkBundle, b)
+		if err != nil {
+			return 0, nil, err
+		}
+		bundle, err := v.s.store.TakeBundle(ctx, r.Inbox, workOf(now, r.Inbox, [32]byte{}, r.Work))
+		return wire.FramePrekeys, wire.Prekeys{Bundle: bundle}.Append(nil), err
+	}
+	r, err := request(wire.ParseWorkDeliver, b)
+	if err != nil {
+		return 0, nil, err
+	}
+	d := Delivery{Inbox: r.Inbox, Hash: sha256.Sum256(r.Blob), Blob: r.Blob, Now: now, Limits: *v.s.lim()}
+	if d.Work = workOf(now, d.Inbox, d.Hash, r.Work); d.Work == 0 {
+		return 0, nil, ErrNoInbox
+	}
+	return v.put(ctx, d)
 }
 
 // deliver stores a blob. The receipt is signed only after Put has returned, and
@@ -307,6 +347,10 @@ func (v *visit) deliver(ctx context.Context, now time.Time, b []byte) (uint16, [
 		return 0, nil, err
 	}
 	d := Delivery{Inbox: r.Inbox, TokenHash: TokenHash(r.Token), Hash: sha256.Sum256(r.Blob), Blob: r.Blob, Now: now, Limits: *v.s.lim()}
+	return v.put(ctx, d)
+}
+
+func (v *visit) put(ctx context.Context, d Delivery) (uint16, []byte, error) {
 	stored, err := v.s.store.Put(ctx, d)
 	if err != nil {
 		return 0, nil, err

@@ -22,10 +22,15 @@ const (
 	FrameForwardOpen uint16 = 0x011b // empty, answered by FrameForwardLeg
 	FrameForwardLeg  uint16 = 0x011c // ForwardLeg
 	FrameForwardJoin uint16 = 0x011d // ForwardJoin, answered by FrameForwardLeg
+	FrameWorkAllow   uint16 = 0x011e // WorkAllow
 	FrameDeliver     uint16 = 0x0120 // Deliver, answered by
 	FrameReceipt     uint16 = 0x0121 // Receipt
 	FramePrekeysTake uint16 = 0x0122 // PrekeysTake, answered by
 	FramePrekeys     uint16 = 0x0123 // Prekeys
+	FrameWorkAsk     uint16 = 0x0124 // InboxName, answered by
+	FrameWorkBits    uint16 = 0x0125 // WorkBits
+	FrameWorkDeliver uint16 = 0x0126 // WorkDeliver, answered by FrameReceipt
+	FrameWorkBundle  uint16 = 0x0127 // WorkBundle, answered by FramePrekeys
 )
 
 // Limits of the relay's frames (spec §6.2).

@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/sremp/sremp/relay"
@@ -18,9 +20,9 @@ type target struct {
 // find reads what the decision about a delivery needs.
 func (t *tx) find(inbox, tokenHash [32]byte) (x target, err error) {
 	var hash []byte
-	x.Found, err = t.get(`SELECT i.id, i.knock, i.token_hash, i.blobs, i.bytes, i.bundle, o.id, o.key, o.blobs, o.bytes
+	x.Found, err = t.get(`SELECT i.id, i.knock, i.token_hash, i.blobs, i.bytes, i.bundle, i.work, o.id, o.key, o.blobs, o.bytes
 		FROM inboxes i JOIN owners o ON o.id = i.owner WHERE i.name = ?`, []any{inbox[:]},
-		&x.inbox, &x.Knock, &hash, &x.InboxBlobs, &x.InboxBytes, &x.bundle, &x.owner, &x.ownerKey, &x.OwnerBlobs, &x.OwnerBytes)
+		&x.inbox, &x.Knock, &hash, &x.InboxBlobs, &x.InboxBytes, &x.bundle, &x.Work, &x.owner, &x.ownerKey, &x.OwnerBlobs, &x.OwnerBytes)
 	if err != nil || !x.Found {
 		return x, err
 	}
@@ -75,6 +77,50 @@ func (s *Store) TakePrekeys(ctx context.Context, inbox, tokenHash [32]byte, now 
 	return bundle, oneTime, nil
 }
 
+// AllowWork implements [relay.Store].
+func (s *Store) AllowWork(ctx context.Context, owner, inbox [32]byte, bits uint8) error {
+	return s.w.write(ctx, func(t *tx) error {
+		id, knock, err := t.owned(owner, inbox)
+		if err != nil {
+			return err
+		}
+		if !knock {
+			return relay.ErrNoInbox
+		}
+		_, err = t.exec("UPDATE inboxes SET work = ? WHERE id = ?", bits, id)
+		return err
+	})
+}
+
+// WorkBits implements [relay.Store].
+func (s *Store) WorkBits(ctx context.Context, inbox [32]byte) (bits uint8, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT work FROM inboxes WHERE name = ?", inbox[:]).Scan(&bits)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, failure(err)
+	}
+	return bits, nil
+}
+
+// TakeBundle implements [relay.Store].
+func (s *Store) TakeBundle(ctx context.Context, inbox [32]byte, work uint8) (bundle []byte, err error) {
+	x := relay.InboxState{Found: true}
+	err = s.db.QueryRowContext(ctx, "SELECT knock, work, bundle FROM inboxes WHERE name = ?", inbox[:]).Scan(&x.Knock, &x.Work, &bundle)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, relay.ErrNoInbox
+	case err != nil:
+		return nil, failure(err)
+	case !x.AcceptsWork(work):
+		return nil, relay.ErrNoInbox
+	case len(bundle) == 0:
+		return nil, relay.ErrNoPrekeys
+	}
+	return bundle, nil
+}
+
 // Put implements [relay.Store].
 func (s *Store) Put(ctx context.Context, d relay.Delivery) (relay.Stored, error) {
 	var stored relay.Stored // not a result, see Owner
@@ -83,7 +129,7 @@ func (s *Store) Put(ctx context.Context, d relay.Delivery) (relay.Stored, error)
 		if err != nil {
 			return err
 		}
-		if !x.Accepts(d.TokenHash, d.Now) {
+		if !x.Takes(d) {
 			return relay.ErrNoInbox
 		}
 		var at, expires int64
@@ -96,7 +142,7 @@ func (s *Store) Put(ctx context.Context, d relay.Delivery) (relay.Stored, error)
 			stored.StoredAt, stored.Expires, stored.Fresh = fromMS(at), fromMS(expires), false
 			return nil
 		}
-		if err := d.Limits.Admit(x.InboxState, d.TokenHash, len(d.Blob), d.Now); err != nil {
+		if err := d.Limits.Admit(x.InboxState, d); err != nil {
 			return err
 		}
 		at, expires = ms(d.Now), ms(d.Now.Add(d.Limits.TTL))
@@ -122,7 +168,7 @@ func (t *tx) insert(x target, d relay.Delivery, at, expires int64) error {
 	if _, err := t.exec("UPDATE inboxes SET blobs = blobs + 1, bytes = bytes + ? WHERE id = ?", n, x.inbox); err != nil {
 		return err
 	}
-	if !x.Knock {
+	if !x.Knock || d.Work > 0 {
 		return nil
 	}
 	_, err := t.exec("UPDATE knocks SET blobs = blobs + 1, bytes = bytes + ? WHERE id = ?", n, x.knock)
@@ -218,11 +264,15 @@ func (s *Store) Expire(ctx context.Context, now, ownersBefore time.Time) error {
 			return err
 		}
 	}
-	return s.w.write(ctx, func(t *tx) error {
+	err := s.w.write(ctx, func(t *tx) error {
 		if _, err := t.exec("DELETE FROM knocks WHERE expires <= ?", ms(now)); err != nil {
 			return err
 		}
 		_, err := t.exec("DELETE FROM owners WHERE day < ?", day(ownersBefore))
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return s.forget(ctx)
 }

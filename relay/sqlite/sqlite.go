@@ -52,7 +52,7 @@ func (s *Store) Close() error {
 
 // refusal reports whether err is an answer to the caller and no failure.
 func refusal(err error) bool {
-	for _, e := range []error{relay.ErrNoInbox, relay.ErrQuota, relay.ErrTooLarge, relay.ErrExists, relay.ErrNoPrekeys, relay.ErrFull} {
+	for _, e := range []error{relay.ErrNoInbox, relay.ErrQuota, relay.ErrTooLarge, relay.ErrExists, relay.ErrNoPrekeys, relay.ErrFull, relay.ErrAdmission} {
 		if err == e {
 			return true
 		}
@@ -75,7 +75,7 @@ func fromMS(v int64) time.Time { return time.UnixMilli(v) }
 func day(t time.Time) int64 { return t.Unix() / 86400 }
 
 // Owner implements [relay.Store].
-func (s *Store) Owner(ctx context.Context, owner [32]byte, now time.Time, create bool, limit int) (bool, error) {
+func (s *Store) Owner(ctx context.Context, owner [32]byte, now time.Time, a relay.Admission) (bool, error) {
 	var known bool // not a result: if ctx ends first, the change is still to run
 	err := s.w.write(ctx, func(t *tx) error {
 		known = false
@@ -91,17 +91,31 @@ func (s *Store) Owner(ctx context.Context, owner [32]byte, now time.Time, create
 			}
 			return err
 		}
-		if !create {
+		if blocked, err := t.blocked(owner); err != nil || blocked {
+			return or(err, relay.ErrAdmission)
+		}
+		var token int64
+		if !a.Open && a.TokenHash != [32]byte{} {
+			if _, err := t.get("SELECT id FROM tokens WHERE hash = ? AND uses > 0 AND expires > ?", []any{a.TokenHash[:], now.Unix()}, &token); err != nil {
+				return err
+			}
+		}
+		if !a.Open && token == 0 {
 			return nil
 		}
 		var n int
 		if _, err := t.get("SELECT count(*) FROM owners", nil, &n); err != nil {
 			return err
 		}
-		if n >= limit {
+		if n >= a.Limit {
 			return relay.ErrFull
 		}
 		known = true
+		if token != 0 {
+			if _, err := t.exec("UPDATE tokens SET uses = uses - 1 WHERE id = ?", token); err != nil {
+				return err
+			}
+		}
 		_, err = t.exec("INSERT INTO owners (key, day) VALUES (?, ?)", owner[:], day(now))
 		return err
 	})
@@ -109,6 +123,14 @@ func (s *Store) Owner(ctx context.Context, owner [32]byte, now time.Time, create
 		return false, err
 	}
 	return known, nil
+}
+
+// or returns err if there is one, and otherwise then.
+func or(err, then error) error {
+	if err != nil {
+		return err
+	}
+	return then
 }
 
 // CreateInbox implements [relay.Store].
@@ -136,6 +158,9 @@ func (s *Store) CreateInbox(ctx context.Context, owner [32]byte, p relay.InboxPa
 			return nil
 		case n >= limit:
 			return relay.ErrQuota
+		}
+		if blocked, err := t.blocked(p.ID); err != nil || blocked {
+			return or(err, relay.ErrExists)
 		}
 		_, err = t.exec("INSERT INTO inboxes (name, owner, knock, token_hash) VALUES (?, ?, ?, ?)", p.ID[:], ownerID, p.Knock, p.TokenHash[:])
 		return err

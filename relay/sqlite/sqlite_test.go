@@ -39,7 +39,7 @@ var (
 
 func setUp(t testing.TB, s *Store) {
 	t.Helper()
-	if _, err := s.Owner(t.Context(), owner, time.Now(), true, 1); err != nil {
+	if _, err := s.Owner(t.Context(), owner, time.Now(), relay.Admission{Open: true, Limit: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.CreateInbox(t.Context(), owner, relay.InboxParams{ID: inbox, TokenHash: relay.TokenHash(token)}, 1); err != nil {
@@ -149,11 +149,11 @@ func TestGroupCommitIsolatesFailures(t *testing.T) {
 		}
 	}
 	batch := []change{
-		{insert(1), make(chan error, 1)},
-		{func(t *tx) error { insert(2)(t); return boom }, make(chan error, 1)},
-		{func(t *tx) error { insert(3)(t); return relay.ErrQuota }, make(chan error, 1)}, // after a write: rolled back too
-		{func(*tx) error { return relay.ErrNoInbox }, make(chan error, 1)},
-		{insert(4), make(chan error, 1)},
+		{do: insert(1), done: make(chan error, 1)},
+		{do: func(t *tx) error { insert(2)(t); return boom }, done: make(chan error, 1)},
+		{do: func(t *tx) error { insert(3)(t); return relay.ErrQuota }, done: make(chan error, 1)}, // after a write: rolled back too
+		{do: func(*tx) error { return relay.ErrNoInbox }, done: make(chan error, 1)},
+		{do: insert(4), done: make(chan error, 1)},
 	}
 	done := make(chan struct{})
 	hold := func(*tx) error { <-done; return nil }

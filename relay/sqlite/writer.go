@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -18,6 +19,8 @@ var errClosed = errors.New("relay/sqlite: the store is closed")
 type change struct {
 	do   func(*tx) error
 	done chan error // gets the outcome after the commit; has room for it
+	// alone is called between transactions instead of do, if set.
+	alone func(*sql.Conn) error
 }
 
 // A writer owns the one connection that writes. Changes that come while a
@@ -49,7 +52,10 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 // write runs do in a transaction and returns when it is durable, or why it is
 // not. If ctx ends first, the outcome is unknown.
 func (w *writer) write(ctx context.Context, do func(*tx) error) error {
-	c := change{do, make(chan error, 1)}
+	return w.run(ctx, change{do: do, done: make(chan error, 1)})
+}
+
+func (w *writer) run(ctx context.Context, c change) error {
 	select {
 	case w.changes <- c:
 	case <-ctx.Done():
@@ -91,7 +97,15 @@ func (w *writer) loop() {
 				break more
 			}
 		}
-		w.commit(batch)
+		batch = slices.DeleteFunc(batch, func(c change) bool {
+			if c.alone != nil {
+				c.done <- c.alone(w.conn)
+			}
+			return c.alone != nil
+		})
+		if len(batch) > 0 {
+			w.commit(batch)
+		}
 		clear(batch) // their blobs are in the closures
 	}
 }

@@ -100,13 +100,14 @@ func Test(t *testing.T, open func(t *testing.T) relay.Store) {
 	for _, test := range []func(fixture){
 		testOwners, testInboxes, testPut, testQuota, testRoomComesBack, testKnock, testPrekeys,
 		testForeign, testExpiry, testFetchBatches, testConcurrent, testEndedContext,
+		testTokens, testWork, testBlock, testKnows,
 	} {
 		name := runtime.FuncForPC(reflect.ValueOf(test).Pointer()).Name()
 		t.Run(name[strings.LastIndex(name, ".test")+5:], func(t *testing.T) {
 			f := fixture{t, open(t)}
 			t.Cleanup(func() { f.Close() })
 			for _, owner := range [][32]byte{alice, bob} {
-				known, err := f.Owner(t.Context(), owner, t0, true, 10)
+				known, err := f.Owner(t.Context(), owner, t0, relay.Admission{Open: true, Limit: 10})
 				if !known || err != nil {
 					t.Fatalf("Owner = %v, %v", known, err)
 				}
@@ -119,12 +120,12 @@ func Test(t *testing.T, open func(t *testing.T) relay.Store) {
 
 func testOwners(f fixture) {
 	ctx := f.Context()
-	if known, err := f.Owner(ctx, id(9), t0, false, 10); known || err != nil {
+	if known, err := f.Owner(ctx, id(9), t0, relay.Admission{Open: false, Limit: 10}); known || err != nil {
 		f.Errorf("a stranger: %v, %v; want false", known, err)
 	}
-	_, err := f.Owner(ctx, id(9), t0, true, 2)
+	_, err := f.Owner(ctx, id(9), t0, relay.Admission{Open: true, Limit: 2})
 	f.want(err, relay.ErrFull)
-	if known, err := f.Owner(ctx, alice, t0, false, 2); !known || err != nil {
+	if known, err := f.Owner(ctx, alice, t0, relay.Admission{Open: false, Limit: 2}); !known || err != nil {
 		f.Errorf("a registered owner at the limit: %v, %v; want true", known, err)
 	}
 	f.want(f.CreateInbox(ctx, id(9), relay.InboxParams{ID: id(3)}, 10), relay.ErrNoInbox)
@@ -367,14 +368,14 @@ func testExpiry(f fixture) {
 	f.wantBodies(alice, t0, "new")
 
 	later := t0.Add(400 * 24 * time.Hour)
-	if known, err := f.Owner(ctx, bob, later, false, 10); !known || err != nil {
+	if known, err := f.Owner(ctx, bob, later, relay.Admission{Open: false, Limit: 10}); !known || err != nil {
 		f.Errorf("Owner = %v, %v", known, err)
 	}
 	f.ok(f.Expire(ctx, t0, later.Add(-365*24*time.Hour)))
-	if known, err := f.Owner(ctx, alice, later, false, 10); known || err != nil {
+	if known, err := f.Owner(ctx, alice, later, relay.Admission{Open: false, Limit: 10}); known || err != nil {
 		f.Errorf("an owner not seen for a year: %v, %v; want false", known, err)
 	}
-	if known, err := f.Owner(ctx, bob, later, false, 10); !known || err != nil {
+	if known, err := f.Owner(ctx, bob, later, relay.Admission{Open: false, Limit: 10}); !known || err != nil {
 		f.Errorf("an owner seen today: %v, %v; want true", known, err)
 	}
 	_, err := f.Put(ctx, delivery(inbox, token, []byte("x"), t0))
