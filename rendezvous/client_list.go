@@ -192,14 +192,21 @@ func (c *Client) Subscribe(ctx context.Context, now time.Time, id identity.PeerI
 	return ch, err
 }
 
-// Unsubscribe ends what Subscribe began.
-func (c *Client) Unsubscribe(ctx context.Context, now time.Time, id identity.PeerID, lookup [32]byte) error {
-	name := BlindedName(id, lookup, c.period(now))
+// Unsubscribe ends what Subscribe began, under whichever day's names.
+func (c *Client) Unsubscribe(ctx context.Context, id identity.PeerID, lookup [32]byte) error {
+	var names []Name
 	c.mu.Lock()
-	delete(c.subs, name.Blinded)
+	for blinded, n := range c.subs {
+		if n.id == id && n.lookup == lookup {
+			delete(c.subs, blinded)
+			names = append(names, Name{blinded, n.period})
+		}
+	}
 	c.mu.Unlock()
-	if _, err := c.subscription(ctx, id, lookup, name, false); err != nil && !errors.Is(err, ErrNotFound) {
-		return err
+	for _, name := range names {
+		if _, err := c.subscription(ctx, id, lookup, name, false); err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
 	}
 	return nil
 }

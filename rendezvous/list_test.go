@@ -409,7 +409,7 @@ func TestSubscribe(t *testing.T) {
 		if c := next(); c.ID != l.PeerID() || c.Content != nil {
 			t.Errorf("got %+v, want that it is gone", c)
 		}
-		if err := seeker.Unsubscribe(t.Context(), time.Now(), l.PeerID(), lookup); err != nil {
+		if err := seeker.Unsubscribe(t.Context(), l.PeerID(), lookup); err != nil {
 			t.Fatal(err)
 		}
 		register(t, owner, l, lookup)

@@ -143,17 +143,17 @@ func (s *Server) browse(ctx context.Context, id connID, x wire.RendezvousBrowse)
 // subscribe answers with what stands there now. A name that is absent, or
 // hidden, is subscribed to like any other.
 func (s *Server) subscribe(ctx context.Context, id connID, x wire.RendezvousSubscribe) wire.RendezvousFound {
-	if x.On {
-		s.mu.Lock()
-		ok := s.core.subscribe(id, x.Blinded)
-		s.mu.Unlock()
-		if !ok {
-			return wire.RendezvousFound{Request: x.Request, Status: wire.RendezvousBusy}
-		}
-	} else {
-		s.mu.Lock()
+	s.mu.Lock()
+	ok := x.On && s.core.subscribe(id, x.Blinded)
+	if !x.On {
 		s.core.unsubscribe(id, x.Blinded)
-		s.mu.Unlock()
+	}
+	s.mu.Unlock()
+	switch {
+	case !x.On:
+		return wire.RendezvousFound{Request: x.Request, Status: wire.RendezvousNotFound}
+	case !ok:
+		return wire.RendezvousFound{Request: x.Request, Status: wire.RendezvousBusy}
 	}
 	return s.lookup(ctx, id, wire.RendezvousLookup{Request: x.Request, Blinded: x.Blinded})
 }

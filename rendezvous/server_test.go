@@ -45,11 +45,11 @@ func newFixture(t *testing.T, c ServerConfig) *fixture {
 // newFixtureAt gives the server a clock of its own.
 func newFixtureAt(t *testing.T, c ServerConfig, now func() time.Time) *fixture {
 	t.Helper()
-	key, err := identity.NewServerKey(bytes.Repeat([]byte{77}, 32))
-	if err != nil {
-		t.Fatal(err)
+	key := c.Key
+	if key == nil {
+		key = serverKey(t, 77)
+		c.Key = key
 	}
-	c.Key = key
 	s, err := newServer(c, now)
 	if err != nil {
 		t.Fatal(err)
