@@ -60,27 +60,14 @@ func ParseSTUNResponse(packet []byte) (txid [12]byte, mapped netip.AddrPort, err
 	return m.TransactionID, mapped, nil
 }
 
-// STUNReply returns the answer to a binding request from the address from: its
-// XOR-MAPPED-ADDRESS and nothing else. It is nil if request is no well-formed
-// binding request, asks for something that we do not understand, or is shorter
-// than the answer: UDP sources can be forged, so nobody is sent more bytes than
-// somebody spent (spec §5.21).
+// STUNReply returns the answer of a server with one port to a binding request
+// from the address from: its XOR-MAPPED-ADDRESS and nothing else. It is nil if
+// request is no well-formed binding request, asks for something that we do not
+// understand, or is shorter than the answer: UDP sources can be forged, so nobody
+// is sent more bytes than somebody spent (spec §5.21).
 func STUNReply(request []byte, from netip.AddrPort) []byte {
-	m, ok := decodeSTUN(request)
-	if !ok || m.Type != stun.BindingRequest || !from.IsValid() {
-		return nil
-	}
-	for _, a := range m.Attributes {
-		if a.Type.Required() {
-			return nil
-		}
-	}
-	reply, err := stun.Build(stun.BindingSuccess, stun.NewTransactionIDSetter(m.TransactionID),
-		&stun.XORMappedAddress{IP: from.Addr().Unmap().AsSlice(), Port: int(from.Port())})
-	if err != nil || len(reply.Raw) > len(request) {
-		return nil
-	}
-	return reply.Raw
+	reply, _ := STUNServer{}.Reply(request, from)
+	return reply
 }
 
 func decodeSTUN(b []byte) (*stun.Message, bool) {

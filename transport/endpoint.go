@@ -38,6 +38,8 @@ type Endpoint struct {
 	probers  map[*prober]struct{}
 	local    []nat.Candidate // the last Gather's result
 
+	sibling atomic.Pointer[stunSibling] // that answers STUN with us, if any
+
 	stun    stunClient
 	budgets budgetTable
 	hello   helloState

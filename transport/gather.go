@@ -71,9 +71,7 @@ func (e *Endpoint) handleSTUN(from netip.AddrPort, b []byte) {
 		return
 	}
 	if e.c.STUN {
-		if reply := nat.STUNReply(b, from); reply != nil {
-			e.m.send(from, reply)
-		}
+		e.answerSTUN(from, b)
 	}
 }
 

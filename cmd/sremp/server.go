@@ -115,7 +115,7 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 		public = a.guessPublic(ep.LocalAddr())
 	}
 	public.ID = key.ID()
-	defer a.secondSTUN(ctx, ep.LocalAddr())()
+	defer a.secondSTUN(ctx, ep, public)()
 	if _, err := fmt.Fprintf(a.stdout, "address: %s\n", public); err != nil {
 		return err
 	}
@@ -201,11 +201,12 @@ func listenUDP(ctx context.Context, addr string) (*net.UDPConn, error) {
 // secondSTUN answers STUN on the port after the server's, so that clients can
 // compare what their NAT makes of two destinations. The port may be taken; then
 // there is none. The returned function ends it.
-func (a *app) secondSTUN(ctx context.Context, first netip.AddrPort) (stop func()) {
-	if first.Port() == 65535 {
+func (a *app) secondSTUN(ctx context.Context, first *transport.Endpoint, public identity.ServerAddr) (stop func()) {
+	at := first.LocalAddr()
+	if at.Port() == 65535 {
 		return func() {}
 	}
-	pc, err := listenUDP(ctx, netip.AddrPortFrom(first.Addr(), first.Port()+1).String())
+	pc, err := listenUDP(ctx, netip.AddrPortFrom(at.Addr(), at.Port()+1).String())
 	if err != nil {
 		a.say("no second STUN port: %v", err)
 		return func() {}
@@ -216,7 +217,15 @@ func (a *app) secondSTUN(ctx context.Context, first netip.AddrPort) (stop func()
 		a.say("no second STUN port: %v", err)
 		return func() {}
 	}
-	return func() { ep.Close() }
+	// A host name, or a public port that is not the one here, says nothing about
+	// where the second port is reached; then neither tells of the other.
+	if ip, err := netip.ParseAddr(public.Host); err == nil && public.Port == at.Port() {
+		transport.PairSTUN(first, ep, netip.AddrPortFrom(ip, at.Port()), netip.AddrPortFrom(ip, at.Port()+1))
+	}
+	return func() {
+		transport.PairSTUN(first, ep, netip.AddrPort{}, netip.AddrPort{})
+		ep.Close()
+	}
 }
 
 // parsePublic parses --public; an empty one gives the zero address.

@@ -1,0 +1,80 @@
+package transport
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/sremp/sremp/nat"
+)
+
+// Two ports tell of each other, and each answers for the other, to where the
+// request came from and with no more bytes (spec §5.21).
+func TestPairSTUN(t *testing.T) {
+	open := func() *Endpoint {
+		pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := New(Config{PacketConn: pc, STUN: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { e.Close() })
+		return e
+	}
+	a, b := open(), open()
+	PairSTUN(a, b, a.LocalAddr(), b.LocalAddr())
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ask := func(to netip.AddrPort, packet []byte) (netip.AddrPort, []byte) {
+		t.Helper()
+		if _, err := c.WriteToUDPAddrPort(packet, to); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 2000)
+		n, from, err := c.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n > len(packet) {
+			t.Errorf("%d bytes to %d", n, len(packet))
+		}
+		return from, buf[:n]
+	}
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	self := c.LocalAddr().(*net.UDPAddr).AddrPort()
+	for _, change := range []bool{false, true} {
+		id, packet := nat.STUNDiscover(change)
+		from, reply := ask(a.LocalAddr(), packet)
+		want := nat.STUNDiscovery{Mapped: self, Origin: a.LocalAddr(), Other: b.LocalAddr()}
+		if change {
+			want.Origin, want.Other = want.Other, want.Origin
+		}
+		gotID, got, err := nat.ParseSTUNDiscovery(reply)
+		if err != nil || gotID != id || got != want || from != want.Origin {
+			t.Errorf("change %v: got %+v from %v, %v, want %+v", change, got, from, err, want)
+		}
+	}
+	_, plain := nat.STUNRequest()
+	if _, reply := ask(b.LocalAddr(), plain); !bytes.Equal(reply, nat.STUNReply(plain, self)) {
+		t.Error("a short request got more than its address")
+	}
+	// Parted again, a request to change the port has no answer: the next one is
+	// the one that comes.
+	PairSTUN(a, b, netip.AddrPort{}, netip.AddrPort{})
+	_, change := nat.STUNDiscover(true)
+	if _, err := c.WriteToUDPAddrPort(change, a.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	id, packet := nat.STUNDiscover(false)
+	_, reply := ask(a.LocalAddr(), packet)
+	if gotID, got, err := nat.ParseSTUNDiscovery(reply); err != nil || gotID != id || got.Other.IsValid() {
+		t.Errorf("got %+v, %v, want the plain answer to the second request", got, err)
+	}
+}
