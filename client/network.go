@@ -13,7 +13,6 @@ import (
 	"github.com/sremp/sremp/nat"
 	"github.com/sremp/sremp/relay"
 	"github.com/sremp/sremp/transport"
-	"github.com/sremp/sremp/wire"
 )
 
 // Tuning of the network side.
@@ -45,6 +44,9 @@ type network struct {
 	guests   map[identity.ServerID]*relay.Client // at relays of others
 	answers  map[[32]byte]*given                 // by the offer's secret
 	addrs    []netip.AddrPort                    // of ours, as last gathered
+
+	gathered   []nat.Candidate // the last ones, for a while
+	gatheredAt time.Time       // zero: not to be used again
 }
 
 // An openInvite is one of ours, ready for hellos.
@@ -170,31 +172,6 @@ func (n *network) accept() {
 		}
 		n.linked(conn)
 	}
-}
-
-// gather finds our addresses.
-func (n *network) gather(ctx context.Context) []nat.Candidate {
-	ctx, cancel := context.WithTimeout(ctx, gatherTime)
-	defer cancel()
-	cs := n.ep.Gather(ctx, n.stunServers())
-	for _, a := range n.observed() {
-		have := false
-		for _, c := range cs {
-			have = have || c.Addr == a
-		}
-		if !have {
-			cs = append(cs, nat.Candidate{Addr: a, Kind: nat.ServerReflexive})
-		}
-	}
-	cs = cs[:min(len(cs), wire.MaxCandidates/2)]
-	addrs := make([]netip.AddrPort, len(cs))
-	for i, c := range cs {
-		addrs[i] = c.Addr
-	}
-	n.mu.Lock()
-	n.addrs = addrs
-	n.mu.Unlock()
-	return cs
 }
 
 // inviteAddrs returns addresses for an invite.

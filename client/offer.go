@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -70,11 +71,14 @@ func randomBytes() (b [32]byte) {
 
 // newOffer makes an offer, with a forwarding session at a relay of ours if one
 // stands.
-func (n *network) newOffer(ctx context.Context, relayWanted bool) (wire.Offer, *transport.Leg) {
-	o := wire.Offer{
-		Peer: n.local.PeerID(), Secret: randomBytes(), SentAt: millis(n.c.cfg.Now()), Candidates: n.gather(ctx),
-	}
-	if !relayWanted {
+func (n *network) newOffer(ctx context.Context, rendezvous []identity.ServerAddr) (wire.Offer, *transport.Leg) {
+	o := wire.Offer{Peer: n.local.PeerID(), Secret: randomBytes(), SentAt: millis(n.c.cfg.Now())}
+	// These wait for servers, each for one round trip: at the same time.
+	var waits sync.WaitGroup
+	waits.Go(func() { o.Candidates = n.gather(ctx) })
+	waits.Go(func() { o.Extensions = n.attestation(ctx, rendezvous, o.Secret) })
+	if len(rendezvous) == 0 {
+		waits.Wait()
 		return o, nil
 	}
 	for _, s := range n.relays() {
@@ -91,9 +95,11 @@ func (n *network) newOffer(ctx context.Context, relayWanted bool) (wire.Offer, *
 			n.c.log.Info("no forwarding session", "server", s.addr.HostPort(), "err", err)
 			continue
 		}
+		waits.Wait()
 		o.Relay, o.Ticket = []wire.Server{toServer(s.addr)}, ticket
 		return o, &leg
 	}
+	waits.Wait()
 	return o, nil
 }
 
@@ -226,11 +232,18 @@ func (n *network) answer(o wire.Offer, peer identity.PeerID, token [32]byte) *gi
 	if peer.IsZero() {
 		n.expect(from)
 	}
-	leg := n.join(n.ctx, o)
-	a.Candidates, a.Joined = n.gather(n.ctx), leg != nil
+	var leg *transport.Leg
+	var waits sync.WaitGroup
+	waits.Go(func() { leg = n.join(n.ctx, o) })
+	waits.Go(func() { a.Candidates = n.gather(n.ctx) })
+	waits.Go(func() { a.Extensions = n.attestation(n.ctx, n.ownServers(), a.Secret) })
+	waits.Wait()
+	a.Joined = leg != nil
+	n.ep.Open(o.Candidates)
 	g.answer = a.Append(nil)
 	g.attempt = &transport.Attempt{
 		Peer: from, Record: n.known(from), ProbeKey: probeKey(o.Secret, a.Secret), Remote: o.Candidates, Relay: leg,
+		Answering: true, Attested: n.attested(o.Extensions, o.Secret),
 	}
 	return g
 }

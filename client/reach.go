@@ -281,7 +281,7 @@ func (n *network) attempt(id identity.PeerID) error {
 	if len(t.rendezvous) == 0 && len(t.addrs) == 0 || t.intro.isZero() {
 		return errNoWay
 	}
-	offer, leg := n.newOffer(ctx, len(t.rendezvous) > 0)
+	offer, leg := n.newOffer(ctx, t.rendezvous)
 	answer, from, err := n.offer(ctx, &t, offer)
 	if err != nil {
 		return err
@@ -301,6 +301,7 @@ func (n *network) attempt(id identity.PeerID) error {
 	}
 	conn, err := n.ep.Connect(ctx, transport.Attempt{
 		Peer: id, Record: t.record, ProbeKey: probeKey(offer.Secret, answer.Secret), Remote: remote, Relay: leg,
+		Attested: n.attested(answer.Extensions, answer.Secret),
 	})
 	if err != nil {
 		return err

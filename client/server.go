@@ -382,6 +382,9 @@ func resolve(ctx context.Context, a identity.ServerAddr) (out []netip.AddrPort) 
 	}
 	for _, ip := range ips[:min(len(ips), 2)] {
 		out = append(out, netip.AddrPortFrom(ip.Unmap(), a.Port))
+		if a.Port < 65535 {
+			out = append(out, netip.AddrPortFrom(ip.Unmap(), a.Port+1)) // its second STUN port, if it has one
+		}
 	}
 	return out
 }

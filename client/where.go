@@ -1,0 +1,120 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/nat"
+	"github.com/sremp/sremp/rendezvous"
+	"github.com/sremp/sremp/wire"
+)
+
+// extensionAttestation is an extension of offers and answers (spec §5.22.8).
+const extensionAttestation = 1
+
+// gatherFresh is how long found addresses are used again: the connection to the
+// server that saw us keeps the mapping alive. Predicted ports are never.
+const gatherFresh = 20 * time.Second
+
+// maxOwnCandidates leaves room in a list for what the other side observes.
+const maxOwnCandidates = 24
+
+// gather finds our addresses.
+func (n *network) gather(ctx context.Context) []nat.Candidate {
+	n.mu.Lock()
+	if time.Since(n.gatheredAt) < gatherFresh {
+		defer n.mu.Unlock()
+		return slices.Clone(n.gathered)
+	}
+	n.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, gatherTime)
+	defer cancel()
+	stun := n.stunServers()
+	cs := n.ep.Gather(ctx, stun)
+	hard, seen := false, false
+	for _, c := range cs {
+		hard = hard || c.Kind == nat.Predicted || c.Kind == nat.Random
+		seen = seen || c.Kind == nat.ServerReflexive
+	}
+	// What a rendezvous sees of a symmetric NAT is its own port of it.
+	for _, a := range n.observed() {
+		if !hard && !slices.ContainsFunc(cs, func(c nat.Candidate) bool { return c.Addr == a }) {
+			cs = append(cs, nat.Candidate{Addr: a, Kind: nat.ServerReflexive})
+		}
+	}
+	cs = cs[:min(len(cs), maxOwnCandidates)]
+	var addrs []netip.AddrPort
+	for _, c := range cs {
+		if c.Kind != nat.Predicted && c.Kind != nat.Random {
+			addrs = append(addrs, c.Addr)
+		}
+	}
+	n.mu.Lock()
+	n.addrs, n.gathered, n.gatheredAt = addrs, slices.Clone(cs), time.Time{}
+	if seen && !hard {
+		n.gatheredAt = time.Now()
+	}
+	n.mu.Unlock()
+	return cs
+}
+
+// attestation has a server of ours among those that the other side trusts sign
+// where it sees us, and returns the extension that carries it; none if there is
+// no such server.
+func (n *network) attestation(ctx context.Context, trusted []identity.ServerAddr, secret [32]byte) []wire.Extension {
+	ctx, cancel := context.WithTimeout(ctx, gatherTime)
+	defer cancel()
+	for _, a := range trusted {
+		cl := n.standing(a.ID)
+		if cl == nil {
+			continue
+		}
+		x, err := cl.Attest(ctx, sha256.Sum256(secret[:]))
+		if err == nil {
+			return []wire.Extension{{Type: extensionAttestation, Data: x.Append(nil)}}
+		}
+	}
+	return nil
+}
+
+// standing returns our connection to a rendezvous of ours, nil if there is none.
+func (n *network) standing(id identity.ServerID) *rendezvous.Client {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s := n.servers[id]; s != nil {
+		return s.rendezvous
+	}
+	return nil
+}
+
+// ownServers returns the servers that we use.
+func (n *network) ownServers() (out []identity.ServerAddr) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.servers {
+		out = append(out, s.addr)
+	}
+	return out
+}
+
+// attested returns the address at which a server that we are connected to saw
+// the sender of an offer or answer with this secret.
+func (n *network) attested(exts []wire.Extension, secret [32]byte) []netip.Addr {
+	for _, e := range exts {
+		if e.Type != extensionAttestation {
+			continue
+		}
+		x, err := wire.ParseAttestation(e.Data)
+		if err != nil {
+			return nil
+		}
+		if cl := n.standing(identity.ServerID(x.Server)); cl != nil && cl.CheckAttestation(sha256.Sum256(secret[:]), x) {
+			return []netip.Addr{x.Address}
+		}
+	}
+	return nil
+}
