@@ -24,6 +24,7 @@ const (
 	pokeInterval  = 3 * time.Second // between two attempts because of messages
 	freshLink     = 5 * time.Second // a connection is not replaced before
 	awayGrace     = 400 * time.Millisecond
+	serversTime   = 2 * time.Second // what our own servers get before an offer goes out without them
 )
 
 // A target is what the network knows of a contact: a copy of what the core

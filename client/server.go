@@ -3,9 +3,11 @@ package client
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +42,7 @@ type server struct {
 	stun       []netip.AddrPort
 	work       chan func(context.Context, *relay.Client) // for the relay, when it stands
 	renew      chan struct{}                             // capacity 1: the rendezvous record changed
+	tried      map[string]chan struct{}                  // by role, constant: closed once it stood or failed
 }
 
 // useServer connects to a server from now on.
@@ -53,6 +56,7 @@ func (n *network) useServer(info serverInfo) {
 	s := &server{
 		addr: info.Address, owner: owner, stop: stop,
 		work: make(chan func(context.Context, *relay.Client), relayWork), renew: make(chan struct{}, 1),
+		tried: map[string]chan struct{}{roleRelay: make(chan struct{}), roleRendezvous: make(chan struct{})},
 	}
 	n.mu.Lock()
 	if old := n.servers[s.addr.ID]; old != nil {
@@ -78,6 +82,9 @@ func (n *network) keep(ctx context.Context, s *server, role string, session func
 		if time.Since(began) > serverRetryMax {
 			wait = serverRetryMin
 		}
+		n.mu.Lock()
+		s.setTriedLocked(role)
+		n.mu.Unlock()
 		n.c.log.Debug("server session ended", "server", s.addr.HostPort(), "role", role, "err", err)
 		pause := wait/2 + rand.N(wait)
 		if errors.Is(err, transport.ErrRefused) {
@@ -98,6 +105,35 @@ func (n *network) keep(ctx context.Context, s *server, role string, session func
 	}
 }
 
+// setTriedLocked notes that the first connection stands, or failed.
+func (s *server) setTriedLocked(role string) {
+	select {
+	case <-s.tried[role]:
+	default:
+		close(s.tried[role])
+	}
+}
+
+// awaitServers waits until each of our servers was tried once, but not longer
+// than limit. An offer made before would name neither a relay nor the address
+// that others see, and behind a NAT its connection could not come about.
+func (n *network) awaitServers(ctx context.Context, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	n.mu.Lock()
+	servers := slices.Collect(maps.Values(n.servers))
+	n.mu.Unlock()
+	for _, s := range servers {
+		for _, tried := range s.tried {
+			select {
+			case <-tried:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
 // useRelay is one session as an owner of inboxes.
 func (n *network) useRelay(ctx context.Context, s *server) error {
 	dial, cancel := context.WithTimeout(ctx, dialTime)
@@ -112,6 +148,7 @@ func (n *network) useRelay(ctx context.Context, s *server) error {
 	}
 	n.mu.Lock()
 	s.relay = cl
+	s.setTriedLocked(roleRelay)
 	notify(n.relayChanged)
 	n.mu.Unlock()
 	defer func() {
@@ -301,6 +338,7 @@ func (n *network) useRendezvous(ctx context.Context, s *server) error {
 	stun := resolve(ctx, s.addr)
 	n.mu.Lock()
 	s.rendezvous, s.stun = cl, stun
+	s.setTriedLocked(roleRendezvous)
 	n.mu.Unlock()
 	defer func() {
 		n.mu.Lock()
