@@ -158,7 +158,17 @@ func limit(r *wire.Reader, n, least, most int) int {
 
 // uvarint takes a number of at most most, in its shortest form.
 func uvarint(r *wire.Reader, most uint64) (n uint64) {
-	for shift := 0; ; shift += 7 {
+	if c := r.Uint8(); c < 0x80 { // most numbers are small
+		n = uint64(c)
+		if n > most {
+			r.Fail(wire.ErrNotCanonical)
+			return 0
+		}
+		return n
+	} else {
+		n = uint64(c & 0x7f)
+	}
+	for shift := 7; ; shift += 7 {
 		c := r.Uint8()
 		n |= uint64(c&0x7f) << shift
 		switch {
@@ -166,7 +176,7 @@ func uvarint(r *wire.Reader, most uint64) (n uint64) {
 			return 0
 		case c >= 0x80 && shift < 63:
 			continue
-		case c == 0 && shift > 0, c > 1 && shift == 63, n > most:
+		case c == 0, c > 1 && shift == 63, n > most:
 			r.Fail(wire.ErrNotCanonical)
 			return 0
 		}
