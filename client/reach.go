@@ -282,6 +282,9 @@ func (n *network) attempt(id identity.PeerID) error {
 	if len(t.rendezvous) == 0 && len(t.addrs) == 0 || t.intro.isZero() {
 		return errNoWay
 	}
+	if len(t.rendezvous) > 0 {
+		n.awaitServers(ctx, serversTime)
+	}
 	offer, leg := n.newOffer(ctx, t.rendezvous)
 	answer, from, err := n.offer(ctx, &t, offer)
 	if err != nil {
