@@ -170,6 +170,10 @@ func (d *demo) greet(ctx context.Context, ann, bob *person) error {
 			return err
 		}
 	}
+	return d.direct(ctx, ann, bob)
+}
+
+func (d *demo) direct(ctx context.Context, ann, bob *person) error {
 	return d.until(ctx, "the path is direct for both", func() bool {
 		return d.paths[ann.id].Kind == client.PathDirect && d.paths[bob.id].Kind == client.PathDirect
 	})
@@ -199,13 +203,17 @@ func (d *demo) away(ctx context.Context, ann, bob *person) error {
 	if err := d.until(ctx, "the relay holds the mail", func() bool { return d.states[m.ID] >= client.Held }); err != nil {
 		return err
 	}
+	delete(d.paths, bob.id) // what he saw before he left
 	d.tell("held", "The server keeps Ann's message, sealed, until Bob is back. Here he is.")
 	if err := bob.start(ctx); err != nil {
 		return err
 	}
-	return d.until(ctx, "Bob has his mail and Ann knows", func() bool {
+	if err := d.until(ctx, "Bob has his mail and Ann knows", func() bool {
 		return d.received[m.ID] && d.states[m.ID] >= client.Delivered
-	})
+	}); err != nil {
+		return err
+	}
+	return d.direct(ctx, ann, bob)
 }
 
 // converse is the chat of the person at the terminal, as Ann, with Bob, who

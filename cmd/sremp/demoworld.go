@@ -30,7 +30,7 @@ type demo struct {
 	began   time.Time
 	network string // one sentence part
 
-	lab        *natlab.Lab    // nil on loopback
+	world      *natlab.World  // nil on loopback
 	places     []*natlab.Site // of the server, Ann and Bob
 	passphrase string
 	serverHost string
@@ -59,12 +59,10 @@ func (a *app) newDemo(o demoOptions) (*demo, error) {
 	}
 	err := o.noNAT
 	if o.network != networkLoopback && err == nil {
-		d.lab, err = natlab.New(2)
+		err = d.build()
 	}
 	switch {
-	case d.lab != nil:
-		d.network, d.serverHost = "each client behind a NAT router of its own, the server on the internet between them", natlab.InternetAddr.String()
-		d.places = []*natlab.Site{d.lab.Internet, d.lab.Homes[0], d.lab.Homes[1]}
+	case d.world != nil:
 	case o.network == networkNAT:
 		return nil, fmt.Errorf("there are no NAT routers to be had here: %w", err)
 	default:
@@ -84,13 +82,55 @@ func (a *app) newDemo(o demoOptions) (*demo, error) {
 	return d, nil
 }
 
+// demoDelay is how long a packet takes between two places, where the network can
+// delay any: enough to see a conversation begin through the relay.
+const demoDelay = 20 * time.Millisecond
+
+// build makes the internet, with a home router for each client. An error leaves
+// nothing behind.
+func (d *demo) build() (err error) {
+	w, err := natlab.NewWorld(natlab.Conditions{Delay: demoDelay})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			w.Close()
+		}
+	}()
+	server, err := w.Public(1)
+	if err != nil {
+		return err
+	}
+	places := []*natlab.Site{server.Site}
+	for range 2 {
+		router, err := w.Router(natlab.RouterOptions{Kind: natlab.Port})
+		if err != nil {
+			return err
+		}
+		home, err := router.Home()
+		if err != nil {
+			return err
+		}
+		places = append(places, home.Site)
+	}
+	d.world, d.places, d.serverHost = w, places, server.Addr.String()
+	d.network = "each client behind a NAT router of its own, the server on the internet between them"
+	if w.Net != nil {
+		d.network += fmt.Sprintf(", %v of round trip", 2*demoDelay)
+	} else {
+		d.network += ", without delay because there is no TUN device"
+	}
+	return nil
+}
+
 // close ends all processes and removes all files.
 func (d *demo) close() {
 	for _, p := range d.processes {
 		p.end(syscall.SIGTERM)
 	}
-	if d.lab != nil {
-		d.lab.Close()
+	if d.world != nil {
+		d.world.Close()
 	} else {
 		d.places[0].Close()
 	}
