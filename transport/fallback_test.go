@@ -30,12 +30,17 @@ func (r *cutRouter) SendPacket(p simnet.Packet) error {
 }
 
 func simPair(t *testing.T, relayOnly bool) (router *cutRouter, relay *testRelay, a, b *PeerConn) {
+	return simPairAround(t, relayOnly, 0)
+}
+
+// simPairAround is simPair with a relay that is far from both.
+func simPairAround(t *testing.T, relayOnly bool, detour time.Duration) (router *cutRouter, relay *testRelay, a, b *PeerConn) {
 	n := newSimNet(t)
 	router = &cutRouter{a: netip.MustParseAddr("11.0.0.1"), b: netip.MustParseAddr("11.0.0.2")}
 	n.router = router
 	ann, bob := pair(t)
 	ea, eb := n.endpoint("11.0.0.1:1", Config{Identity: ann}), n.endpoint("11.0.0.2:1", Config{Identity: bob})
-	relay = newTestRelay(t, n.connAt("11.0.0.3:1", 0), ea, eb)
+	relay = newTestRelay(t, n.connAt("11.0.0.3:1", detour), ea, eb)
 	key := [32]byte{9}
 	a, b = connect(t, t.Context(),
 		ea, Attempt{Peer: bob.PeerID(), Relay: relay.leg(0), ProbeKey: key, Remote: eb.hostCandidates(), RelayOnly: relayOnly},
@@ -67,6 +72,26 @@ func TestFallback(t *testing.T) {
 			waitPath(t, ctx, b, PathDirect)
 		}()
 		count(t, ctx, a, b, 20*time.Millisecond, stop)
+	})
+}
+
+// A path is shown with its own round trip from the first moment, not with that
+// of the path before.
+func TestDirectRTT(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, _, a, b := simPairAround(t, false, 200*time.Millisecond)
+		around := max(a.Path().RTT, b.Path().RTT)
+		for _, p := range []*PeerConn{a, b} {
+			if got := waitPath(t, t.Context(), p, PathDirect).RTT; got == 0 || got > around/2 {
+				t.Errorf("direct path's round trip: got %v, the relay's is %v", got, around)
+			}
+		}
+		time.Sleep(time.Second)
+		for _, p := range []*PeerConn{a, b} {
+			if got := p.Path().RTT; got == 0 || got > around/2 {
+				t.Errorf("a second later: got %v, the relay's is %v", got, around)
+			}
+		}
 	})
 }
 

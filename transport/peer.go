@@ -61,8 +61,23 @@ func (p *PeerConn) Path() Path {
 	p.mu.Lock()
 	path := p.path
 	p.mu.Unlock()
-	path.RTT = p.q.ConnectionStats().SmoothedRTT
+	path.RTT = p.rtt(path, p.q.ConnectionStats().SmoothedRTT == noRTT)
 	return path
+}
+
+// noRTT is what quic-go says before it has measured a path: its initial RTT.
+const noRTT = 100 * time.Millisecond
+
+// rtt returns the round trip of a path. QUIC begins to measure a path only when
+// it uses it; before, what it says belongs to the path left, or to none, and
+// the probes know better.
+func (p *PeerConn) rtt(path Path, fresh bool) time.Duration {
+	if fresh && p.link != nil && path.Kind == PathDirect {
+		if rtt := p.link.prober.rtt(path.Remote); rtt > 0 {
+			return rtt
+		}
+	}
+	return p.q.ConnectionStats().SmoothedRTT
 }
 
 // RemoteAddr returns the address that packets go to now: the peer's or the
@@ -86,7 +101,7 @@ func (p *PeerConn) setPath(path Path) {
 	if p.closed {
 		return
 	}
-	path.RTT = p.q.ConnectionStats().SmoothedRTT
+	path.RTT = p.rtt(path, true)
 	select {
 	case <-p.changes:
 	default:

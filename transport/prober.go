@@ -87,6 +87,18 @@ func (p *prober) validated() (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
+// rtt returns the round trip that the probes measured to addr, 0 if none did.
+func (p *prober) rtt(addr netip.AddrPort) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.agents {
+		if to, rtt, ok := a.Validated(); ok && to == addr {
+			return rtt
+		}
+	}
+	return 0
+}
+
 // forget drops what all searches have found.
 func (p *prober) forget() {
 	p.mu.Lock()
