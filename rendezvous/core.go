@@ -12,11 +12,21 @@ import (
 // A connID names one connection of a server.
 type connID uint64
 
-// An output is a frame that the server must send.
+// An output is a frame that the server must send, or a message to another
+// process of its cluster.
 type output struct {
 	to      connID
 	typ     uint16
 	payload []byte
+
+	node    string // if not empty, message goes there instead
+	message clusterMessage
+}
+
+// introduced answers who asked for an introduction.
+func introduced(to connID, request uint32, s wire.RendezvousStatus, answer []byte) output {
+	x := wire.RendezvousIntroduced{Request: request, Status: s, Answer: answer}
+	return output{to: to, typ: wire.FrameRendezvousIntroduced, payload: x.Append(nil)}
 }
 
 // core decides who is online and who is introduced to whom. It does no I/O and
@@ -32,6 +42,7 @@ type core struct {
 	renewed  map[[32]byte]bool // of online: their expiry is not in the store yet
 	pending  map[[16]byte]*introduction
 	nextConn connID
+	cluster  bool // there are other processes
 }
 
 // A member is one connection.
@@ -56,10 +67,11 @@ type presence struct {
 
 // An introduction is an offer that was passed on and not yet answered.
 type introduction struct {
-	from     connID
+	from     connID // 0: another process, node
+	node     string
 	request  uint32
 	to       connID
-	target   *presence
+	target   *presence // nil: of another process
 	deadline time.Time
 }
 
@@ -102,7 +114,7 @@ func (c *core) disconnect(id connID) (out []output) {
 	for key, in := range c.pending {
 		switch id {
 		case in.to:
-			out = append(out, c.finish(key, in, wire.RendezvousOffline)...)
+			out = append(out, c.end(key, in, wire.RendezvousOffline, nil)...)
 		case in.from:
 			c.drop(key, in)
 		}
@@ -166,45 +178,54 @@ func (c *core) isOnline(now time.Time, name [32]byte) bool {
 }
 
 // introduce passes an offer on, or refuses it. Absent, hidden and offline are
-// one answer.
-func (c *core) introduce(now time.Time, id connID, x wire.RendezvousIntroduce) []output {
-	refuse := func(s wire.RendezvousStatus) []output {
-		return []output{{id, wire.FrameRendezvousIntroduced, wire.RendezvousIntroduced{Request: x.Request, Status: s}.Append(nil)}}
+// one answer. If another process may reach the name, its answer waits under
+// elsewhere.
+func (c *core) introduce(now time.Time, id connID, x wire.RendezvousIntroduce) (out []output, elsewhere *[16]byte) {
+	refuse := func(s wire.RendezvousStatus) ([]output, *[16]byte) {
+		return []output{introduced(id, x.Request, s, nil)}, nil
 	}
 	m := c.conns[id]
 	if m == nil {
-		return nil
+		return nil, nil
 	}
 	if m.waiting >= c.limits.MaxPending || !c.allow(now, id, rateIntroduce) {
 		return refuse(wire.RendezvousBusy)
 	}
+	in := &introduction{from: id, request: x.Request, deadline: now.Add(c.limits.IntroTimeout)}
+	var key [16]byte
+	rand.Read(key[:])
 	if !c.isOnline(now, x.Blinded) {
-		return refuse(wire.RendezvousOffline)
+		if !c.cluster {
+			return refuse(wire.RendezvousOffline)
+		}
+		c.pending[key] = in
+		m.waiting++
+		return nil, &key
 	}
 	p := c.online[x.Blinded]
 	if p.pending >= c.limits.MaxPendingTarget || !p.offers.take(now, c.limits.Offer) {
 		return refuse(wire.RendezvousBusy)
 	}
-	var key [16]byte
-	rand.Read(key[:])
-	c.pending[key] = &introduction{from: id, request: x.Request, to: p.conn, target: p, deadline: now.Add(c.limits.IntroTimeout)}
+	in.to, in.target = p.conn, p
+	c.pending[key] = in
 	m.waiting++
 	p.pending++
-	return []output{{p.conn, wire.FrameRendezvousOffer, wire.RendezvousOffer{Introduction: key, Blinded: x.Blinded, Offer: x.Offer}.Append(nil)}}
+	offer := wire.RendezvousOffer{Introduction: key, Blinded: x.Blinded, Offer: x.Offer}
+	return []output{{to: p.conn, typ: wire.FrameRendezvousOffer, payload: offer.Append(nil)}}, nil
 }
 
 // answer ends an introduction: the answer to the offerer and the go to the
 // answerer, at one moment. Only the connection that got the offer can answer it.
 func (c *core) answer(id connID, x wire.RendezvousAnswer) []output {
+	status := func(s wire.RendezvousStatus) output {
+		b := wire.RendezvousGo{Introduction: x.Introduction, Status: s}.Append(nil)
+		return output{to: id, typ: wire.FrameRendezvousGo, payload: b}
+	}
 	in := c.pending[x.Introduction]
 	if in == nil || in.to != id {
-		return []output{{id, wire.FrameRendezvousGo, wire.RendezvousGo{Introduction: x.Introduction, Status: wire.RendezvousTimeout}.Append(nil)}}
+		return []output{status(wire.RendezvousTimeout)}
 	}
-	c.drop(x.Introduction, in)
-	return []output{
-		{in.from, wire.FrameRendezvousIntroduced, wire.RendezvousIntroduced{Request: in.request, Answer: x.Answer}.Append(nil)},
-		{id, wire.FrameRendezvousGo, wire.RendezvousGo{Introduction: x.Introduction}.Append(nil)},
-	}
+	return append(c.end(x.Introduction, in, wire.RendezvousOK, x.Answer), status(wire.RendezvousOK))
 }
 
 // expire ends the introductions that have waited too long, and returns when to
@@ -214,7 +235,7 @@ func (c *core) expire(now time.Time) (out []output, next time.Time) {
 	for key, in := range c.pending {
 		switch {
 		case !now.Before(in.deadline):
-			out = append(out, c.finish(key, in, wire.RendezvousTimeout)...)
+			out = append(out, c.end(key, in, wire.RendezvousTimeout, nil)...)
 		case next.IsZero() || in.deadline.Before(next):
 			next = in.deadline
 		}
@@ -237,9 +258,13 @@ func (c *core) forget(now time.Time) {
 	c.forgetPlaces(now)
 }
 
-func (c *core) finish(key [16]byte, in *introduction, s wire.RendezvousStatus) []output {
+// end forgets an introduction and tells who asked for it.
+func (c *core) end(key [16]byte, in *introduction, s wire.RendezvousStatus, answer []byte) []output {
 	c.drop(key, in)
-	return []output{{in.from, wire.FrameRendezvousIntroduced, wire.RendezvousIntroduced{Request: in.request, Status: s}.Append(nil)}}
+	if in.node != "" {
+		return []output{{node: in.node, message: clusterMessage{kind: clusterAnswer, key: key, status: s, blob: answer}}}
+	}
+	return []output{introduced(in.from, in.request, s, answer)}
 }
 
 func (c *core) drop(key [16]byte, in *introduction) {
@@ -247,5 +272,7 @@ func (c *core) drop(key [16]byte, in *introduction) {
 	if m := c.conns[in.from]; m != nil {
 		m.waiting--
 	}
-	in.target.pending--
+	if in.target != nil {
+		in.target.pending--
+	}
 }

@@ -67,7 +67,7 @@ func expectSaid(t *testing.T, what string, out []output, want string) {
 // offerTo introduces conn to a name and returns the id of the introduction.
 func offerTo(t *testing.T, c *core, conn connID, name [32]byte) [16]byte {
 	t.Helper()
-	out := c.introduce(t0, conn, wire.RendezvousIntroduce{Request: 9, Blinded: name, Offer: blob1})
+	out := introduceHere(c, t0, conn, wire.RendezvousIntroduce{Request: 9, Blinded: name, Offer: blob1})
 	if len(out) != 1 || out[0].typ != wire.FrameRendezvousOffer {
 		t.Fatalf("got %q, want an offer", say(t, out))
 	}
@@ -80,7 +80,7 @@ func offerTo(t *testing.T, c *core, conn connID, name [32]byte) [16]byte {
 
 func TestIntroduction(t *testing.T) {
 	c, id := members(t, Limits{}, 3)
-	expectSaid(t, "to an absent name", c.introduce(t0, id[0], wire.RendezvousIntroduce{Request: 1, Blinded: name1, Offer: blob1}), "1 introduced 1.5; ")
+	expectSaid(t, "to an absent name", introduceHere(c, t0, id[0], wire.RendezvousIntroduce{Request: 1, Blinded: name1, Offer: blob1}), "1 introduced 1.5; ")
 	c.registered(t0, id[1], Name{Blinded: name1}, time.Hour)
 	in := offerTo(t, c, id[0], name1)
 
@@ -138,7 +138,7 @@ func TestPresence(t *testing.T) {
 	}
 	// The owner reconnects before the server noticed the loss.
 	c.registered(t0, id[1], Name{Blinded: name1}, 2*time.Hour)
-	expectSaid(t, "to the newer connection", c.introduce(t0, id[2], wire.RendezvousIntroduce{Blinded: name1, Offer: blob1}), "2 offer; ")
+	expectSaid(t, "to the newer connection", introduceHere(c, t0, id[2], wire.RendezvousIntroduce{Blinded: name1, Offer: blob1}), "2 offer; ")
 	c.disconnect(id[0])
 	if !c.isOnline(t0, name1) {
 		t.Error("the old connection's end took the new one offline")
@@ -207,7 +207,7 @@ func TestLimits(t *testing.T) {
 	}
 
 	ask := func(from connID) string {
-		return say(t, c.introduce(t0, from, wire.RendezvousIntroduce{Request: 1, Blinded: name1, Offer: blob1}))
+		return say(t, introduceHere(c, t0, from, wire.RendezvousIntroduce{Request: 1, Blinded: name1, Offer: blob1}))
 	}
 	for i, want := range []string{"1 offer; ", "1 offer; ", "2 introduced 1.2; "} {
 		if got := ask(id[1]); got != want {
@@ -227,7 +227,7 @@ func TestOfferRatePerTarget(t *testing.T) {
 	c.registered(t0, id[0], Name{Blinded: name1}, time.Hour)
 	offers := 0
 	for _, from := range id[1:] {
-		for _, o := range c.introduce(t0, from, wire.RendezvousIntroduce{Blinded: name1, Offer: blob1}) {
+		for _, o := range introduceHere(c, t0, from, wire.RendezvousIntroduce{Blinded: name1, Offer: blob1}) {
 			if o.typ == wire.FrameRendezvousOffer {
 				offers++
 			}
@@ -249,4 +249,9 @@ func TestBucket(t *testing.T) {
 			t.Errorf("step %d at %d s: got %v, want %v", i, tt.at, got, tt.want)
 		}
 	}
+}
+
+func introduceHere(c *core, now time.Time, id connID, x wire.RendezvousIntroduce) []output {
+	out, _ := c.introduce(now, id, x)
+	return out
 }

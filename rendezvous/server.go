@@ -33,6 +33,8 @@ type ServerConfig struct {
 	Store  Store        // nil: a [MemoryStore]
 	Logger *slog.Logger // nil: none
 	Limits Limits
+	// Cluster joins the server with others on the same store; nil: it is alone.
+	Cluster Cluster
 	// Public is where clients reach the server, for its announcement to others.
 	// Without a host it announces nothing of itself.
 	Public identity.ServerAddr
@@ -51,6 +53,9 @@ type Server struct {
 	cancel context.CancelFunc
 	wake   chan struct{} // makes the sweeper look at the deadlines again
 	wg     sync.WaitGroup
+
+	cluster Cluster // nil: alone
+	posts   chan clusterPost
 
 	others announcements
 	decoy  atomic.Pointer[[32]byte] // a name that was found lately
@@ -79,10 +84,15 @@ func newServer(c ServerConfig, now func() time.Time) (*Server, error) {
 		id: c.Key.ID(), store: c.Store, log: c.Logger, lim: c.Limits.withDefaults(), now: now,
 		wake: make(chan struct{}, 1), core: newCore(c.Limits), boxes: make(map[connID]*outbox),
 	}
+	s.cluster, s.core.cluster = c.Cluster, c.Cluster != nil
+	s.posts = make(chan clusterPost, clusterQueue)
 	s.others.self = c.Public
 	s.others.key = c.Key
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.wg.Go(s.sweep)
+	if s.cluster != nil {
+		s.wg.Go(s.cooperate)
+	}
 	return s, nil
 }
 
@@ -145,9 +155,15 @@ func (s *Server) serve(ctx context.Context, l link, st stream) {
 	s.mu.Lock()
 	delete(s.boxes, id)
 	s.goneLocked(id)
+	offline := s.core.offlineHere(id)
 	s.sendLocked(s.core.disconnect(id))
 	s.mu.Unlock()
 	box.close()
+	if s.cluster != nil && len(offline) > 0 && s.ctx.Err() == nil {
+		if err := s.cluster.Offline(s.ctx, offline); err != nil {
+			s.storeFailed(s.ctx, err)
+		}
+	}
 	// No address and no key: what a server learns live stays out of its log.
 	s.log.LogAttrs(ctx, slog.LevelDebug, "connection ended", slog.Uint64("conn", uint64(id)), slog.Any("err", err))
 }
@@ -219,9 +235,13 @@ func (s *Server) handle(ctx context.Context, id connID, l link, box *outbox, typ
 			return errors.Join(ErrProtocol, err)
 		}
 		s.mu.Lock()
-		s.sendLocked(s.core.introduce(s.now(), id, x))
+		out, elsewhere := s.core.introduce(s.now(), id, x)
+		s.sendLocked(out)
 		first := len(s.core.pending) == 1
 		s.mu.Unlock()
+		if elsewhere != nil {
+			s.introduceElsewhere(ctx, *elsewhere, x)
+		}
 		if first {
 			s.wakeSweeper()
 		}
@@ -268,6 +288,7 @@ func (s *Server) register(ctx context.Context, id connID, binding [32]byte, x wi
 		s.core.unregistered(x.Blinded)
 		s.tellLocked(x.Blinded)
 		s.mu.Unlock()
+		s.registeredHere(ctx, x.Blinded, time.Time{})
 		return wire.RendezvousOK
 	}
 	ttl := time.Duration(s.granted(x.TTL)) * time.Second
@@ -281,6 +302,7 @@ func (s *Server) register(ctx context.Context, id connID, binding [32]byte, x wi
 	s.core.registered(now, id, Name{x.Blinded, x.Period}, ttl)
 	s.tellLocked(x.Blinded)
 	s.mu.Unlock()
+	s.registeredHere(ctx, x.Blinded, now.Add(ttl))
 	return wire.RendezvousOK
 }
 
@@ -311,6 +333,7 @@ func (s *Server) find(ctx context.Context, now time.Time, name [32]byte) (found 
 	if err == nil && other != nil {
 		_, _, err = s.store.Get(ctx, *other, now)
 	}
+	elsewhere := s.onlineElsewhere(ctx, name, now)
 	switch {
 	case err != nil:
 		found.Status = s.storeFailed(ctx, err)
@@ -318,8 +341,9 @@ func (s *Server) find(ctx context.Context, now time.Time, name [32]byte) (found 
 		found.Status = wire.RendezvousNotFound
 	default:
 		s.mu.Lock()
-		found.Online = s.core.isOnline(now, name)
+		online := s.core.isOnline(now, name)
 		s.mu.Unlock()
+		found.Online = online || elsewhere
 		found.Status, found.Sealed = wire.RendezvousOK, r.Sealed
 		found.TTL = uint32(r.Expires.Sub(now) / time.Second)
 	}
@@ -335,6 +359,10 @@ func (s *Server) storeFailed(ctx context.Context, err error) wire.RendezvousStat
 // so that an answer and its go leave together.
 func (s *Server) sendLocked(out []output) {
 	for _, o := range out {
+		if o.node != "" {
+			s.post(o.node, o.message)
+			continue
+		}
 		if box := s.boxes[o.to]; box != nil {
 			box.push(o.typ, o.payload)
 		}

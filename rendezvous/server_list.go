@@ -78,6 +78,7 @@ func (s *Server) list(ctx context.Context, id connID, binding [32]byte, x wire.R
 		s.mu.Lock()
 		s.core.unlisted(who)
 		s.mu.Unlock()
+		s.registeredHere(ctx, who, time.Time{})
 		return answer
 	}
 	l, err := openListing(who, x.Entry, now)
@@ -97,6 +98,7 @@ func (s *Server) list(ctx context.Context, id connID, binding [32]byte, x wire.R
 		s.mu.Lock()
 		s.core.listedBy(now, id, who, ttl, l.Expires)
 		s.mu.Unlock()
+		s.registeredHere(ctx, who, r.Expires)
 	}
 	return answer
 }
@@ -125,15 +127,16 @@ func (s *Server) browse(ctx context.Context, id connID, x wire.RendezvousBrowse)
 		page.Status = s.storeFailed(ctx, err)
 		return page
 	}
-	s.mu.Lock()
 	for _, r := range found.Records {
-		e := wire.RendezvousEntry{Online: s.core.isListedOnline(now, r.Identity), Seen: milliseconds(r.Seen), Listing: r.Entry}
+		s.mu.Lock()
+		online := s.core.isListedOnline(now, r.Identity)
+		s.mu.Unlock()
+		e := wire.RendezvousEntry{Online: online || s.onlineElsewhere(ctx, r.Identity, now), Seen: milliseconds(r.Seen), Listing: r.Entry}
 		if e.Online {
 			e.Seen = milliseconds(now)
 		}
 		page.Entries = append(page.Entries, e)
 	}
-	s.mu.Unlock()
 	if found.More {
 		page.Next = appendPosition(found.Next)
 	}

@@ -59,6 +59,7 @@ if [ "$goal" = test ]; then
 	need imagemagick has_command import
 	need at-spi2-core test -e /usr/share/dbus-1/services/org.a11y.Bus.service
 	need adwaita-icon-theme test -d /usr/share/icons/Adwaita
+	need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/postgres'
 	need fonts-dejavu-core test -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 fi
 
@@ -94,6 +95,15 @@ apt() {
 	# shellcheck disable=SC2086 # as_root is two words or none
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$log" 2>&1
 }
+case $missing in
+*postgresql*)
+	# The tests run servers of their own; the package would start one for the
+	# whole machine.
+	$as_root mkdir -p /etc/postgresql-common
+	[ -e /etc/postgresql-common/createcluster.conf ] ||
+		echo 'create_main_cluster = false' | $as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+	;;
+esac
 # shellcheck disable=SC2086 # a list of words
 if ! apt update || ! apt install -y --no-install-recommends $missing; then
 	cat "$log" >&2

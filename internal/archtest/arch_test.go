@@ -36,10 +36,12 @@ var allowed = map[string][]string{
 	"rendezvous": with(core, "transport", "nat"),
 	"client":     with(core, "relay", "rendezvous", "ratchet", "transport", "nat"),
 
-	"relay/sqlite":      with(core, "relay", "store"),
-	"rendezvous/sqlite": with(core, "rendezvous", "store"),
-	"client/sqlite":     with(core, "client", "store"),
-	"client/rpc":        with(core, "client"),
+	"relay/sqlite":        with(core, "relay", "store"),
+	"relay/postgres":      with(core, "relay"),
+	"rendezvous/sqlite":   with(core, "rendezvous", "store"),
+	"rendezvous/postgres": with(core, "rendezvous"),
+	"client/sqlite":       with(core, "client", "store"),
+	"client/rpc":          with(core, "client"),
 
 	// Suites that every engine passes; imported by tests alone.
 	"relay/storetest":      with(core, "relay"),
@@ -48,15 +50,17 @@ var allowed = map[string][]string{
 	"desktop/present": with(core, "client"),
 	"desktop":         with(core, "client", "desktop/present"),
 
-	"cmd/sremp": with(core, "client", "client/rpc", "client/sqlite", "relay", "relay/sqlite", "rendezvous",
-		"rendezvous/sqlite", "transport", "nat", "store", "internal/natlab"),
+	"cmd/sremp": with(core, "client", "client/rpc", "client/sqlite", "relay", "relay/sqlite", "relay/postgres", "rendezvous",
+		"rendezvous/postgres", "rendezvous/sqlite", "transport", "nat", "store", "internal/natlab"),
 	"cmd/sremp-desktop": with(core, "client", "client/rpc", "client/sqlite", "desktop", "desktop/present",
 		"transport", "store"),
 
-	"bench":             {},
-	"internal/archtest": {},
-	"internal/natlab":   {},
-	"internal/measure":  {},
+	"bench":                  {},
+	"internal/archtest":      {},
+	"internal/natlab":        {},
+	"internal/natlab/matrix": with(core, "client", "client/rpc", "internal/natlab", "nat"),
+	"internal/measure":       {},
+	"internal/pgtest":        {},
 }
 
 // only lists the packages that may import a module, directly.
@@ -66,6 +70,7 @@ var only = map[string][]string{
 	"github.com/mattn/go-sqlite3":        {"store"},
 	"github.com/diamondburned/gotk4/pkg": {"desktop", "cmd/sremp-desktop"},
 	"github.com/pion/stun/v2":            {"nat"},
+	"github.com/jackc/pgx/v5":            {"relay/postgres", "rendezvous/postgres"},
 }
 
 // cgo lists the packages whose build may need a C compiler.
