@@ -69,9 +69,10 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 flood: ## 10 000 messages each way between two processes, with figures
 	SREMP_FLOOD=10000 $(GO) test ./cmd/sremp -run '^TestFlood$$' -count 1 -v
 
-natlab: ## the demo on emulated NATs, failing where the kernel gives none
+natlab: ## every pair of networks with real clients behind real kernel NATs: natlab.json, docs/natlab.md, figures
 	@$(MAKE) --no-print-directory build
-	bin/sremp demo --network nat --json </dev/null
+	$(GO) build -o bin/natlab ./internal/natlab/matrix
+	bin/natlab -sremp bin/sremp -json natlab.json -table docs/natlab.md
 
 clean: ## remove what was built here
 	rm -rf bin artifacts

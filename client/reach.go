@@ -48,11 +48,12 @@ type target struct {
 	offering bool      // our own offer is under way
 	away     bool      // a rendezvous said in it that the contact is not there
 	cancel   context.CancelFunc
+	blocked  bool // nobody that we know any more
 }
 
 // contactChanged tells the network of a contact. It runs on the core.
 func (n *network) contactChanged(k *core, c *contact) {
-	if c == nil || c.info.Trust == Rejected {
+	if c == nil || c.self || c.info.Trust != Trusted {
 		return
 	}
 	t := &target{id: c.info.ID, record: c.record, ownIntro: c.info.Intro, wake: make(chan struct{}, 1)}
@@ -95,29 +96,9 @@ func (n *network) contactChanged(k *core, c *contact) {
 	n.run(func() { n.reach(id) })
 	for _, s := range k.profile.Servers {
 		inbox, token := c.mailboxAt(s.Address.ID)
-		n.furnishInbox(s.Address.ID, relay.InboxParams{ID: inbox, TokenHash: relay.TokenHash(token)})
-	}
-}
-
-// furnishInbox makes an inbox at a relay that stands; one that does not gets it
-// when it is furnished.
-func (n *network) furnishInbox(id identity.ServerID, p relay.InboxParams) {
-	n.mu.Lock()
-	s := n.servers[id]
-	stands := s != nil && s.relay != nil
-	n.mu.Unlock()
-	if !stands {
-		return
-	}
-	select {
-	case s.work <- func(ctx context.Context, cl *relay.Client) {
-		ctx, cancel := context.WithTimeout(ctx, dialTime)
-		defer cancel()
-		if err := cl.CreateInbox(ctx, p); err != nil {
-			n.c.log.Info("inbox not made", "server", s.addr.HostPort(), "err", err)
-		}
-	}:
-	default: // made with the next maintenance
+		n.atRelay(s.Address.ID, "inbox not made", func(ctx context.Context, cl *relay.Client) error {
+			return cl.CreateInbox(ctx, relay.InboxParams{ID: inbox, TokenHash: relay.TokenHash(token)})
+		})
 	}
 }
 
@@ -212,6 +193,15 @@ func (n *network) yield(from identity.PeerID) bool {
 	return true
 }
 
+// offerable makes us take an offer of the peer although our own attempt goes on.
+func (n *network) offerable(id identity.PeerID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if t := n.targets[id]; t != nil {
+		t.offering = false
+	}
+}
+
 // reach keeps one contact connected, as long as there is one.
 func (n *network) reach(id identity.PeerID) {
 	wait := reachRetryMin
@@ -220,7 +210,7 @@ func (n *network) reach(id identity.PeerID) {
 		t := n.target(id)
 		if t.linked {
 			wait = reachRetryMin
-		} else {
+		} else if !t.blocked {
 			if d := pokeInterval - time.Since(last); !last.IsZero() && d > 0 {
 				n.sleep(d)
 			}
@@ -335,6 +325,7 @@ type replied struct {
 	answer wire.Answer
 	from   netip.AddrPort
 	err    error
+	hello  bool // it was not a rendezvous
 }
 
 // offer sends one offer by all ways at once; the first answer counts. The peer
@@ -353,11 +344,19 @@ func (n *network) offer(ctx context.Context, t *target, o wire.Offer) (wire.Answ
 		n.run(func() { results <- n.offerByRendezvous(ctx, t, a, o) })
 	}
 	err := errNoWay
+	asked := len(t.rendezvous)
 	for range ways {
 		select {
 		case r := <-results:
 			if r.err == nil {
 				return r.answer, r.from, nil
+			}
+			if !r.hello {
+				if asked--; asked == 0 {
+					// Only a hello to where the peer was last is left: nothing that the
+					// peer's own offer should wait for.
+					n.offerable(t.id)
+				}
 			}
 			if errors.Is(r.err, rendezvous.ErrOffline) || errors.Is(r.err, rendezvous.ErrNotFound) {
 				n.setAway(t.id)
@@ -379,9 +378,11 @@ func (n *network) offer(ctx context.Context, t *target, o wire.Offer) (wire.Answ
 func (n *network) offerByHello(ctx context.Context, t *target, o wire.Offer) (r replied) {
 	ctx, cancel := context.WithTimeout(ctx, helloTime)
 	defer cancel()
+	r.hello = true
 	from, reply, err := n.ep.SendHello(ctx, t.hello.bytes(), t.addrs, o.Append(nil))
 	if err != nil {
-		return replied{err: errors.Join(transport.ErrUnreachable, err)}
+		r.err = errors.Join(transport.ErrUnreachable, err)
+		return r
 	}
 	r.from = from
 	r.answer, r.err = wire.ParseAnswer(reply)

@@ -36,6 +36,9 @@ type part struct {
 
 var parts = []part{
 	{name: "ratchet", command: []string{"go", "test", "./bench", "-run", "^$", "-bench", ".", "-benchmem"}},
+	{name: "paths", command: []string{"make", "natlab"}},
+	{name: "punch", env: []string{"SREMP_NATLAB_RUNS=20"},
+		command: []string{"go", "test", "./internal/natlab", "-run", "^TestPairs$", "-count", "1", "-timeout", "1h", "-v"}},
 	{name: "chat", env: []string{"SREMP_FLOOD=10000"},
 		command: []string{"go", "test", "./cmd/sremp", "-run", "^TestFlood$", "-count", "1", "-v"}},
 }

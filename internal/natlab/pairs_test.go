@@ -18,37 +18,23 @@ import (
 	"github.com/sremp/sremp/transport"
 )
 
-// A pairCase is two sides between which a direct path is possible, or not.
-type pairCase struct {
-	a, b   string // side kinds, see side; both "same ..." share a router
-	direct bool
-	skew   time.Duration // A begins that much before B
-	c      Conditions
-	within time.Duration // 0: as long as it takes
-}
-
-// pairRTT is between every two numbers of the world.
-const pairRTT = 40 * time.Millisecond
-
-var delay = Conditions{Delay: pairRTT / 2}
-
 // telling are the pairs that `make test` runs once: one for each way that a
 // path is found.
-var telling = []pairCase{
-	{a: "port", b: "port", direct: true},
-	{a: "portrnd", b: "addr", direct: true, c: Conditions{Delay: pairRTT / 2, Loss: 0.05}},
-	{a: "fullcone", b: "sym", direct: true},
-	{a: "symseq", b: "port", direct: true},
-	{a: "symseq", b: "symseq", direct: true},
-	{a: "sym", b: "port", direct: true, within: 3 * time.Second},
-	{a: "port/accept", b: "port/accept", direct: true, skew: 100 * time.Millisecond, within: 2 * time.Second},
-	{a: "sym", b: "sym"},
+var telling = []Pair{
+	{A: "port", B: "port", Direct: true},
+	{A: "portrnd", B: "addr", Direct: true, Conditions: Conditions{Delay: PairRTT / 2, Loss: 0.05}},
+	{A: "fullcone", B: "sym", Direct: true},
+	{A: "symseq", B: "port", Direct: true},
+	{A: "symseq", B: "symseq", Direct: true},
+	{A: "sym", B: "port", Direct: true, Within: 3 * time.Second},
+	{A: "port/accept", B: "port/accept", Direct: true, Skew: 100 * time.Millisecond, Within: 2 * time.Second},
+	{A: "sym", B: "sym"},
 }
 
 // TestTellingPairs punches through one pair of NATs for each way to do it.
 func TestTellingPairs(t *testing.T) {
 	for _, c := range telling {
-		t.Run(c.name(), func(t *testing.T) { c.run(t) })
+		t.Run(c.Name(), func(t *testing.T) { c.run(t) })
 	}
 }
 
@@ -59,8 +45,8 @@ func TestPairs(t *testing.T) {
 	if err != nil {
 		t.Skip("the whole matrix runs with `make natlab`")
 	}
-	for _, c := range allPairs() {
-		t.Run(c.name(), func(t *testing.T) {
+	for _, c := range Pairs() {
+		t.Run(c.Name(), func(t *testing.T) {
 			var took []time.Duration
 			packets := 0
 			for range runs {
@@ -71,72 +57,15 @@ func TestPairs(t *testing.T) {
 				packets = max(packets, r.packets)
 			}
 			slices.Sort(took)
-			fmt.Printf("figure: paths.%s.direct %d of_%d theory: %v\n", c.figure(), len(took), runs, c.direct)
+			fmt.Printf("figure: punch.%s.direct %d of_%d theory: %v\n", c.Figure(), len(took), runs, c.Direct)
 			if len(took) > 0 {
-				rtts := func(d time.Duration) float64 { return float64(d) / float64(pairRTT) }
-				fmt.Printf("figure: paths.%s.median %.2f RTT from \"go\" to both sides authenticated and direct\n", c.figure(), rtts(took[len(took)/2]))
-				fmt.Printf("figure: paths.%s.p95 %.2f RTT\n", c.figure(), rtts(took[(len(took)*95+99)/100-1]))
-				fmt.Printf("figure: paths.%s.packets %d packets most sent by one punch, both sides\n", c.figure(), packets)
+				rtts := func(d time.Duration) float64 { return float64(d) / float64(PairRTT) }
+				fmt.Printf("figure: punch.%s.median %.2f RTT from \"go\" to both sides authenticated and direct\n", c.Figure(), rtts(took[len(took)/2]))
+				fmt.Printf("figure: punch.%s.p95 %.2f RTT\n", c.Figure(), rtts(took[(len(took)*95+99)/100-1]))
+				fmt.Printf("figure: punch.%s.packets %d packets most sent by one punch, both sides\n", c.Figure(), packets)
 			}
 		})
 	}
-}
-
-func allPairs() (out []pairCase) {
-	easy := []string{"none", "port", "portrnd", "fullcone", "addr", "portcone", "carrier"}
-	hard := []string{"sym", "symseq", "symaddr"}
-	for i, a := range easy {
-		for _, b := range easy[i:] {
-			out = append(out, pairCase{a: a, b: b, direct: true})
-		}
-	}
-	for _, a := range easy {
-		for _, b := range hard {
-			out = append(out, pairCase{a: a, b: b, direct: true, within: 3 * time.Second})
-		}
-	}
-	loss := Conditions{Delay: pairRTT / 2, Loss: 0.05}
-	return append(out,
-		pairCase{a: "symseq", b: "symseq", direct: true},
-		pairCase{a: "sym", b: "sym"},
-		pairCase{a: "port", b: "blocked"},
-		pairCase{a: "port", b: "port", direct: true, c: loss},
-		pairCase{a: "addr", b: "sym", direct: true, c: loss},
-		pairCase{a: "port/accept", b: "port/accept", direct: true},
-		pairCase{a: "port/accept", b: "port/accept", direct: true, skew: 100 * time.Millisecond, within: 2 * time.Second},
-		pairCase{a: "port/accept", b: "port/accept", direct: true, skew: -100 * time.Millisecond, within: 2 * time.Second},
-		pairCase{a: "port/reject", b: "port/reject", direct: true, skew: 100 * time.Millisecond},
-		pairCase{a: "same fullcone", b: "same fullcone", direct: true},
-		pairCase{a: "same isolated port", b: "same isolated port"},
-		pairCase{a: "same isolated portcone", b: "same isolated portcone", direct: true},
-		pairCase{a: "ipv6", b: "ipv6", direct: true},
-	)
-}
-
-func (c pairCase) name() string {
-	s := c.a + "," + c.b
-	if c.c.Loss > 0 {
-		s += fmt.Sprintf(",loss=%g", c.c.Loss)
-	}
-	if c.skew != 0 {
-		s += ",skew=" + c.skew.String()
-	}
-	return s
-}
-
-func (c pairCase) figure() string {
-	b := []byte(c.name())
-	for i, x := range b {
-		switch x {
-		case ',', '/':
-			b[i] = '-'
-		case ' ':
-			b[i] = '_'
-		case '.':
-			b[i] = '_'
-		}
-	}
-	return string(b)
 }
 
 type pairResult struct {
@@ -145,11 +74,11 @@ type pairResult struct {
 }
 
 // run connects the two sides once.
-func (c pairCase) run(t *testing.T) (r pairResult) {
+func (c Pair) run(t *testing.T) (r pairResult) {
 	t.Helper()
-	cond := c.c
+	cond := c.Conditions
 	if cond == (Conditions{}) {
-		cond = delay
+		cond = Conditions{Delay: PairRTT / 2}
 	}
 	w := world(t, cond)
 	defer w.Close()
@@ -161,22 +90,25 @@ func (c pairCase) run(t *testing.T) (r pairResult) {
 		e := endpointAt(t, server.Site, ap, transport.Config{STUN: true})
 		defer e.Close()
 	}
-	pa, pb := c.places(t, w)
+	pa, pb, err := c.Places(w)
+	if err != nil {
+		t.Fatal(err)
+	}
 	la, lb := identityOf(t, "Ann"), identityOf(t, "Bob")
-	ea := endpointAt(t, pa.Site, bindAddr(c.a, pa), transport.Config{Identity: la})
+	ea := endpointAt(t, pa.Site, bindAddr(c.A, pa), transport.Config{Identity: la})
 	defer ea.Close()
-	eb := endpointAt(t, pb.Site, bindAddr(c.b, pb), transport.Config{Identity: lb})
+	eb := endpointAt(t, pb.Site, bindAddr(c.B, pb), transport.Config{Identity: lb})
 	defer eb.Close()
 
 	// The offer, the answer, and the word to begin, as introductions carry them.
 	key := [32]byte{1}
-	candsA := ea.Gather(t.Context(), sameFamily(stun, c.a))
-	candsB := eb.Gather(t.Context(), sameFamily(stun, c.b))
+	candsA := ea.Gather(t.Context(), sameFamily(stun, c.A))
+	candsB := eb.Gather(t.Context(), sameFamily(stun, c.B))
 	eb.Open(candsA)
 	aa := transport.Attempt{Peer: lb.PeerID(), Record: lb.Record(), ProbeKey: key, Remote: candsB, Attested: reflexive(candsB)}
 	ab := transport.Attempt{Peer: la.PeerID(), Record: la.Record(), ProbeKey: key, Remote: candsA, Attested: reflexive(candsA), Answering: true}
 	patience := 5 * time.Second
-	if !c.direct {
+	if !c.Direct {
 		patience = 2 * time.Second
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -195,18 +127,18 @@ func (c pairCase) run(t *testing.T) (r pairResult) {
 		}
 		done <- p
 	}
-	go connect(ea, aa, max(0, -c.skew))
-	go connect(eb, ab, max(0, c.skew))
+	go connect(ea, aa, max(0, -c.Skew))
+	go connect(eb, ab, max(0, c.Skew))
 	x, y := <-done, <-done
 	r.packets = count()
 	if x != nil && y != nil {
 		r.direct = time.Since(start)
 	}
 	switch {
-	case (r.direct > 0) != c.direct:
-		t.Errorf("%s: direct: %v, want %v; candidates %v and %v", c.name(), r.direct > 0, c.direct, candsA, candsB)
-	case c.within > 0 && r.direct > c.within:
-		t.Errorf("%s: direct after %v, want %v", c.name(), r.direct, c.within)
+	case (r.direct > 0) != c.Direct:
+		t.Errorf("%s: direct: %v, want %v; candidates %v and %v", c.Name(), r.direct > 0, c.Direct, candsA, candsB)
+	case c.Within > 0 && r.direct > c.Within:
+		t.Errorf("%s: direct after %v, want %v", c.Name(), r.direct, c.Within)
 	default:
 		t.Logf("direct after %v, %d packets", r.direct.Round(time.Millisecond), r.packets)
 	}
@@ -252,42 +184,6 @@ func bindAddr(kind string, p *Place) netip.AddrPort {
 		return netip.AddrPortFrom(p.Addr6, 0)
 	}
 	return netip.AddrPortFrom(p.Addr, 0)
-}
-
-// places makes what the kinds of the two sides say.
-func (c pairCase) places(t *testing.T, w *World) (a, b *Place) {
-	var kind string
-	if n, _ := fmt.Sscanf(c.a, "same isolated %s", &kind); n == 1 {
-		return twoHomes(t, w, RouterOptions{Kind: Kind(kind), Isolated: true})
-	}
-	if n, _ := fmt.Sscanf(c.a, "same %s", &kind); n == 1 {
-		return twoHomes(t, w, RouterOptions{Kind: Kind(kind)})
-	}
-	return side(t, w, c.a), side(t, w, c.b)
-}
-
-func twoHomes(t *testing.T, w *World, o RouterOptions) (a, b *Place) {
-	r := must[*Router](t)(w.Router(o))
-	return must[*Place](t)(r.Home()), must[*Place](t)(r.Home())
-}
-
-// side makes one host and what is before it.
-func side(t *testing.T, w *World, kind string) *Place {
-	seed := uint32(time.Now().UnixNano())
-	switch kind {
-	case "none":
-		return must[*Place](t)(w.Public(1))
-	case "ipv6":
-		return must[*Place](t)(must[*Router](t)(w.Router(RouterOptions{Kind: Port, IPv6: true})).Home())
-	case "carrier":
-		outer := must[*Router](t)(w.Carrier(RouterOptions{Kind: PortRnd, Seed: seed}))
-		return must[*Place](t)(must[*Router](t)(outer.Behind(RouterOptions{Kind: Port})).Home())
-	case "port/accept":
-		return must[*Place](t)(must[*Router](t)(w.Router(RouterOptions{Kind: Port, Input: Accept})).Home())
-	case "port/reject":
-		return must[*Place](t)(must[*Router](t)(w.Router(RouterOptions{Kind: Port, Input: Reject})).Home())
-	}
-	return must[*Place](t)(must[*Router](t)(w.Router(RouterOptions{Kind: Kind(kind), Seed: seed})).Home())
 }
 
 func endpointAt(t *testing.T, s *Site, a netip.AddrPort, c transport.Config) *transport.Endpoint {
