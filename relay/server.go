@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -96,6 +97,10 @@ func NewServer(c ServerConfig) (*Server, error) {
 		c.Tick = defaultTick
 	}
 	s.wg.Go(func() { s.expire(c.Tick) })
+	if n, ok := c.Store.(Notifier); ok {
+		// It ends with s.ctx, and says so.
+		s.wg.Go(func() { _ = n.Notify(s.ctx, s.wakeNotified) })
+	}
 	s.wg.Go(s.prove)
 	s.wg.Go(s.follow)
 	return s, nil
@@ -256,5 +261,19 @@ func (s *Server) wake(owner [32]byte) {
 		case w <- struct{}{}:
 		default: // it will look anyway
 		}
+	}
+}
+
+// wakeNotified is wake for what other processes have stored; nil is everybody.
+func (s *Server) wakeNotified(owner *[32]byte) {
+	if owner != nil {
+		s.wake(*owner)
+		return
+	}
+	s.mu.Lock()
+	all := slices.Collect(maps.Keys(s.wakers))
+	s.mu.Unlock()
+	for _, o := range all {
+		s.wake(o)
 	}
 }

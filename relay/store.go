@@ -106,6 +106,13 @@ type Store interface {
 	Close() error
 }
 
+// A Notifier is a [Store] that others write to as well. Notify calls f with each
+// owner for whom a blob was stored, by whomever, and with nil if blobs may have
+// been stored for anybody; it returns when ctx ends.
+type Notifier interface {
+	Notify(ctx context.Context, f func(owner *[32]byte)) error
+}
+
 // An InboxState is what [Limits.Admit] needs to know, read in the transaction that
 // stores the blob.
 type InboxState struct {
