@@ -11,7 +11,7 @@ BENCHTIME ?= 1s
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench fuzz flood natlab clean FORCE
+.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood natlab clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,8 +60,11 @@ desktop-test: ## the desktop's tests under a virtual screen; screenshots go to a
 bench-test: ## every benchmark once, as a test that it works
 	$(GO) test ./bench -run . -bench . -benchtime 1x
 
-bench: ## the benchmarks, with figures
-	$(GO) test ./bench -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME)
+bench: ## the benchmarks, with figures, in turns with other ratchets
+	@GO="$(GO)" scripts/bench.sh $(BENCHTIME)
+
+measure: ## run what gives figures and write docs/measurements.md; ARGS='-only ratchet' runs a part
+	$(GO) run ./internal/measure $(ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)

@@ -35,7 +35,7 @@ type part struct {
 }
 
 var parts = []part{
-	{name: "ratchet", command: []string{"go", "test", "./bench", "-run", "^$", "-bench", ".", "-benchmem"}},
+	{name: "ratchet", command: []string{"scripts/bench.sh", "1s"}},
 	{name: "paths", command: []string{"make", "natlab"}},
 	{name: "punch", env: []string{"SREMP_NATLAB_RUNS=20"},
 		command: []string{"go", "test", "./internal/natlab", "-run", "^TestPairs$", "-count", "1", "-timeout", "1h", "-v"}},

@@ -1,0 +1,143 @@
+package peers
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/ratchet"
+)
+
+// A peer is one implementation: a pair of devices with a session, answered once.
+type peer interface {
+	// encrypt makes a message of a to b, one more in its chain.
+	encrypt(plain []byte) (msg any)
+	// decrypt reads it at b.
+	decrypt(msg any) (plain []byte, err error)
+	// swap exchanges a and b.
+	swap()
+}
+
+// duel calls op and base in turns of n, for about d, and returns the times of
+// one call of each, and the median of the turns' ratios base by op.
+func duel(d time.Duration, n int, op, base func(n int)) (opTime, baseTime time.Duration, ratio float64) {
+	var ratios []float64
+	var a, b time.Duration
+	turns := 0
+	for end := time.Now().Add(d); turns < 3 || time.Now().Before(end); turns++ {
+		t0 := time.Now()
+		op(n)
+		t1 := time.Now()
+		base(n)
+		t2 := time.Now()
+		if turns == 0 {
+			continue // buffers grow
+		}
+		a, b = a+t1.Sub(t0), b+t2.Sub(t1)
+		ratios = append(ratios, float64(t2.Sub(t1))/float64(t1.Sub(t0)))
+	}
+	slices.Sort(ratios)
+	per := time.Duration(n * len(ratios))
+	return a / per, b / per, ratios[len(ratios)/2]
+}
+
+func figure(name string, ratio float64, against string) {
+	fmt.Printf("figure: ratchet.%s %.3g times-faster %s\n", name, ratio, against)
+}
+
+// span is how long one comparison takes: SREMP_BENCH_SPAN, or 300 ms.
+func span(t *testing.T) time.Duration {
+	s := os.Getenv("SREMP_BENCH_SPAN")
+	if s == "" {
+		return 300 * time.Millisecond
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+type end struct {
+	local *identity.Local
+	store *ratchet.PrekeyStore
+	peer  *ratchet.Peer
+}
+
+type ours struct {
+	t    testing.TB
+	now  time.Time
+	a, b *end
+	got  []byte
+}
+
+func newOurs(t testing.TB) *ours {
+	p := &ours{t: t, now: time.Now()}
+	for _, e := range []**end{&p.a, &p.b} {
+		l, _, err := identity.NewLocal("peer", p.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := ratchet.NewPrekeyStore(l, p.now, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*e = &end{local: l, store: s}
+	}
+	p.agree()
+	return p
+}
+
+// agree makes a session with a new agreement and reads its first message.
+func (p *ours) agree() {
+	bundle, err := ratchet.ParseBundle(p.b.store.Bundle(), p.b.local.PeerID(), p.now)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if p.a.peer, err = ratchet.Initiate(p.now, p.a.local, bundle, nil, [32]byte{}); err != nil {
+		p.t.Fatal(err)
+	}
+	msg := p.encrypt([]byte("?")).([]byte)
+	if p.b.peer, _, _, err = ratchet.Accept(p.now, p.b.local, p.b.store, [32]byte{}, msg); err != nil {
+		p.t.Fatal(err)
+	}
+	p.swap()
+	p.must(p.encrypt([]byte("!")))
+	p.swap()
+	p.must(p.encrypt([]byte("a step")))
+}
+
+func (p *ours) encrypt(plain []byte) any {
+	msg, err := p.a.peer.Encrypt(nil, plain)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return msg
+}
+
+func (p *ours) decrypt(msg any) ([]byte, error) {
+	return p.b.peer.AppendDecrypt(p.got[:0], p.now, p.b.local, p.b.store, [32]byte{}, msg.([]byte))
+}
+
+func (p *ours) must(msg any) {
+	got, err := p.decrypt(msg)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.got = got
+}
+
+func (p *ours) swap() { p.a, p.b = p.b, p.a }
+
+func (p *ours) reload() {
+	state, err := p.b.peer.MarshalBinary()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if p.b.peer, err = ratchet.ParsePeer(state); err != nil {
+		p.t.Fatal(err)
+	}
+}
