@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +16,9 @@ import (
 
 // chatHistory is how many messages of before a chat begins with.
 const chatHistory = 50
+
+// inviteWait is how long a chat waits for its contact to come about.
+const inviteWait = 24 * time.Hour
 
 func (a *app) chatCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -49,16 +54,26 @@ func (a *app) chatCommand() *cobra.Command {
 // chat runs until the user or ctx ends it. With an empty name it begins with the
 // first contact.
 func (a *app) chat(ctx context.Context, s *session, name string) error {
-	var with client.Contact
-	if name != "" {
-		var err error
-		if with, err = s.find(ctx, name); err != nil {
-			return err
-		}
-	} else {
+	with, err := a.chatPartner(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	if a.isTerminal() {
+		return a.chatScreen(ctx, s, with)
+	}
+	return a.chatLines(ctx, s, with)
+}
+
+// chatPartner returns the contact of that name, the first one if there is no
+// name. A person at a terminal may have come before whom the invite was for.
+func (a *app) chatPartner(ctx context.Context, s *session, name string) (with client.Contact, err error) {
+	find := func() error {
 		contacts, err := s.Contacts(ctx)
 		switch {
 		case err != nil:
+			return err
+		case name != "":
+			with, err = client.FindContact(contacts, name)
 			return err
 		case len(contacts) == 0:
 			return fmt.Errorf("%w (there is none yet: sremp invite, or sremp add URI)", client.ErrUnknownContact)
@@ -66,11 +81,27 @@ func (a *app) chat(ctx context.Context, s *session, name string) error {
 			return usageError{errors.New("say with whom: chat CONTACT")}
 		}
 		with = contacts[0]
+		return nil
 	}
-	if a.isTerminal() {
-		return a.chatScreen(ctx, s, with)
+	err = find()
+	switch {
+	case !errors.Is(err, client.ErrUnknownContact):
+		return with, err
+	case !a.isTerminal() && name == "":
+		return with, err
+	case !a.isTerminal():
+		return s.find(ctx, name)
 	}
-	return a.chatLines(ctx, s, with)
+	who := name
+	if who == "" {
+		who = "somebody"
+	}
+	a.say("waiting for %s to use your invite; Ctrl-C ends", who)
+	waitErr := s.await(ctx, inviteWait, func(client.Event) (bool, error) {
+		err = find()
+		return !errors.Is(err, client.ErrUnknownContact), nil
+	})
+	return with, cmp.Or(waitErr, err)
 }
 
 // chatLines is the chat of pipes and of terminals that can do nothing else.
