@@ -122,8 +122,11 @@ func (m chatModel) send(text string) tea.Cmd {
 func (m chatModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		m.width, m.height = msg.Width, msg.Height
-		m.view.Width, m.view.Height = msg.Width, max(1, msg.Height-3)
+		// A serial line or a pipe's pseudo-terminal does not know its size.
+		if msg.Width > 0 && msg.Height > 0 {
+			m.width, m.height = msg.Width, msg.Height
+		}
+		m.view.Width, m.view.Height = m.width, max(1, m.height-3)
 	case tea.KeyMsg:
 		return m.key(msg)
 	case contactsMsg:
