@@ -80,16 +80,19 @@ func TestFallback(t *testing.T) {
 func TestDirectRTT(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, _, a, b := simPairAround(t, false, 200*time.Millisecond)
-		around := max(a.Path().RTT, b.Path().RTT)
+		// The relay's round trip is 600 ms.
+		const want = 2*simLatency + simLatency/2
 		for _, p := range []*PeerConn{a, b} {
-			if got := waitPath(t, t.Context(), p, PathDirect).RTT; got == 0 || got > around/2 {
-				t.Errorf("direct path's round trip: got %v, the relay's is %v", got, around)
+			if got := waitPath(t, t.Context(), p, PathDirect).RTT; got > want {
+				t.Errorf("direct path's round trip: got %v, want at most %v", got, want)
 			}
 		}
+		exchange(t, t.Context(), a, b)
+		exchange(t, t.Context(), b, a)
 		time.Sleep(time.Second)
 		for _, p := range []*PeerConn{a, b} {
-			if got := p.Path().RTT; got == 0 || got > around/2 {
-				t.Errorf("a second later: got %v, the relay's is %v", got, around)
+			if got := p.Path().RTT; got == 0 || got > want {
+				t.Errorf("a second later: got %v, want at most %v", got, want)
 			}
 		}
 	})

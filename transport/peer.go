@@ -46,10 +46,11 @@ type PeerConn struct {
 	control *quic.Stream
 	wake    chan struct{} // holds one token for the manager
 
-	mu      sync.Mutex
-	path    Path
-	closed  bool
-	changes chan Path // holds the latest unread path
+	mu       sync.Mutex
+	path     Path
+	staleRTT time.Duration // QUIC's round trip when the path began: of the one before
+	closed   bool
+	changes  chan Path // holds the latest unread path
 }
 
 // Peer returns the peer's verified record, which may be newer than the one
@@ -60,24 +61,27 @@ func (p *PeerConn) Peer() *identity.Record { return p.result.Peer }
 func (p *PeerConn) Path() Path {
 	p.mu.Lock()
 	path := p.path
+	stale := p.staleRTT
 	p.mu.Unlock()
-	path.RTT = p.rtt(path, p.q.ConnectionStats().SmoothedRTT == noRTT)
+	path.RTT = p.rtt(path, stale)
 	return path
 }
 
 // noRTT is what quic-go says before it has measured a path: its initial RTT.
 const noRTT = 100 * time.Millisecond
 
-// rtt returns the round trip of a path. QUIC begins to measure a path only when
-// it uses it; before, what it says belongs to the path left, or to none, and
-// the probes know better.
-func (p *PeerConn) rtt(path Path, fresh bool) time.Duration {
-	if fresh && p.link != nil && path.Kind == PathDirect {
-		if rtt := p.link.prober.rtt(path.Remote); rtt > 0 {
-			return rtt
-		}
+// rtt returns the round trip of a path, 0 if nobody has measured it yet. QUIC
+// begins to measure a path when it uses it; before, what it says belongs to the
+// path left, or to none, and only the probes may know.
+func (p *PeerConn) rtt(path Path, stale time.Duration) time.Duration {
+	measured := p.q.ConnectionStats().SmoothedRTT
+	switch {
+	case measured != noRTT && measured != stale:
+		return measured
+	case path.Kind == PathDirect && p.link != nil:
+		return p.link.prober.rtt(path.Remote)
 	}
-	return p.q.ConnectionStats().SmoothedRTT
+	return 0
 }
 
 // RemoteAddr returns the address that packets go to now: the peer's or the
@@ -97,11 +101,14 @@ func (p *PeerConn) AddRelay(leg Leg) {
 func (p *PeerConn) setPath(path Path) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if path.Kind != p.path.Kind && p.path.Kind != 0 {
+		p.staleRTT = p.q.ConnectionStats().SmoothedRTT
+	}
 	p.path = path
 	if p.closed {
 		return
 	}
-	path.RTT = p.rtt(path, true)
+	path.RTT = p.rtt(path, p.staleRTT)
 	select {
 	case <-p.changes:
 	default:
