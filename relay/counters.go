@@ -67,6 +67,7 @@ type counters struct {
 	challenges, moves, resumed                  atomic.Uint64
 	stored, refused, refusedConns, failedProofs atomic.Uint64
 	owners                                      atomic.Int64
+	store                                       histogram // time to store a blob
 }
 
 func (c *counters) lane(reader int) *lane { return &c.lanes[uint(reader)%lanes] }

@@ -55,6 +55,9 @@ type Server struct {
 	log        *slog.Logger
 	send       atomic.Pointer[func(netip.AddrPort, []byte)]
 	stats      counters
+	// draining: nobody new is taken. busy counts requests under way.
+	draining atomic.Bool
+	busy     atomic.Int64
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -199,7 +202,7 @@ func (s *Server) serve(ctx context.Context, c conn) {
 func (s *Server) enter(p netip.Prefix) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.conns >= s.lim().Conns || s.prefixes[p] >= s.lim().ConnsPerPrefix {
+	if s.closed || s.draining.Load() || s.conns >= s.lim().Conns || s.prefixes[p] >= s.lim().ConnsPerPrefix {
 		s.stats.refusedConns.Add(1)
 		return false
 	}

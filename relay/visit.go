@@ -117,6 +117,8 @@ func (v *visit) answer(ctx context.Context, st stream) {
 		v.subscribe(ctx, st, payload)
 		return
 	}
+	v.s.busy.Add(1)
+	defer v.s.busy.Add(-1)
 	rtyp, answer, err := v.do(ctx, now, typ, payload)
 	v.deadline(ctx, st)
 	v.reply(st, rtyp, answer, err)
@@ -351,11 +353,13 @@ func (v *visit) deliver(ctx context.Context, now time.Time, b []byte) (uint16, [
 }
 
 func (v *visit) put(ctx context.Context, d Delivery) (uint16, []byte, error) {
+	start := time.Now()
 	stored, err := v.s.store.Put(ctx, d)
 	if err != nil {
 		return 0, nil, err
 	}
 	if stored.Fresh {
+		v.s.stats.store.observe(time.Since(start))
 		v.s.stats.stored.Add(1)
 		v.s.wake(stored.Owner)
 	}

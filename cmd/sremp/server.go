@@ -16,7 +16,6 @@ import (
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/relay"
-	relaysqlite "github.com/sremp/sremp/relay/sqlite"
 	"github.com/sremp/sremp/rendezvous"
 	rendezvoussqlite "github.com/sremp/sremp/rendezvous/sqlite"
 	"github.com/sremp/sremp/transport"
@@ -38,11 +37,17 @@ var errDirInUse = errors.New("the server's directory is in use by another server
 type serverOptions struct {
 	dir, listen, public string
 	relay, rendezvous   bool
+
+	// Of the relay.
+	admission, database, metrics, config string
+	limits                               relay.Limits
 }
 
 func (a *app) serverCommand() *cobra.Command {
-	return a.newServerCommand("server", "Run a server: relay, rendezvous and STUN on one UDP port",
+	cmd := a.newServerCommand("server", "Run a server: relay, rendezvous and STUN on one UDP port",
 		serverOptions{relay: true, rendezvous: true})
+	a.addOperatorCommands(cmd)
+	return cmd
 }
 
 func (a *app) relayCommand() *cobra.Command {
@@ -64,10 +69,19 @@ func (a *app) newServerCommand(name, short string, o serverOptions) *cobra.Comma
 			"The next UDP port answers STUN as well, if it is free. Runs until SIGTERM or Ctrl-C.",
 		Example: "  sremp " + name + " --dir /var/lib/sremp --listen :4433 --public chat.example.org:4433",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.limits, err = loadConfig(cmd, o.config); err != nil {
+				return err
+			}
 			return a.runServer(cmd.Context(), o)
 		},
 	}
+	if o.relay {
+		cmd.Flags().StringVar(&o.admission, "admission", "open", "who may become an owner: open, or token")
+		cmd.Flags().StringVar(&o.database, "database", "", "connection `string` of a PostgreSQL database for the relay, instead of a file")
+		cmd.Flags().StringVar(&o.metrics, "metrics", "", "loopback `address` for Prometheus metrics and health")
+	}
+	cmd.Flags().StringVar(&o.config, "config", "", "`file` with lines \"FLAG = VALUE\" and \"limit.NAME = VALUE\"; SIGHUP reloads the limits")
 	cmd.Flags().StringVar(&o.dir, "dir", "sremp-server", "`directory` of its key and databases")
 	cmd.Flags().StringVar(&o.listen, "listen", defaultServerListen, "UDP `address` to listen on")
 	cmd.Flags().StringVar(&o.public, "public", "", "the `address` where clients reach it, if not the one it listens on")
@@ -81,6 +95,9 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 	}
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
 		return usageError{fmt.Errorf("--listen takes HOST:PORT, not %q", o.listen)}
+	}
+	if o.relay && o.admission != "open" && o.admission != "token" {
+		return usageError{fmt.Errorf("--admission takes open or token, not %q", o.admission)}
 	}
 	key, unlock, err := openServerDir(o.dir)
 	if err != nil {
@@ -110,6 +127,12 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 	}
 	defer ep.Close() // before the services, whose handlers it ends
 	s.setSend(ep.WritePacket)
+	s.startReaders(ep)
+	stopMetrics, err := a.serveMetrics(s, o.metrics)
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
 
 	if public.Host == "" {
 		public = a.guessPublic(ep.LocalAddr())
@@ -120,7 +143,7 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 		return err
 	}
 	a.say("%s on UDP %s; stop with Ctrl-C", o, ep.LocalAddr())
-	<-ctx.Done()
+	a.wait(ctx, s, o.config)
 	return nil
 }
 
@@ -139,12 +162,14 @@ func newServices(ctx context.Context, o serverOptions, key *identity.ServerKey, 
 		}
 	}()
 	if o.relay {
-		db, err := relaysqlite.Open(ctx, filepath.Join(o.dir, relayDatabase))
+		db, err := openRelayStore(ctx, o.dir, o.database)
 		if err != nil {
 			return nil, err
 		}
 		s.closers = append(s.closers, db.Close)
-		if s.relay, err = relay.NewServer(relay.ServerConfig{Key: key, Store: db, Logger: log}); err != nil {
+		if s.relay, err = relay.NewServer(relay.ServerConfig{
+			Key: key, Store: db, Logger: log, TokensOnly: o.admission == "token", Limits: o.limits,
+		}); err != nil {
 			return nil, err
 		}
 		s.closers = append(s.closers, s.relay.Close)
