@@ -11,7 +11,7 @@ BENCHTIME ?= 1s
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood natlab clean FORCE
+.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 
 flood: ## 10 000 messages each way between two processes, with figures
 	SREMP_FLOOD=10000 $(GO) test ./cmd/sremp -run '^TestFlood$$' -count 1 -v
+
+rendezvous-figures: ## load on a rendezvous, with figures: a million records, thousands of connections (minutes)
+	SREMP_LAB=1 $(GO) test ./bench/rendezvous -count 1 -v -timeout 30m
 
 natlab: ## every pair of networks with real clients behind real kernel NATs: natlab.json, docs/natlab.md, figures
 	@$(MAKE) --no-print-directory build

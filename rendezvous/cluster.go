@@ -173,7 +173,7 @@ func (s *Server) onlineElsewhere(ctx context.Context, name [32]byte, now time.Ti
 // introduceFor passes on an offer that came through another process.
 func (c *core) introduceFor(now time.Time, x clusterMessage) []output {
 	refuse := func(s wire.RendezvousStatus) []output {
-		return []output{{node: x.node, message: clusterMessage{kind: clusterAnswer, key: x.key, status: s}}}
+		return []output{{elsewhere: &clusterOutput{x.node, clusterMessage{kind: clusterAnswer, key: x.key, status: s}}}}
 	}
 	if !c.isOnline(now, x.name) {
 		return refuse(wire.RendezvousOffline)

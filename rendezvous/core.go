@@ -19,7 +19,12 @@ type output struct {
 	typ     uint16
 	payload []byte
 
-	node    string // if not empty, message goes there instead
+	elsewhere *clusterOutput // if not nil, this is sent instead
+}
+
+// A clusterOutput is for another process.
+type clusterOutput struct {
+	node    string
 	message clusterMessage
 }
 
@@ -101,7 +106,7 @@ func (c *core) connect(from netip.Addr) (connID, bool) {
 	c.nextConn++
 	p.conns++
 	c.places[prefix] = p
-	c.conns[c.nextConn] = &member{place: prefix, names: make(map[[32]byte]bool), subs: make(map[[32]byte]bool)}
+	c.conns[c.nextConn] = &member{place: prefix}
 	return c.nextConn, true
 }
 
@@ -159,6 +164,9 @@ func (c *core) registered(now time.Time, id connID, name Name, ttl time.Duration
 		delete(c.conns[p.conn].names, name.Blinded)
 	}
 	p.conn, p.period, p.ttl, p.until = id, name.Period, ttl, now.Add(ttl)
+	if m.names == nil {
+		m.names = make(map[[32]byte]bool)
+	}
 	m.names[name.Blinded] = true
 }
 
@@ -262,7 +270,7 @@ func (c *core) forget(now time.Time) {
 func (c *core) end(key [16]byte, in *introduction, s wire.RendezvousStatus, answer []byte) []output {
 	c.drop(key, in)
 	if in.node != "" {
-		return []output{{node: in.node, message: clusterMessage{kind: clusterAnswer, key: key, status: s, blob: answer}}}
+		return []output{{elsewhere: &clusterOutput{in.node, clusterMessage{kind: clusterAnswer, key: key, status: s, blob: answer}}}}
 	}
 	return []output{introduced(in.from, in.request, s, answer)}
 }

@@ -111,6 +111,9 @@ func (c *core) subscribe(id connID, name [32]byte) bool {
 	if m == nil || !m.subs[name] && len(m.subs) >= c.limits.MaxSubscriptions {
 		return false
 	}
+	if m.subs == nil {
+		m.subs = make(map[[32]byte]bool)
+	}
 	m.subs[name] = true
 	if c.subs[name] == nil {
 		c.subs[name] = make(map[connID]struct{})

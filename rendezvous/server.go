@@ -141,9 +141,7 @@ func (s *Server) serve(ctx context.Context, l link, st stream) {
 	s.mu.Unlock()
 	defer s.wg.Done()
 
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
+	defer closeOn(s.ctx, l)()
 	defer closeOn(ctx, l)()
 
 	err := s.converse(ctx, id, l, st, box)
@@ -359,8 +357,8 @@ func (s *Server) storeFailed(ctx context.Context, err error) wire.RendezvousStat
 // so that an answer and its go leave together.
 func (s *Server) sendLocked(out []output) {
 	for _, o := range out {
-		if o.node != "" {
-			s.post(o.node, o.message)
+		if o.elsewhere != nil {
+			s.post(o.elsewhere.node, o.elsewhere.message)
 			continue
 		}
 		if box := s.boxes[o.to]; box != nil {

@@ -42,78 +42,141 @@ type stream interface {
 // 16 KiB.
 const outboxLen = 16
 
-// An outbox sends the frames of one connection from a goroutine of its own, so
-// that nobody waits for somebody else's slow reader.
+// An outbox sends the frames of one connection, so that nobody waits for somebody
+// else's slow reader. Its goroutine lives while there is something to send: most
+// connections are idle most of the time, and a server has many.
 type outbox struct {
-	link   link
-	frames chan output
-	ended  chan struct{} // closed by end
-	end    func()
-	done   chan struct{} // closed when the goroutine has ended
-
+	link link
+	st   stream
 	// changed makes the frame that tells of a subscribed name. It is called when
 	// the frame can be sent, so that of many changes the last is told.
 	changed func(name [32]byte) output
-	wake    chan struct{} // capacity 1: there are changes
+	room    chan struct{} // capacity 1: there is room again, or the end
+	wg      sync.WaitGroup
 
 	mu      sync.Mutex
+	running bool
+	ended   bool
+	frames  []output
 	changes map[[32]byte]struct{} // not told yet; at most the subscriptions
 }
 
 func newOutbox(l link, s stream, changed func(name [32]byte) output) *outbox {
-	o := &outbox{
-		link: l, frames: make(chan output, outboxLen), ended: make(chan struct{}), done: make(chan struct{}),
-		changed: changed, wake: make(chan struct{}, 1),
+	return &outbox{link: l, st: s, changed: changed, room: make(chan struct{}, 1)}
+}
+
+// startLocked runs the goroutine if it does not run.
+func (o *outbox) startLocked() {
+	if !o.running && !o.ended {
+		o.running = true
+		o.wg.Go(o.run)
 	}
-	o.end = sync.OnceFunc(func() { close(o.ended) })
-	go func() {
-		defer close(o.done)
-		for {
-			var f output
-			select {
-			case f = <-o.frames:
-			case <-o.wake:
-				name, ok := o.nextChange()
-				if !ok {
-					continue
-				}
-				f = o.changed(name)
-			case <-o.ended:
-				return
-			}
-			if err := transport.WriteFrame(s, f.typ, f.payload); err != nil {
-				l.Close(codeDone, "")
-				return
-			}
+}
+
+func (o *outbox) run() {
+	for {
+		f, ok := o.next()
+		if !ok {
+			return
 		}
-	}()
-	return o
+		if err := transport.WriteFrame(o.st, f.typ, f.payload); err != nil {
+			o.link.Close(codeDone, "")
+			o.end()
+		}
+	}
+}
+
+// next returns what to send, or false when there is nothing.
+func (o *outbox) next() (f output, ok bool) {
+	o.mu.Lock()
+	if o.ended || len(o.frames)+len(o.changes) == 0 {
+		o.running = false
+		o.frames = nil
+		o.mu.Unlock()
+		return f, false
+	}
+	if len(o.frames) > 0 {
+		f = o.frames[0]
+		o.frames[0] = output{}
+		o.frames = o.frames[1:]
+		o.mu.Unlock()
+		notify(o.room)
+		return f, true
+	}
+	var name [32]byte
+	for name = range o.changes {
+		delete(o.changes, name)
+		break
+	}
+	o.mu.Unlock()
+	return o.changed(name), true
 }
 
 // tell notes that a subscribed name has changed.
 func (o *outbox) tell(name [32]byte) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.changes == nil {
 		o.changes = make(map[[32]byte]struct{})
 	}
 	o.changes[name] = struct{}{}
-	o.mu.Unlock()
-	notify(o.wake)
+	o.startLocked()
 }
 
-// nextChange takes one of the changes, and wakes the goroutine for the others.
-func (o *outbox) nextChange() (name [32]byte, ok bool) {
+// push queues what somebody else caused. A connection that has no room for it
+// ends: it does not take what it is there for.
+func (o *outbox) push(typ uint16, payload []byte) {
+	if queued, _ := o.add(typ, payload); !queued {
+		o.link.Close(codeBusy, "too slow")
+	}
+}
+
+// add reports whether there was room, or that the end has come.
+func (o *outbox) add(typ uint16, payload []byte) (queued, ended bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for name = range o.changes {
-		delete(o.changes, name)
-		ok = true
-		break
+	if o.ended || len(o.frames) >= outboxLen {
+		return false, o.ended
 	}
-	if len(o.changes) > 0 {
-		notify(o.wake)
+	o.frames = append(o.frames, output{typ: typ, payload: payload})
+	if len(o.frames) < outboxLen {
+		notify(o.room) // for another who waits
 	}
-	return name, ok
+	o.startLocked()
+	return true, false
+}
+
+// send queues what the caller's own side caused, and waits for room.
+func (o *outbox) send(ctx context.Context, typ uint16, payload []byte) error {
+	for {
+		queued, ended := o.add(typ, payload)
+		switch {
+		case queued:
+			return nil
+		case ended:
+			notify(o.room) // for another who waits
+			return ErrClosed
+		}
+		select {
+		case <-o.room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (o *outbox) end() {
+	o.mu.Lock()
+	o.ended = true
+	o.mu.Unlock()
+	notify(o.room)
+}
+
+// close ends the goroutine and waits for it. The link must be closed before, so
+// that no write blocks.
+func (o *outbox) close() {
+	o.end()
+	o.wg.Wait()
 }
 
 // notify wakes who waits on a channel of capacity 1.
@@ -122,35 +185,6 @@ func notify(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// push queues what somebody else caused. A connection that has no room for it
-// ends: it does not take what it is there for.
-func (o *outbox) push(typ uint16, payload []byte) {
-	select {
-	case o.frames <- output{typ: typ, payload: payload}:
-	default:
-		o.link.Close(codeBusy, "too slow")
-	}
-}
-
-// send queues what the caller's own side caused, and waits for room.
-func (o *outbox) send(ctx context.Context, typ uint16, payload []byte) error {
-	select {
-	case o.frames <- output{typ: typ, payload: payload}:
-		return nil
-	case <-o.done:
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// close ends the goroutine and waits for it. The link must be closed before, so
-// that no write blocks.
-func (o *outbox) close() {
-	o.end()
-	<-o.done
 }
 
 // readFrame reads one frame with bounded memory.

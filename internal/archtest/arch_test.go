@@ -55,6 +55,7 @@ var allowed = map[string][]string{
 	"cmd/sremp-desktop": with(core, "client", "client/rpc", "client/sqlite", "desktop", "desktop/present",
 		"transport", "store"),
 
+	"bench/rendezvous":       {},
 	"bench":                  {},
 	"internal/archtest":      {},
 	"internal/natlab":        {},

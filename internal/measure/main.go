@@ -39,6 +39,8 @@ var parts = []part{
 	{name: "paths", command: []string{"make", "natlab"}},
 	{name: "punch", env: []string{"SREMP_NATLAB_RUNS=20"},
 		command: []string{"go", "test", "./internal/natlab", "-run", "^TestPairs$", "-count", "1", "-timeout", "1h", "-v"}},
+	{name: "rendezvous", env: []string{"SREMP_LAB=1"},
+		command: []string{"go", "test", "./bench/rendezvous", "-count", "1", "-v", "-timeout", "30m"}},
 	{name: "chat", env: []string{"SREMP_FLOOD=10000"},
 		command: []string{"go", "test", "./cmd/sremp", "-run", "^TestFlood$", "-count", "1", "-v"}},
 }

@@ -1,0 +1,393 @@
+package rendezvous_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/rendezvous"
+	"github.com/sremp/sremp/rendezvous/sqlite"
+	"github.com/sremp/sremp/transport"
+	"github.com/sremp/sremp/wire"
+)
+
+// size is a number of the lab: small in a test run, large when figures are made
+// (make rendezvous-figures), or as the environment says.
+func size(name string, small, large int) int {
+	n := small
+	if os.Getenv("SREMP_LAB") != "" {
+		n = large
+	}
+	if v, err := strconv.Atoi(os.Getenv("SREMP_LAB_" + name)); err == nil {
+		n = v
+	}
+	return n
+}
+
+func figure(t testing.TB, name string, value float64, unit, against string) {
+	t.Helper()
+	fmt.Printf("figure: rendezvous.%s %.4g %s %s\n", name, value, unit, against)
+}
+
+func certificate() (tls.Certificate, error) {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	x := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, x, x, k.Public(), k)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k}, err
+}
+
+func endpoint(t testing.TB) *transport.Endpoint {
+	t.Helper()
+	pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ep, err := transport.New(transport.Config{PacketConn: pc})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ep.Close() })
+	return ep
+}
+
+func person(t testing.TB) *identity.Local {
+	t.Helper()
+	l, _, err := identity.NewLocal("Ada Lovelace", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// fill makes a file of n records, under names that nobody looks up but this
+// process: it has no keys for a million people, and the server needs none.
+func fill(t testing.TB, path string, n int) {
+	t.Helper()
+	st, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	const hands = 256
+	sealed := make([]byte, wire.MinRendezvousSealed)
+	rand.Read(sealed)
+	until := time.Now().Add(24 * time.Hour)
+	var wg sync.WaitGroup
+	for h := range hands {
+		wg.Go(func() {
+			for i := h; i < n; i += hands {
+				if err := st.Put(t.Context(), rendezvous.StoredRecord{Blinded: name(uint64(i)), Sealed: sealed, Expires: until}, n); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// name is as random as a key, and found again.
+func name(i uint64) (b [32]byte) {
+	x := i
+	for j := range 4 {
+		x += 0x9e3779b97f4a7c15
+		z := (x ^ x>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		binary.LittleEndian.PutUint64(b[8*j:], z^z>>31)
+	}
+	return b
+}
+
+// A raw client speaks the frames, without sealing and opening: the load shall
+// cost the generator as little as can be.
+type raw struct {
+	conn *transport.Conn
+	st   *transport.Stream
+}
+
+func dialRaw(ctx context.Context, ep *transport.Endpoint, a identity.ServerAddr) (*raw, error) {
+	conn, err := ep.DialServer(ctx, a, rendezvous.ALPN)
+	if err != nil {
+		return nil, err
+	}
+	st, err := conn.OpenStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &raw{conn, st}
+	_, err = r.ask(wire.FrameRendezvousHello, wire.RendezvousHello{Version: 1}.Append(nil))
+	return r, err
+}
+
+func (r *raw) ask(typ uint16, payload []byte) ([]byte, error) {
+	if err := transport.WriteFrame(r.st, typ, payload); err != nil {
+		return nil, err
+	}
+	_, b, err := transport.ReadFrame(r.st, wire.MaxRendezvousFrame)
+	return b, err
+}
+
+// lookups asks for random names over conns for d, each connection one at a time,
+// every pause (0: as fast as can be), and returns how long each took.
+func lookups(t testing.TB, conns []*raw, records int, d, pause time.Duration) (times []time.Duration) {
+	t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	end := time.Now().Add(d)
+	for i, r := range conns {
+		wg.Go(func() {
+			var mine []time.Duration
+			next := time.Now().Add(pause * time.Duration(i) / time.Duration(len(conns)))
+			for n := uint64(i); ; n += 7919 {
+				if pause > 0 {
+					time.Sleep(time.Until(next))
+					next = next.Add(pause)
+				}
+				began := time.Now()
+				if began.After(end) {
+					break
+				}
+				b, err := r.ask(wire.FrameRendezvousLookup, wire.RendezvousLookup{Blinded: name(n * 104729 % uint64(records))}.Append(nil))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if x, err := wire.ParseRendezvousFound(b); err != nil || x.Status != wire.RendezvousOK {
+					t.Errorf("status %d, %v", x.Status, err)
+					return
+				}
+				mine = append(mine, time.Since(began))
+			}
+			mu.Lock()
+			times = append(times, mine...)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	slices.Sort(times)
+	return times
+}
+
+func quantile(times []time.Duration, q float64) float64 {
+	if len(times) == 0 {
+		return 0
+	}
+	return float64(times[int(q*float64(len(times)-1))].Microseconds()) / 1000
+}
+
+// Figure 1: lookups in a file of a million records.
+func TestLookups(t *testing.T) {
+	records := size("RECORDS", 2000, 1_000_000)
+	file := filepath.Join(t.TempDir(), "r.db")
+	fill(t, file, records)
+	p := start(t, "sremp", "127.0.0.1:0", file)
+	ep := endpoint(t)
+	var conns []*raw
+	for range size("LOOKUP_CONNS", 4, 64) {
+		r, err := dialRaw(t.Context(), ep, p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, r)
+	}
+	d := time.Duration(size("SECONDS", 1, 10)) * time.Second / 2
+	lookups(t, conns, records, d/5, 0) // warm
+	_, before := p.usage("cpu")
+	began := time.Now()
+	all := lookups(t, conns, records, d, 0)
+	wall := time.Since(began)
+	_, after := p.usage("cpu")
+	if len(all) == 0 {
+		t.Fatal("no lookups")
+	}
+	what := fmt.Sprintf("%d records on disk, %d connections, loopback", records, len(conns))
+	cpu := (after - before).Seconds() / float64(len(all))
+	figure(t, "1.lookups_per_second", float64(len(all))/wall.Seconds(), "1/s", "server and generator share the machine; "+what)
+	figure(t, "1.lookup_cpu", cpu*1e6, "µs", "of the server, its kernel time included; "+what)
+	figure(t, "1.lookups_per_core_second", 1/cpu, "1/s", "1 / CPU per lookup; goal 20000; "+what)
+
+	rate := float64(len(all)) / wall.Seconds() / 2
+	half := lookups(t, conns, records, d, time.Duration(float64(len(conns))/rate*1e9))
+	figure(t, "1.lookup_p50", quantile(half, 0.5), "ms", fmt.Sprintf("at half of the highest rate, %.0f/s; %s", rate, what))
+	figure(t, "1.lookup_p99", quantile(half, 0.99), "ms", fmt.Sprintf("goal 5; at half of the highest rate, %.0f/s; %s", rate, what))
+	memory, _ := p.usage("memory")
+	figure(t, "1.memory", float64(memory)/1e6, "MB", "goal 600, or on disk; resident, "+what)
+}
+
+// Figure 2: what a registration and a renewal cost, against ed25519.Verify.
+func TestRegistrations(t *testing.T) {
+	n := size("REGISTRATIONS", 20, 2000)
+	pub, priv, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig := ed25519.Sign(priv, pub)
+	began := cpuTime(t)
+	for range n {
+		if !ed25519.Verify(pub, pub, sig) {
+			t.Fatal("no signature")
+		}
+	}
+	verify := (cpuTime(t) - began).Seconds() / float64(n)
+
+	p := start(t, "sremp", "127.0.0.1:0", "")
+	// Many at once, as on a busy server: a packet's cost is shared.
+	const conns, hands = 8, 8
+	var clients []*rendezvous.Client
+	ep := endpoint(t)
+	for range conns {
+		c, err := rendezvous.Dial(t.Context(), ep, p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		clients = append(clients, c)
+	}
+	cost := func(f func(*rendezvous.Client) error) float64 {
+		t.Helper()
+		_, before := p.usage("cpu")
+		var wg sync.WaitGroup
+		for i := range conns * hands {
+			wg.Go(func() {
+				for range max(1, n/(conns*hands)) {
+					if err := f(clients[i%conns]); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		_, after := p.usage("cpu")
+		return (after - before).Seconds() / float64(conns*hands*max(1, n/(conns*hands)))
+	}
+	people := make([]*identity.Local, conns)
+	for i := range people {
+		people[i] = person(t)
+	}
+	register := func(c *rendezvous.Client) error {
+		l := people[slices.Index(clients, c)]
+		return c.Register(t.Context(), time.Now(), l, [32]byte{1}, rendezvous.Content{Record: l.Record()}, 0)
+	}
+	one := cost(register) / 2 // two names each
+	renew := cost(func(c *rendezvous.Client) error { _, err := c.Renew(t.Context()); return err })
+	look := cost(func(c *rendezvous.Client) error {
+		_, _, err := c.Lookup(t.Context(), time.Now(), people[0].PeerID(), [32]byte{})
+		if errors.Is(err, rendezvous.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	figure(t, "2.verify_cpu", verify*1e6, "µs", "ed25519.Verify")
+	figure(t, "2.registration_cpu", one*1e6, "µs", "of the server for one name, QUIC and kernel included, 64 at once, memory store")
+	figure(t, "2.registration_ratio", one/verify, "x", "goal 1.5; against ed25519.Verify")
+	figure(t, "2.renewal_cpu", renew*1e6, "µs", "of the server for all names of a connection, QUIC and kernel included, 64 at once")
+	figure(t, "2.renewal_ratio", 2*one/renew, "x", "cheaper than the two registrations that it renews; goal 10")
+	figure(t, "2.request_cpu", look*1e6, "µs", "of the server for a lookup of nothing, 64 at once: what any request costs")
+}
+
+// Figure 3: connections that are only open.
+func TestConnections(t *testing.T) {
+	n := size("CONNS", 50, 2000)
+	sremp := start(t, "sremp", "127.0.0.1:0", "")
+	empty, _ := sremp.usage("memory")
+	ep := endpoint(t)
+	var pools []*rendezvous.Pool
+	var refused atomic.Int64
+	dial := func(ctx context.Context, a identity.ServerAddr) (*rendezvous.Client, error) {
+		c, err := rendezvous.Dial(ctx, ep, a)
+		if err != nil && ctx.Err() == nil {
+			refused.Add(1)
+		}
+		return c, err
+	}
+	defer func() {
+		for _, p := range pools {
+			p.Close()
+		}
+	}()
+	connected := func() (up int) {
+		for _, p := range pools {
+			if p.Status()[0].Connected {
+				up++
+			}
+		}
+		return up
+	}
+	for range n {
+		p := rendezvous.NewPool(rendezvous.PoolConfig{Dial: dial})
+		p.Use(sremp.addr)
+		pools = append(pools, p)
+		for len(pools)-connected() > 32 {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	for connected() < n {
+		time.Sleep(10 * time.Millisecond)
+	}
+	full, _ := sremp.usage("memory")
+	ours := float64(full-empty) / float64(n)
+
+	plain := start(t, "quic", "127.0.0.1:0", "")
+	empty, _ = plain.usage("memory")
+	pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	tr := &quic.Transport{Conn: pc}
+	defer tr.Close()
+	to := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(plain.addr.Port)}
+	for range n {
+		if _, err := tr.Dial(t.Context(), to, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"lab"}}, quicConfig()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full, _ = plain.usage("memory")
+	theirs := float64(full-empty) / float64(n)
+	plain.stop()
+	what := fmt.Sprintf("resident memory of the server, %d connections", n)
+	figure(t, "3.connection_memory", ours/1000, "kB", what)
+	figure(t, "3.quic_memory", theirs/1000, "kB", "quic-go with nothing on it; "+what)
+	figure(t, "3.memory_ratio", ours/theirs, "x", "goal 1.3; "+what)
+
+	at := net.JoinHostPort(sremp.addr.Host, strconv.Itoa(int(sremp.addr.Port)))
+	sremp.stop()
+	start(t, "sremp", at, "")
+	refused.Store(0)
+	began := time.Now()
+	for connected() == n { // they have not noticed yet
+		time.Sleep(time.Millisecond)
+	}
+	for connected() < n && time.Since(began) < 2*time.Minute {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if up := connected(); up < n {
+		t.Fatalf("%d of %d came back", up, n)
+	}
+	figure(t, "3.return", time.Since(began).Seconds(), "s", fmt.Sprintf("goal 30; until all %d are back after a restart", n))
+	figure(t, "3.refused", float64(refused.Load()), "dials", "goal 0; that failed meanwhile")
+}
