@@ -29,6 +29,8 @@ type API interface {
 	Send(ctx context.Context, to identity.PeerID, text string) (Message, error)
 	// History returns messages of one conversation, oldest first.
 	History(ctx context.Context, with identity.PeerID, q HistoryQuery) ([]Message, error)
+	People
+	Writing
 	// Path returns the path to a contact now.
 	Path(ctx context.Context, to identity.PeerID) (Path, error)
 	// AddServer makes the profile use a server from now on.
@@ -186,6 +188,17 @@ type Contact struct {
 	Path      Path            `json:"path"`
 	LastText  string          `json:"last_text,omitempty"` // of the newest message, for lists
 	LastAt    time.Time       `json:"last_at"`
+
+	Self        bool          `json:"self,omitempty"`         // ourselves: notes
+	Verified    time.Time     `json:"verified,omitzero"`      // when its words were compared
+	KeysChanged time.Time     `json:"keys_changed,omitzero"`  // when its identity record last changed
+	Draft       string        `json:"draft,omitempty"`        // text not sent yet
+	Timer       time.Duration `json:"timer,omitempty"`        // new messages disappear after it; 0: never
+	Pinned      bool          `json:"pinned,omitempty"`       // first in lists
+	Muted       bool          `json:"muted,omitempty"`        // no notifications
+	Archived    bool          `json:"archived,omitempty"`     // not in lists
+	ShareRead   bool          `json:"share_read,omitempty"`   // it is told what we have read
+	ShareTyping bool          `json:"share_typing,omitempty"` // and that we write
 }
 
 // Label returns the name to show: the nick, else the name, else a short id.
@@ -211,6 +224,13 @@ type Message struct {
 	State      DeliveryState   `json:"state"`             // of our own messages
 	Seq        int64           `json:"seq"`               // position in the conversation, ascending
 	Missing    int             `json:"missing,omitempty"` // messages of its sender before it that have not arrived
+	ReplyTo    MessageID       `json:"reply_to,omitzero"` // the message that it answers
+	Quote      string          `json:"quote,omitempty"`   // the beginning of that one, while it exists
+	EditedAt   time.Time       `json:"edited_at,omitzero"`
+	ExpiresAt  time.Time       `json:"expires_at,omitzero"`   // when it disappears here
+	MyReaction string          `json:"my_reaction,omitempty"` // ours to it
+	Reaction   string          `json:"reaction,omitempty"`    // the contact's to it
+	Mention    bool            `json:"mention,omitempty"`     // it names us
 }
 
 // HistoryQuery selects messages of a conversation. The zero value selects the
@@ -223,6 +243,9 @@ type HistoryQuery struct {
 // InviteOptions describe an invite to make. Zero fields mean the defaults.
 type InviteOptions struct {
 	TTL time.Duration // 0 means 7 days
+	// Ask makes who uses it a request until SetTrust: for an invite that many
+	// can read. A request learns nothing, not even that its messages arrived.
+	Ask bool
 }
 
 // An Invite is what another person needs to become a contact.
@@ -231,8 +254,8 @@ type Invite struct {
 	Expires time.Time `json:"expires"`
 }
 
-// An Event is one of [MessageEvent], [DeliveryEvent], [PathEvent],
-// [ContactEvent] and [ServerEvent].
+// An Event is one of [MessageEvent], [ChangeEvent], [RemovalEvent],
+// [DeliveryEvent], [TypingEvent], [PathEvent], [ContactEvent] and [ServerEvent].
 type Event interface{ event() }
 
 // A MessageEvent reports a message that was received or sent.

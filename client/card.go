@@ -92,6 +92,9 @@ func (k *core) takeRecord(c *contact, raw []byte) {
 			return
 		}
 	}
+	if c.record != nil {
+		c.info.KeysChanged = k.now()
+	}
 	c.record, c.info.Record, c.info.Name = r, r.Bytes(), r.Name
 	c.setInfo(k)
 	k.emit(ContactEvent{Contact: c.view()})
@@ -104,6 +107,9 @@ func (k *core) cardsChanged() {
 	k.profile.CardVersion++
 	k.dirtyProfile = true
 	for _, c := range k.contacts {
+		if c.self || c.info.Trust != Trusted {
+			continue // a request, or somebody blocked, gets one when that ends
+		}
 		if err := k.sendCard(c); err != nil {
 			k.c.log.Error("card not sent", "contact", c.info.ID.Short(), "err", err)
 		}

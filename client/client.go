@@ -105,6 +105,10 @@ func open(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	c := &Client{cfg: cfg, log: cfg.Logger, vault: v, jobs: make(chan func(*core), maxBatch), ended: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := v.tagOldRows(ctx); err != nil {
+		c.cancel()
+		return nil, err
+	}
 	k, err := loadCore(ctx, c)
 	if err != nil {
 		c.cancel()

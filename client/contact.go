@@ -47,6 +47,16 @@ type contactInfo struct {
 	KnockKey []byte `json:"knock_key"`
 	LastAddr string `json:"last_addr"` // of the last direct connection
 	Serial   uint64 `json:"serial"`    // of the newest prekey bundle seen
+
+	Verified    time.Time     `json:"verified,omitzero"`
+	KeysChanged time.Time     `json:"keys_changed,omitzero"`
+	Draft       string        `json:"draft,omitempty"`
+	Timer       time.Duration `json:"timer,omitempty"`
+	Pinned      bool          `json:"pinned,omitempty"`
+	Muted       bool          `json:"muted,omitempty"`
+	Archived    bool          `json:"archived,omitempty"`
+	ShareRead   bool          `json:"share_read,omitempty"`
+	ShareTyping bool          `json:"share_typing,omitempty"`
 }
 
 // A flow is what changes with every message. It is one sealed row, written at
@@ -60,6 +70,9 @@ type flow struct {
 	In      counterSet `json:"in"`    // received
 	Shown   uint64     `json:"shown"` // every message received below it is in the conversation
 	AckDue  bool       `json:"ack_due"`
+
+	ReadTold uint64      `json:"read_told,omitempty"` // how far the contact was told that we have read
+	Deleted  []MessageID `json:"deleted,omitempty"`   // by the contact before they came
 
 	NextSeq  int64     `json:"next_seq"`
 	Unread   int       `json:"unread"`
@@ -75,6 +88,7 @@ func newFlow() flow {
 // A contact is one person and the conversation with it. The core owns it.
 type contact struct {
 	num     int64
+	self    bool // ourselves
 	info    contactInfo
 	flow    flow
 	session *ratchet.Peer // nil before the first
@@ -86,6 +100,12 @@ type contact struct {
 	waitingSince time.Time                 // of the oldest of them
 	ackSince     time.Time                 // since when an acknowledgement is due; zero: send it now
 	ackCount     int                       // messages that it is due for
+
+	expiries   map[int64]time.Time // of messages that disappear, by position
+	nextExpiry time.Time
+	readDue    bool // a read mark is to be sent
+	typing     bool // what the contact was told last, and when
+	typingAt   time.Time
 
 	dirtyInfo, dirtyFlow, dirtySession bool
 
@@ -132,13 +152,16 @@ func (k *core) newContact(id identity.PeerID, name string) *contact {
 // loadContact reads what belongs to a contacts row.
 func loadContact(ctx context.Context, v *vault, me identity.PeerID, row Row) (*contact, error) {
 	c := &contact{num: row.Seq, waiting: map[uint64]waitingMessage{}}
+	if err := c.loadExpiries(ctx, v); err != nil {
+		return nil, err
+	}
 	damaged := func(err error) (*contact, error) {
 		return nil, fmt.Errorf("%w (contact %d: %w)", ErrDamaged, c.num, err)
 	}
 	if err := json.Unmarshal(row.Body, &c.info); err != nil {
 		return damaged(err)
 	}
-	c.conversation = conversationOf(me, c.info.ID)
+	c.conversation, c.self = conversationOf(me, c.info.ID), c.info.ID == me
 	if ok, err := v.rowJSON(ctx, TableFlows, c.num, 0, &c.flow); err != nil {
 		return nil, err
 	} else if !ok {
@@ -201,6 +224,9 @@ func (c *contact) view() Contact {
 		ID: c.info.ID, Name: c.info.Name, Nick: c.info.Nick, Trust: c.info.Trust,
 		FirstSeen: c.info.FirstSeen, LastSeen: c.flow.LastSeen, Unread: c.flow.Unread,
 		Path: c.path, LastText: c.flow.LastText, LastAt: c.flow.LastAt,
+		Self: c.self, Verified: c.info.Verified, KeysChanged: c.info.KeysChanged, Draft: c.info.Draft,
+		Timer: c.info.Timer, Pinned: c.info.Pinned, Muted: c.info.Muted, Archived: c.info.Archived,
+		ShareRead: c.info.ShareRead, ShareTyping: c.info.ShareTyping,
 	}
 }
 

@@ -143,6 +143,7 @@ func (k *core) run(ctx context.Context) {
 func (k *core) maintain() {
 	k.maintained = k.now()
 	k.dropInvites()
+	k.renewLookup()
 	if k.profile.rotateKnockKey(k.now()) {
 		k.dirtyProfile = true
 	}
@@ -185,6 +186,7 @@ func (k *core) commit(ctx context.Context) {
 // finish adds the rows of what the batch touched.
 func (k *core) finish() {
 	for c := range k.touched {
+		k.finishRead(c)
 		k.finishReceive(c)
 	}
 	for c := range k.touched {

@@ -39,7 +39,7 @@ func (k *core) knock(from identity.PeerID, x wire.Knock) {
 		return
 	}
 	c := k.contacts[r.Identity]
-	if c != nil && c.info.Trust == Rejected {
+	if c != nil && c.info.Trust == Rejected || r.Identity == k.local.PeerID() {
 		return
 	}
 	if c != nil && c.session != nil {
@@ -57,6 +57,9 @@ func (k *core) knock(from identity.PeerID, x wire.Knock) {
 	k.dirtyPrekeys = true
 	if c == nil {
 		c = k.newContact(r.Identity, r.Name)
+		if i.Ask {
+			c.info.Trust = TrustUnknown
+		}
 	}
 	c.session = p
 	c.setSession(k)
@@ -65,7 +68,7 @@ func (k *core) knock(from identity.PeerID, x wire.Knock) {
 	i.Bound = r.Identity
 	k.changes = append(k.changes, k.v.putJSON(TableInvites, 0, i.num, i))
 	k.takeRecord(c, r.Bytes())
-	if c.info.CardSent == 0 {
+	if c.info.CardSent == 0 && c.info.Trust == Trusted {
 		if err := k.sendCard(c); err != nil {
 			k.c.log.Error("card not sent", "contact", c.info.ID.Short(), "err", err)
 		}
@@ -73,7 +76,7 @@ func (k *core) knock(from identity.PeerID, x wire.Knock) {
 	k.plaintext(c, plain)
 	k.emit(ContactEvent{Contact: c.view()})
 	id := c.info.ID
-	if g := k.guests[id]; g != nil {
+	if g := k.guests[id]; g != nil && c.info.Trust == Trusted {
 		delete(k.guests, id)
 		k.attach(c, g)
 	}

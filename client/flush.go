@@ -35,7 +35,7 @@ func (c *Client) Flush(ctx context.Context) error {
 
 func (k *core) flushed() bool {
 	for _, c := range k.contacts {
-		if c.info.Trust == Rejected {
+		if c.info.Trust != Trusted {
 			continue
 		}
 		if !k.eachOutbox(c, c.flow.Acked.Next, c.flow.NextOut, func(r outRow) bool { return r.state == outHeld }) {

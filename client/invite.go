@@ -27,6 +27,7 @@ type invite struct {
 
 	URI   hidden          `json:"uri"`
 	Bound identity.PeerID `json:"bound,omitzero"` // who used it; zero if nobody did
+	Ask   bool            `json:"ask,omitempty"`  // who uses it is a request
 }
 
 func (i *invite) parse() (err error) {
@@ -75,7 +76,7 @@ func (c *Client) Invite(ctx context.Context, o InviteOptions) (Invite, error) {
 		k.profile.LastInvite++
 		k.dirtyProfile = true
 		made = k.newInvite(addrs, k.now().Add(ttl))
-		i := &invite{num: k.profile.LastInvite, parsed: made, URI: newHidden([]byte(made.URI()))}
+		i := &invite{num: k.profile.LastInvite, parsed: made, URI: newHidden([]byte(made.URI())), Ask: o.Ask}
 		k.invites[i.num] = i
 		k.changes = append(k.changes, k.v.putJSON(TableInvites, 0, i.num, i))
 		out = Invite{URI: made.URI(), Expires: made.Expires}
@@ -147,7 +148,14 @@ func (c *Client) Add(ctx context.Context, uri, nick string) (Contact, error) {
 		}
 		p := k.contacts[i.Peer]
 		if p != nil && p.session != nil {
-			// Known already: only the nick is new.
+			// Known already: only the nick is new, or that we want it.
+			if p.info.Trust != Trusted {
+				p.info.Trust = Trusted
+				p.setInfo(k)
+				if err := k.accept(p); err != nil {
+					return err
+				}
+			}
 			if nick != "" {
 				p.info.Nick = nick
 				p.setInfo(k)

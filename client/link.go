@@ -136,7 +136,11 @@ func (n *network) watchLink(l *link) {
 // dialled closes an older one: both then agree.
 func (k *core) linkUp(l *link) {
 	c := k.contacts[l.peer]
-	if c == nil {
+	if c != nil && c.info.Trust == Rejected {
+		k.then(func() { l.conn.Close(0, "") })
+		return
+	}
+	if c == nil || c.info.Trust == TrustUnknown {
 		k.guests[l.peer] = l
 		if len(k.guests) > maxGuests {
 			for id, g := range k.guests {
@@ -164,6 +168,7 @@ func (k *core) attach(c *contact, l *link) {
 	c.sending.cursor = 0
 	c.sending.progress = k.now()
 	c.flow.LastSeen = k.now()
+	c.readDue = c.readDue || c.info.ShareRead && c.flow.ReadTold > 0 // it may have been lost
 	c.setFlow(k)
 	k.takeRecord(c, l.conn.Peer().Bytes())
 	k.linkPath(l, l.conn.Path())

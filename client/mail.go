@@ -60,7 +60,8 @@ func (k *core) mailTarget(c *contact) *mailBox {
 
 // letter is one message on its way to a mailbox.
 type letter struct {
-	row  outRow // counter 0: an acknowledgement
+	row  outRow // counter 0: an acknowledgement, or a read mark
+	read bool
 	blob []byte
 }
 
@@ -68,7 +69,7 @@ type letter struct {
 func (k *core) tickMail(c *contact) {
 	m := &c.sending.mail
 	pending := c.flow.NextOut > c.flow.Acked.Next
-	if m.busy || c.session == nil || !pending && !c.flow.AckDue || k.now().Before(m.next) {
+	if m.busy || c.session == nil || !pending && !c.flow.AckDue && !c.readDue || k.now().Before(m.next) {
 		return
 	}
 	if c.link != nil {
@@ -124,6 +125,11 @@ func (k *core) letters(c *contact, box *mailBox) (out []letter) {
 	if c.flow.AckDue && c.link == nil && box.knockKey == nil {
 		if msg, err := k.encryptAck(c); err == nil {
 			out = append(out, letter{blob: msg})
+		}
+	}
+	if c.readDue && c.link == nil && box.knockKey == nil {
+		if msg, err := k.encryptRead(c); err == nil {
+			out = append(out, letter{blob: msg, read: true})
 		}
 	}
 	return out
@@ -189,6 +195,10 @@ func (k *core) mailed(id identity.PeerID, held, all []letter, err error) {
 	m.busy = false
 	k.active(c)
 	for _, l := range held {
+		if l.read {
+			c.readDue = false
+			continue
+		}
 		if l.row.counter == 0 {
 			c.flow.AckDue = false
 			c.setFlow(k)

@@ -54,7 +54,8 @@ func (s *memStore) Rows(_ context.Context, q Query) (out []Row, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, r := range s.rows {
-		if key.table == q.Table && key.owner == q.Owner && key.seq >= q.From && (q.Below == 0 || key.seq < q.Below) {
+		if key.table == q.Table && key.owner == q.Owner && key.seq >= q.From && (q.Below == 0 || key.seq < q.Below) &&
+			(q.Tag == 0 || r.Tag == q.Tag) {
 			out = append(out, r)
 		}
 	}

@@ -9,7 +9,20 @@ import (
 	"github.com/sremp/sremp/wire"
 )
 
-const storedFormat = 1
+// Formats of rows of TableMessages: with storedMore, extensions follow.
+const (
+	storedPlain = 1
+	storedMore  = 2
+)
+
+// Types of the extensions of a stored message.
+const (
+	storedReply   = 1 // id of the message that it answers
+	storedEdited  = 2 // when, Unix milliseconds
+	storedExpires = 3 // when, Unix milliseconds
+	storedOurs    = 4 // our reaction
+	storedTheirs  = 5 // the contact's reaction
+)
 
 // A storedMessage is the body of a row of TableMessages.
 type storedMessage struct {
@@ -20,10 +33,53 @@ type storedMessage struct {
 	received time.Time // zero of our own
 	missing  uint32
 	text     string
+
+	reply        MessageID // zero if it answers none
+	edited       time.Time // zero if it never was
+	expires      time.Time // zero if it stays
+	ours, theirs string    // reactions, empty for none
+}
+
+// more returns what only few messages have.
+func (m storedMessage) more() (out []wire.Extension) {
+	add := func(typ uint16, set bool, data []byte) {
+		if set {
+			out = append(out, wire.Extension{Type: typ, Data: data})
+		}
+	}
+	add(storedReply, m.reply != MessageID{}, m.reply[:])
+	add(storedEdited, !m.edited.IsZero(), binary.BigEndian.AppendUint64(nil, millis(m.edited)))
+	add(storedExpires, !m.expires.IsZero(), binary.BigEndian.AppendUint64(nil, millis(m.expires)))
+	add(storedOurs, m.ours != "", []byte(m.ours))
+	add(storedTheirs, m.theirs != "", []byte(m.theirs))
+	return out
+}
+
+func (m *storedMessage) setMore(xs []wire.Extension) {
+	for _, x := range xs {
+		r := wire.NewReader(x.Data)
+		switch x.Type {
+		case storedReply:
+			m.reply = r.Array16()
+		case storedEdited:
+			m.edited = fromMillis(r.Uint64())
+		case storedExpires:
+			m.expires = fromMillis(r.Uint64())
+		case storedOurs:
+			m.ours = string(x.Data)
+		case storedTheirs:
+			m.theirs = string(x.Data)
+		}
+	}
 }
 
 func (m storedMessage) append(b []byte) []byte {
-	b = append(append(b, storedFormat), m.id[:]...)
+	more := m.more()
+	format := byte(storedPlain)
+	if len(more) > 0 {
+		format = storedMore
+	}
+	b = append(append(b, format), m.id[:]...)
 	mine := byte(0)
 	if m.mine {
 		mine = 1
@@ -32,18 +88,25 @@ func (m storedMessage) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, millis(m.sent))
 	b = binary.BigEndian.AppendUint64(b, millis(m.received))
 	b = binary.BigEndian.AppendUint32(b, m.missing)
-	return wire.AppendVec24(b, []byte(m.text))
+	if b = wire.AppendVec24(b, []byte(m.text)); len(more) > 0 {
+		b = wire.AppendExtensions(b, more)
+	}
+	return b
 }
 
 func parseStored(b []byte) (m storedMessage, err error) {
 	r := wire.NewReader(b)
-	if r.Uint8() != storedFormat {
+	format := r.Uint8()
+	if format != storedPlain && format != storedMore {
 		return m, ErrDamaged
 	}
 	m.id, m.mine, m.counter = r.Array16(), r.Bool(), r.Uint64()
 	m.sent, m.received = fromMillis(r.Uint64()), fromMillis(r.Uint64())
 	m.missing = r.Uint32()
 	m.text = string(r.Vec24(0, wire.MaxPayloadBody))
+	if format == storedMore {
+		m.setMore(r.Extensions())
+	}
 	if r.Done() != nil {
 		return m, ErrDamaged
 	}
@@ -71,6 +134,8 @@ func (m storedMessage) view(c *contactView, seq int64, state DeliveryState) Mess
 	v := Message{
 		ID: m.id, Contact: c.id, From: c.id, Mine: m.mine, Text: m.text, SentAt: m.sent,
 		ReceivedAt: m.received, State: Delivered, Seq: seq, Missing: int(m.missing),
+		ReplyTo: m.reply, EditedAt: m.edited, ExpiresAt: m.expires, MyReaction: m.ours, Reaction: m.theirs,
+		Mention: !m.mine && mentions(m.text, c.myName),
 	}
 	if m.mine {
 		v.From, v.State = c.me, state
@@ -83,6 +148,7 @@ func (m storedMessage) view(c *contactView, seq int64, state DeliveryState) Mess
 type contactView struct {
 	num         int64
 	id, me      identity.PeerID
+	myName      string
 	acked       counterSet
 	readThrough uint64
 }
@@ -91,7 +157,8 @@ func (k *core) viewOf(c *contact) *contactView {
 	acked := c.flow.Acked
 	acked.Ranges = append([]wire.Range(nil), acked.Ranges...)
 	return &contactView{
-		num: c.num, id: c.info.ID, me: k.local.PeerID(), acked: acked, readThrough: c.flow.ReadThrough,
+		num: c.num, id: c.info.ID, me: k.local.PeerID(), myName: k.local.Record().Name,
+		acked: acked, readThrough: c.flow.ReadThrough,
 	}
 }
 
@@ -111,10 +178,8 @@ func (c *Client) History(ctx context.Context, with identity.PeerID, q HistoryQue
 			return err
 		}
 		view = k.viewOf(p)
-		if q.Before == 0 && p.flow.Unread > 0 {
-			p.flow.Unread = 0
-			p.setFlow(k)
-			k.emit(ContactEvent{Contact: p.view()})
+		if q.Before == 0 {
+			k.markRead(p)
 		}
 		return nil
 	})
@@ -144,7 +209,7 @@ func (c *Client) History(ctx context.Context, with identity.PeerID, q HistoryQue
 		}
 		out[len(rows)-1-i] = m.view(view, r.Seq, state)
 	}
-	return out, nil
+	return out, c.quote(ctx, view, out)
 }
 
 // stateOf derives the delivery state: a message of ours is in the outbox until

@@ -130,7 +130,7 @@ func (n *network) close() {
 func (n *network) known(id identity.PeerID) *identity.Record {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if t := n.targets[id]; t != nil {
+	if t := n.targets[id]; t != nil && !t.blocked {
 		return t.record
 	}
 	return nil
@@ -143,6 +143,9 @@ func (n *network) allow(r *identity.Record) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if t := n.targets[r.Identity]; t != nil {
+		if t.blocked {
+			return errStranger
+		}
 		return nil
 	}
 	if until, ok := n.expected[r.Identity]; ok && time.Now().Before(until) {

@@ -179,6 +179,9 @@ func (n *network) openOffer(sealed []byte) (o wire.Offer, key [32]byte, peer ide
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id, t := range n.targets {
+		if t.blocked {
+			continue
+		}
 		if b, err := openBox(introAEAD(t.ownIntro.bytes()), contextOffer, sealed); err == nil {
 			o, err := wire.ParseOffer(b)
 			return o, t.ownIntro.bytes(), id, token, err == nil
@@ -202,6 +205,10 @@ func (n *network) answer(o wire.Offer, peer identity.PeerID, token [32]byte) *gi
 		return nil
 	}
 	n.mu.Lock()
+	if t := n.targets[from]; t != nil && t.blocked {
+		n.mu.Unlock()
+		return nil
+	}
 	if g := n.answers[o.Secret]; g != nil {
 		n.mu.Unlock()
 		select {

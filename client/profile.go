@@ -15,6 +15,7 @@ import (
 const (
 	settingProfile = 1
 	settingPrekeys = 2
+	settingTagged  = 3 // exists once every message has a tag
 )
 
 // Prekeys and the knock key (spec §8.3).
@@ -28,10 +29,11 @@ type profile struct {
 	Local    hidden `json:"local"`    // identity.Local
 	Recovery hidden `json:"recovery"` // seed of the recovery key, until the kit is made
 
-	Lookup     secret    `json:"lookup"`      // of our rendezvous records
-	KnockInbox secret    `json:"knock_inbox"` // where first contacts arrive, at every relay of ours
-	KnockKeys  []hidden  `json:"knock_keys"`  // HPKE private keys, newest first
-	KnockSince time.Time `json:"knock_since"` // when the newest was made
+	Lookup     secret    `json:"lookup"`               // of our rendezvous records
+	LookupOld  bool      `json:"lookup_old,omitempty"` // it is to be replaced
+	KnockInbox secret    `json:"knock_inbox"`          // where first contacts arrive, at every relay of ours
+	KnockKeys  []hidden  `json:"knock_keys"`           // HPKE private keys, newest first
+	KnockSince time.Time `json:"knock_since"`          // when the newest was made
 
 	Servers     []serverInfo `json:"servers"`
 	CardVersion uint64       `json:"card_version"` // grows with everything that cards say
@@ -70,6 +72,7 @@ func newProfile(v *vault, name string, now time.Time) ([]Change, error) {
 	return []Change{
 		v.putJSON(TableSettings, 0, settingProfile, p),
 		v.put(TableSettings, 0, settingPrekeys, 0, state),
+		v.put(TableSettings, 0, settingTagged, 0, []byte{1}),
 	}, nil
 }
 

@@ -48,11 +48,12 @@ type target struct {
 	offering bool      // our own offer is under way
 	away     bool      // a rendezvous said in it that the contact is not there
 	cancel   context.CancelFunc
+	blocked  bool // nobody that we know any more
 }
 
 // contactChanged tells the network of a contact. It runs on the core.
 func (n *network) contactChanged(k *core, c *contact) {
-	if c == nil || c.info.Trust == Rejected {
+	if c == nil || c.self || c.info.Trust != Trusted {
 		return
 	}
 	t := &target{id: c.info.ID, record: c.record, ownIntro: c.info.Intro, wake: make(chan struct{}, 1)}
@@ -95,29 +96,9 @@ func (n *network) contactChanged(k *core, c *contact) {
 	n.run(func() { n.reach(id) })
 	for _, s := range k.profile.Servers {
 		inbox, token := c.mailboxAt(s.Address.ID)
-		n.furnishInbox(s.Address.ID, relay.InboxParams{ID: inbox, TokenHash: relay.TokenHash(token)})
-	}
-}
-
-// furnishInbox makes an inbox at a relay that stands; one that does not gets it
-// when it is furnished.
-func (n *network) furnishInbox(id identity.ServerID, p relay.InboxParams) {
-	n.mu.Lock()
-	s := n.servers[id]
-	stands := s != nil && s.relay != nil
-	n.mu.Unlock()
-	if !stands {
-		return
-	}
-	select {
-	case s.work <- func(ctx context.Context, cl *relay.Client) {
-		ctx, cancel := context.WithTimeout(ctx, dialTime)
-		defer cancel()
-		if err := cl.CreateInbox(ctx, p); err != nil {
-			n.c.log.Info("inbox not made", "server", s.addr.HostPort(), "err", err)
-		}
-	}:
-	default: // made with the next maintenance
+		n.atRelay(s.Address.ID, "inbox not made", func(ctx context.Context, cl *relay.Client) error {
+			return cl.CreateInbox(ctx, relay.InboxParams{ID: inbox, TokenHash: relay.TokenHash(token)})
+		})
 	}
 }
 
@@ -229,7 +210,7 @@ func (n *network) reach(id identity.PeerID) {
 		t := n.target(id)
 		if t.linked {
 			wait = reachRetryMin
-		} else {
+		} else if !t.blocked {
 			if d := pokeInterval - time.Since(last); !last.IsZero() && d > 0 {
 				n.sleep(d)
 			}

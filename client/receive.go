@@ -1,12 +1,10 @@
 package client
 
 import (
-	"crypto/rand"
 	"errors"
 	"maps"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sremp/sremp/ratchet"
 	"github.com/sremp/sremp/wire"
@@ -75,6 +73,9 @@ func (k *core) incoming(c *contact, msg []byte) error {
 
 // ackDue notes that the contact is to get an acknowledgement.
 func (k *core) ackDue(c *contact) {
+	if c.info.Trust != Trusted {
+		return // not even that it arrived
+	}
 	if !c.flow.AckDue {
 		c.flow.AckDue = true
 		c.ackSince, c.ackCount = time.Now(), 0
@@ -107,6 +108,8 @@ func (k *core) plaintext(c *contact, plain []byte) {
 		if m, err := wire.ParseReadMark(p.Body); err == nil {
 			k.peerRead(c, m)
 		}
+	case p.Type == wire.PayloadTyping:
+		k.takeTyping(c, p.Body)
 	}
 }
 
@@ -182,20 +185,59 @@ func (k *core) show(c *contact, m waitingMessage, missing uint64) {
 	p := m.payload
 	switch p.Type {
 	case wire.PayloadText:
-		if len(p.Body) > wire.MaxText || !utf8.Valid(p.Body) {
-			k.c.log.Warn("text ignored", "contact", c.info.ID.Short(), "len", len(p.Body))
-			return
-		}
-		stored := storedMessage{
-			id: p.ID, counter: p.Counter, sent: fromMillis(p.SentAt), received: m.received,
-			missing: uint32(min(missing, 1<<31-1)), text: string(p.Body),
-		}
-		seq := k.storeMessage(c, stored)
-		c.flow.Unread++
-		k.emit(MessageEvent{Message: stored.view(k.viewOf(c), seq, Delivered)})
+		k.showText(c, m, missing)
+	case wire.PayloadEdit:
+		k.takeEdit(c, p, m.received)
+	case wire.PayloadDelete:
+		k.takeDeletion(c, p)
+	case wire.PayloadReaction:
+		k.takeReaction(c, p)
+	case wire.PayloadTimer:
+		k.takeTimer(c, p)
 	case wire.PayloadCard:
 		k.takeCard(c, p.Body)
 	}
+}
+
+// showText appends a text to the conversation, unless its sender has deleted it
+// since.
+func (k *core) showText(c *contact, m waitingMessage, missing uint64) {
+	p := m.payload
+	text, ok := textOf(p.Body)
+	if !ok {
+		k.c.log.Warn("text ignored", "contact", c.info.ID.Short(), "len", len(p.Body))
+		return
+	}
+	if i := slices.Index(c.flow.Deleted, p.ID); i >= 0 {
+		c.flow.Deleted = slices.Delete(c.flow.Deleted, i, i+1)
+		c.setFlow(k)
+		return
+	}
+	stored := storedMessage{
+		id: p.ID, counter: p.Counter, sent: fromMillis(p.SentAt), received: m.received,
+		missing: uint32(min(missing, 1<<31-1)), text: text,
+	}
+	for _, x := range p.Extensions {
+		switch x.Type {
+		case wire.ExtensionReply:
+			if len(x.Data) == len(stored.reply) {
+				stored.reply = MessageID(x.Data)
+			}
+		case wire.ExtensionTimer:
+			if t, err := wire.ParseTimer(x.Data); err == nil && t.Seconds > 0 {
+				stored.expires = m.received.Add(time.Duration(t.Seconds) * time.Second)
+			}
+		}
+	}
+	seq := k.storeMessage(c, stored)
+	c.flow.Unread++
+	v := stored.view(k.viewOf(c), seq, Delivered)
+	if stored.reply != (MessageID{}) {
+		if q, _, ok := k.findMessage(c, stored.reply); ok {
+			v.Quote = preview(q.text)
+		}
+	}
+	k.emit(MessageEvent{Message: v})
 }
 
 // sendAcks acknowledges what waited for more.
@@ -244,14 +286,7 @@ func (k *core) finishReceive(c *contact) {
 }
 
 func (k *core) encryptAck(c *contact) ([]byte, error) {
-	var id MessageID
-	rand.Read(id[:])
-	plain := k.payload(c, wire.PayloadAck, id, 0, c.flow.In.ack(c.flow.InEpoch).Append(nil))
-	msg, err := c.session.Encrypt(nil, plain)
-	if err == nil {
-		c.setSession(k)
-	}
-	return msg, err
+	return k.encryptNotice(c, wire.PayloadAck, c.flow.In.ack(c.flow.InEpoch).Append(nil))
 }
 
 // acksDue reports whether an acknowledgement could leave soon.

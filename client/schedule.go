@@ -14,7 +14,7 @@ const (
 
 // outstanding reports whether time alone may make something of c due.
 func (c *contact) outstanding() bool {
-	return c.flow.NextOut > c.flow.Acked.Next || c.flow.AckDue || len(c.waiting) > 0
+	return c.flow.NextOut > c.flow.Acked.Next || c.flow.AckDue || c.readDue || len(c.waiting) > 0
 }
 
 // active notes that something goes on with c.
@@ -48,6 +48,9 @@ func (k *core) tick() {
 	}
 	k.wakeAt(k.maintained.Add(maintainEvery))
 	for _, c := range k.contacts {
+		if len(c.expiries) > 0 {
+			k.expire(c, now)
+		}
 		if !c.outstanding() {
 			continue
 		}

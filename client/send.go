@@ -47,21 +47,26 @@ type sending struct {
 
 // Send implements [API].
 func (c *Client) Send(ctx context.Context, to identity.PeerID, text string) (m Message, err error) {
-	switch {
-	case len(text) > wire.MaxText:
-		return Message{}, ErrTooLong
-	case text == "" || !utf8.ValidString(text):
-		return Message{}, ErrBadText
+	return c.SendDraft(ctx, to, Draft{Text: text})
+}
+
+// SendDraft implements [API].
+func (c *Client) SendDraft(ctx context.Context, to identity.PeerID, d Draft) (m Message, err error) {
+	if err := checkText(d.Text); err != nil {
+		return Message{}, err
+	}
+	if !goodTimer(max(d.Timer, 0)) {
+		return Message{}, ErrBadTimer
 	}
 	err = c.do(ctx, func(k *core) error {
-		p, err := k.contact(to)
+		if to == k.local.PeerID() {
+			k.selfContact()
+		}
+		p, err := k.writable(to)
 		if err != nil {
 			return err
 		}
-		if p.info.Trust == Rejected {
-			return ErrUnknownContact
-		}
-		m, err = k.sendText(p, text)
+		m, err = k.sendText(p, d)
 		return err
 	})
 	if err != nil {
@@ -70,14 +75,41 @@ func (c *Client) Send(ctx context.Context, to identity.PeerID, text string) (m M
 	return m, nil
 }
 
-func (k *core) sendText(c *contact, text string) (Message, error) {
-	id, counter, err := k.enqueue(c, wire.PayloadText, []byte(text))
-	if err != nil {
-		return Message{}, err
+func (k *core) sendText(c *contact, d Draft) (Message, error) {
+	stored := storedMessage{mine: true, sent: k.now(), text: d.Text}
+	var ext []wire.Extension
+	quote := ""
+	if d.ReplyTo != (MessageID{}) {
+		q, _, ok := k.findMessage(c, d.ReplyTo)
+		if !ok {
+			return Message{}, ErrNoMessage
+		}
+		stored.reply, quote = d.ReplyTo, preview(q.text)
+		ext = append(ext, wire.Extension{Type: wire.ExtensionReply, Data: d.ReplyTo[:]})
 	}
-	stored := storedMessage{id: id, mine: true, counter: counter, sent: k.now(), text: text}
+	if t := timerOf(c.info.Timer, d.Timer); t > 0 {
+		stored.expires = stored.sent.Add(t)
+		ext = append(ext, timerExtension(t))
+	}
+	if c.self {
+		rand.Read(stored.id[:])
+	} else {
+		var err error
+		if stored.id, stored.counter, err = k.enqueueWith(c, wire.PayloadText, []byte(d.Text), ext); err != nil {
+			return Message{}, err
+		}
+	}
+	if c.info.Draft != "" {
+		c.info.Draft = ""
+		c.setInfo(k)
+	}
 	seq := k.storeMessage(c, stored)
-	m := stored.view(k.viewOf(c), seq, Queued)
+	state := Queued
+	if c.self {
+		state = Delivered
+	}
+	m := stored.view(k.viewOf(c), seq, state)
+	m.Quote = quote
 	k.emit(MessageEvent{Message: m})
 	return m, nil
 }
@@ -88,7 +120,10 @@ func (k *core) storeMessage(c *contact, m storedMessage) (seq int64) {
 	c.flow.NextSeq++
 	c.flow.LastText, c.flow.LastAt = preview(m.text), k.now()
 	c.setFlow(k)
-	k.changes = append(k.changes, k.v.put(TableMessages, c.num, seq, 0, m.append(nil)))
+	k.putMessage(c, seq, m)
+	if !m.expires.IsZero() {
+		k.setExpiry(c, seq, m.expires)
+	}
 	return seq
 }
 
@@ -109,9 +144,15 @@ func preview(s string) string {
 // enqueue puts a numbered payload into the outbox, encrypted if there is a
 // session, and has it sent once it is stored.
 func (k *core) enqueue(c *contact, typ wire.PayloadType, body []byte) (id MessageID, counter uint64, err error) {
+	return k.enqueueWith(c, typ, body, nil)
+}
+
+func (k *core) enqueueWith(c *contact, typ wire.PayloadType, body []byte, ext []wire.Extension) (
+	id MessageID, counter uint64, err error,
+) {
 	rand.Read(id[:])
 	counter = c.flow.NextOut
-	plain := k.payload(c, typ, id, counter, body)
+	plain := k.payload(c, typ, id, counter, body, ext)
 	state, content := uint8(outPlain), plain
 	if c.session != nil && !c.sending.plain {
 		switch msg, err := c.session.Encrypt(nil, plain); {
@@ -162,10 +203,11 @@ func (s *sending) kept(from uint64) []outRow {
 }
 
 // payload returns the padded plaintext of one message.
-func (k *core) payload(c *contact, typ wire.PayloadType, id MessageID, counter uint64, body []byte) []byte {
+func (k *core) payload(c *contact, typ wire.PayloadType, id MessageID, counter uint64, body []byte, ext []wire.Extension) []byte {
 	return wire.Payload{
 		Type: typ, ID: id, Conversation: c.conversation, Device: k.local.Device(),
 		Epoch: k.local.Record().Epoch, Counter: counter, SentAt: millis(k.now()), Body: body,
+		Extensions: ext,
 	}.Append(nil)
 }
 
@@ -341,15 +383,4 @@ func (k *core) acked(c *contact, a wire.Ack) {
 	}
 	peer := c.info.ID
 	k.then(func() { k.pump(k.contacts[peer]) })
-}
-
-// peerRead takes a read mark of the peer.
-func (k *core) peerRead(c *contact, m wire.ReadMark) {
-	if m.Epoch != k.local.Record().Epoch || m.Through <= c.flow.ReadThrough || m.Through >= c.flow.NextOut ||
-		!c.flow.Acked.has(m.Through) {
-		return
-	}
-	c.flow.ReadThrough = m.Through
-	c.setFlow(k)
-	k.emit(ContactEvent{Contact: c.view()})
 }

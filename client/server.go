@@ -311,6 +311,9 @@ func (k *core) furniture(id identity.ServerID, f *furniture) error {
 	}
 	f.knock = k.profile.KnockInbox.bytes()
 	for _, c := range k.contacts {
+		if c.self || c.info.Trust != Trusted {
+			continue
+		}
 		inbox, token := c.mailboxAt(id)
 		f.inboxes = append(f.inboxes, relay.InboxParams{ID: inbox, TokenHash: relay.TokenHash(token)})
 	}

@@ -15,12 +15,14 @@ const (
 	TableOutbox   Table = 6 // Seq is the counter, State an outbox state
 	TableWaiting  Table = 7 // Seq is the counter; received behind a gap
 	TableInvites  Table = 8 // Owner 0, Seq is the invite's number
+	TableExpiries Table = 9 // Seq is a message's position: when it disappears
 )
 
 // A Row is what a store keeps. Body is sealed: a store learns how many contacts
 // and messages there are, how long, in what order, and no more.
 type Row struct {
 	Owner, Seq int64
+	Tag        int64 // finds the row, 0 for none; of several with one tag any may be found
 	State      uint8
 	Body       []byte
 }
@@ -51,6 +53,7 @@ type Query struct {
 	Below      int64 // Seq bound, exclusive; 0 for none
 	Limit      int   // 0 for none
 	Descending bool  // from the highest Seq down
+	Tag        int64 // if not 0, only rows with it
 }
 
 // A Store keeps the rows of one profile. It is safe for concurrent use; only

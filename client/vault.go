@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -21,12 +22,14 @@ const (
 	contextDatabaseKey = "SREMP v1 database key"
 	contextRowKey      = "SREMP v1 row key"
 	contextRow         = "SREMP v1 row"
+	contextTagKey      = "SREMP v1 row tag key"
 )
 
 // A vault seals rows on their way into a store and opens them on their way out.
 type vault struct {
-	store Store
-	aead  cipher.AEAD
+	store  Store
+	aead   cipher.AEAD
+	tagKey []byte
 }
 
 // createVault makes a random database key and stores it wrapped.
@@ -64,7 +67,19 @@ func newVault(s Store, key []byte) *vault {
 	if err != nil {
 		panic(err)
 	}
-	return &vault{store: s, aead: aead}
+	tagKey, err := hkdf.Key(sha256.New, key, nil, contextTagKey, sha256.Size)
+	if err != nil {
+		panic(err)
+	}
+	return &vault{store: s, aead: aead, tagKey: tagKey}
+}
+
+// tag returns by what a message of a contact is found.
+func (v *vault) tag(owner int64, id MessageID) int64 {
+	h := hmac.New(sha256.New, v.tagKey)
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(owner)))
+	h.Write(id[:])
+	return int64(binary.BigEndian.Uint64(h.Sum(nil))>>1 | 1)
 }
 
 // place is the associated data of a row: a row moved elsewhere does not open.

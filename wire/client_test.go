@@ -49,6 +49,12 @@ func clientVectors() []vector {
 		{"knock", Knock{filled[[32]byte](1), []byte("m")}.Append(nil), again(ParseKnock)},
 		{"get-bundle", GetBundle{filled[[32]byte](1)}.Append(nil), again(ParseGetBundle)},
 		{"prekey-box", PrekeyBox{[]byte("b"), []byte("o"), []byte("k"), ext}.Append(nil), again(ParsePrekeyBox)},
+		{"edit", Edit{filled[[16]byte](1), []byte("better")}.Append(nil), again(ParseEdit)},
+		{"deletion", Deletion{[][16]byte{filled[[16]byte](1), filled[[16]byte](2)}}.Append(nil), again(ParseDeletion)},
+		{"reaction", Reaction{filled[[16]byte](1), []byte("+1")}.Append(nil), again(ParseReaction)},
+		{"reaction-none", Reaction{ID: filled[[16]byte](1)}.Append(nil), again(ParseReaction)},
+		{"timer", Timer{86400}.Append(nil), again(ParseTimer)},
+		{"typing", Typing{true}.Append(nil), again(ParseTyping)},
 		{"offer", offer.Append(nil), again(ParseOffer)},
 		{"answer", Answer{AnswerConnect, filled[[32]byte](3), cands, true, ext}.Append(nil), again(ParseAnswer)},
 	}

@@ -170,7 +170,7 @@ func (c *Client) WhoAmI(ctx context.Context) (me client.Me, err error) {
 
 // Invite implements [client.API].
 func (c *Client) Invite(ctx context.Context, o client.InviteOptions) (inv client.Invite, err error) {
-	err = c.call(ctx, "invite", inviteParams{TTLMillis: o.TTL.Milliseconds()}, &inv)
+	err = c.call(ctx, "invite", inviteParams{TTLMillis: o.TTL.Milliseconds(), Ask: o.Ask}, &inv)
 	return inv, err
 }
 

@@ -47,6 +47,11 @@ var codes = []error{
 	25: client.ErrBadText,
 	26: client.ErrTooManyInvites,
 	27: client.ErrTooManyServers,
+	28: client.ErrNoMessage,
+	29: client.ErrNotMine,
+	30: client.ErrRequest,
+	31: client.ErrNotSame,
+	32: client.ErrBadTimer,
 }
 
 type wireError struct {

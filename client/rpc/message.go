@@ -33,6 +33,7 @@ type message struct {
 type (
 	inviteParams struct {
 		TTLMillis int64 `json:"ttl_ms,omitempty"`
+		Ask       bool  `json:"ask,omitempty"`
 	}
 	addParams struct {
 		URI  string `json:"uri"`
@@ -73,6 +74,12 @@ func encodeEvent(e client.Event) (kind string, data json.RawMessage, err error) 
 	switch e := e.(type) {
 	case client.MessageEvent:
 		kind, v = "message", e.Message
+	case client.ChangeEvent:
+		kind, v = "change", e.Message
+	case client.RemovalEvent:
+		kind, v = "removal", e
+	case client.TypingEvent:
+		kind, v = "typing", e
 	case client.DeliveryEvent:
 		kind, v = "delivery", e
 	case client.PathEvent:
@@ -94,6 +101,18 @@ func decodeEvent(kind string, data json.RawMessage) (client.Event, error) {
 	case "message":
 		var e client.MessageEvent
 		err := json.Unmarshal(data, &e.Message)
+		return e, err
+	case "change":
+		var e client.ChangeEvent
+		err := json.Unmarshal(data, &e.Message)
+		return e, err
+	case "removal":
+		var e client.RemovalEvent
+		err := json.Unmarshal(data, &e)
+		return e, err
+	case "typing":
+		var e client.TypingEvent
+		err := json.Unmarshal(data, &e)
 		return e, err
 	case "delivery":
 		var e client.DeliveryEvent

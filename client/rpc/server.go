@@ -148,7 +148,7 @@ func (s *session) call(ctx context.Context, m message) (result any, werr *wireEr
 	case "invite":
 		var p inviteParams
 		if werr = params(m, &p); werr == nil {
-			result, err = s.api.Invite(ctx, client.InviteOptions{TTL: time.Duration(p.TTLMillis) * time.Millisecond})
+			result, err = s.api.Invite(ctx, client.InviteOptions{TTL: time.Duration(p.TTLMillis) * time.Millisecond, Ask: p.Ask})
 		}
 	case "add":
 		var p addParams
@@ -190,6 +190,10 @@ func (s *session) call(ctx context.Context, m message) (result any, werr *wireEr
 			s.unsubscribe(p.Subscription)
 		}
 	default:
+		if f := methods[m.Method]; f != nil {
+			result, werr, err = f(ctx, s.api, m.Params)
+			break
+		}
 		werr = &wireError{Code: codeNoMethod, Message: fmt.Sprintf("rpc: there is no method %q", m.Method)}
 	}
 	if err != nil {

@@ -86,8 +86,8 @@ func open(ctx context.Context, dir string) (*Store, error) {
 	}
 	s := &Store{db: db, lock: lock}
 	for text, stmt := range map[string]**sql.Stmt{
-		`INSERT INTO row (kind, owner, seq, state, body) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (kind, owner, seq) DO UPDATE SET state = excluded.state, body = excluded.body`: &s.put,
+		`INSERT INTO row (kind, owner, seq, tag, state, body) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (kind, owner, seq) DO UPDATE SET tag = excluded.tag, state = excluded.state, body = excluded.body`: &s.put,
 		`UPDATE row SET state = ? WHERE kind = ? AND owner = ? AND seq BETWEEN ? AND ?`: &s.setState,
 		`DELETE FROM row WHERE kind = ? AND owner = ? AND seq BETWEEN ? AND ?`:          &s.del,
 	} {
@@ -141,7 +141,7 @@ func (s *Store) Apply(ctx context.Context, changes []client.Change) error {
 			var err error
 			switch c.Kind {
 			case client.Put:
-				_, err = put.ExecContext(ctx, c.Table, c.Owner, c.Seq, c.State, c.Body)
+				_, err = put.ExecContext(ctx, c.Table, c.Owner, c.Seq, c.Tag, c.State, c.Body)
 			case client.SetState:
 				_, err = setState.ExecContext(ctx, c.State, c.Table, c.Owner, c.Seq, c.Through)
 			case client.Delete:
@@ -171,9 +171,13 @@ func (s *Store) Rows(ctx context.Context, q client.Query) ([]client.Row, error) 
 	if q.Descending {
 		order = "DESC"
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT seq, state, body FROM row
-		WHERE kind = ? AND owner = ? AND seq >= ? AND seq < ? ORDER BY seq `+order+` LIMIT ?`,
-		q.Table, q.Owner, q.From, below, limit)
+	text, args := `SELECT seq, tag, state, body FROM row WHERE `, []any{}
+	if q.Tag != 0 {
+		text += `tag = ? AND tag <> 0 AND ` // the second part lets SQLite use the index
+		args = append(args, q.Tag)
+	}
+	rows, err := s.db.QueryContext(ctx, text+`kind = ? AND owner = ? AND seq >= ? AND seq < ? ORDER BY seq `+order+` LIMIT ?`,
+		append(args, q.Table, q.Owner, q.From, below, limit)...)
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -181,7 +185,7 @@ func (s *Store) Rows(ctx context.Context, q client.Query) ([]client.Row, error) 
 	var out []client.Row
 	for rows.Next() {
 		r := client.Row{Owner: q.Owner}
-		if err := rows.Scan(&r.Seq, &r.State, &r.Body); err != nil {
+		if err := rows.Scan(&r.Seq, &r.Tag, &r.State, &r.Body); err != nil {
 			return nil, translate(err)
 		}
 		out = append(out, r)

@@ -90,7 +90,8 @@ func (a *app) command() *cobra.Command {
 		}
 	}
 	add(groupChat, a.initCommand(), a.inviteCommand(), a.addCommand(), a.chatCommand(), a.sendCommand(),
-		a.listenCommand(), a.contactsCommand(), a.historyCommand(), a.pathCommand(), a.whoamiCommand())
+		a.listenCommand(), a.contactsCommand(), a.historyCommand(), a.pathCommand(), a.whoamiCommand(), a.trustCommand(),
+		a.blockCommand(), a.verifyCommand(), a.setCommand(), a.editCommand(), a.reactCommand(), a.deleteCommand(), a.searchCommand())
 	add(groupServer, a.serverCommand(), a.relayCommand(), a.rendezvousCommand())
 	root.AddCommand(a.demoCommand())
 	return root

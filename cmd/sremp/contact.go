@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) inviteCommand() *cobra.Command {
-	var qr bool
+	var qr, ask bool
 	var ttl time.Duration
 	cmd := &cobra.Command{
 		Use:   "invite",
@@ -24,7 +24,7 @@ func (a *app) inviteCommand() *cobra.Command {
 				if err := a.settleServers(cmd.Context(), s); err != nil {
 					return err
 				}
-				inv, err := s.Invite(cmd.Context(), client.InviteOptions{TTL: ttl})
+				inv, err := s.Invite(cmd.Context(), client.InviteOptions{TTL: ttl, Ask: ask})
 				if err != nil {
 					return err
 				}
@@ -40,6 +40,7 @@ func (a *app) inviteCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&qr, "qr", false, "draw it as a QR code as well")
+	cmd.Flags().BoolVar(&ask, "ask", false, "for one that many can read: who uses it is a request until sremp trust")
 	cmd.Flags().DurationVar(&ttl, "ttl", 0, "how long it is good for (default 7 days)")
 	return cmd
 }

@@ -26,6 +26,25 @@ type (
 		Text        string           `json:"text"`
 		SentAt      jsonTime         `json:"sent_at"`
 		State       string           `json:"state,omitempty"` // of own messages
+		ReplyTo     client.MessageID `json:"reply_to,omitzero"`
+		Quote       string           `json:"quote,omitempty"`
+		EditedAt    jsonTime         `json:"edited_at,omitzero"`
+		ExpiresAt   jsonTime         `json:"expires_at,omitzero"`
+		MyReaction  string           `json:"my_reaction,omitempty"`
+		Reaction    string           `json:"reaction,omitempty"`
+		Mention     bool             `json:"mention,omitempty"`
+	}
+	removalJSON struct {
+		Event       string             `json:"event"` // "removal"
+		Contact     identity.PeerID    `json:"contact"`
+		ContactName string             `json:"contact_name"`
+		IDs         []client.MessageID `json:"ids"`
+	}
+	typingJSON struct {
+		Event       string          `json:"event"` // "typing"
+		Contact     identity.PeerID `json:"contact"`
+		ContactName string          `json:"contact_name"`
+		On          bool            `json:"on"`
 	}
 	pathJSON struct {
 		Event       string          `json:"event"` // "path"
@@ -54,6 +73,15 @@ type (
 		Path        client.PathKind `json:"path"`
 		FirstSeen   jsonTime        `json:"first_seen"`
 		LastSeen    jsonTime        `json:"last_seen"`
+		Self        bool            `json:"self,omitempty"`
+		Verified    jsonTime        `json:"verified,omitzero"`
+		KeysChanged jsonTime        `json:"keys_changed,omitzero"`
+		Disappear   float64         `json:"disappear_s,omitempty"`
+		Pinned      bool            `json:"pinned,omitempty"`
+		Muted       bool            `json:"muted,omitempty"`
+		Archived    bool            `json:"archived,omitempty"`
+		ShareRead   bool            `json:"share_read,omitempty"`
+		ShareTyping bool            `json:"share_typing,omitempty"`
 	}
 	serverJSON struct {
 		Event     string              `json:"event"` // "server"
@@ -72,6 +100,9 @@ type (
 
 // jsonTime is RFC 3339 in UTC, null if there was no such moment.
 type jsonTime time.Time
+
+// IsZero is for omitzero.
+func (t jsonTime) IsZero() bool { return time.Time(t).IsZero() }
 
 func (t jsonTime) MarshalJSON() ([]byte, error) {
 	if time.Time(t).IsZero() {
@@ -135,6 +166,12 @@ func (p *printer) event(e client.Event) error {
 	switch e := e.(type) {
 	case client.MessageEvent:
 		return p.message(e.Message)
+	case client.ChangeEvent:
+		return p.change(e.Message)
+	case client.RemovalEvent:
+		return p.removal(e)
+	case client.TypingEvent:
+		return p.typing(e)
 	case client.DeliveryEvent:
 		return p.delivery(e)
 	case client.PathEvent:
@@ -153,23 +190,65 @@ func (p *printer) event(e client.Event) error {
 
 func (p *printer) message(m client.Message) error {
 	if p.json {
-		state := ""
-		if m.Mine {
-			state = m.State.String()
-		}
-		return p.object(messageJSON{
-			"message", m.ID, m.Contact, p.name(m.Contact), m.From, m.Mine, m.Text, jsonTime(m.SentAt), state,
-		})
+		return p.messageObject("message", m)
 	}
 	who := p.name(m.Contact)
 	if m.Mine {
 		who = "to " + who
+	}
+	if !m.EditedAt.IsZero() {
+		who += " (edited)"
+	}
+	if m.Quote != "" {
+		line, _, _ := strings.Cut(m.Quote, "\n")
+		who += ", to “" + printable(line) + "”"
 	}
 	at := m.SentAt.Local().Format("2006-01-02 15:04:05")
 	if m.Mine {
 		return p.line("%s  %s: %s  [%s]", at, who, indent(printable(m.Text)), m.State)
 	}
 	return p.line("%s  %s: %s", at, who, indent(printable(m.Text)))
+}
+
+// messageObject prints a message as an event of a kind.
+func (p *printer) messageObject(event string, m client.Message) error {
+	state := ""
+	if m.Mine {
+		state = m.State.String()
+	}
+	return p.object(messageJSON{
+		event, m.ID, m.Contact, p.name(m.Contact), m.From, m.Mine, m.Text, jsonTime(m.SentAt), state,
+		m.ReplyTo, m.Quote, jsonTime(m.EditedAt), jsonTime(m.ExpiresAt), m.MyReaction, m.Reaction, m.Mention,
+	})
+}
+
+func (p *printer) change(m client.Message) error {
+	if p.json {
+		return p.messageObject("change", m)
+	}
+	line := fmt.Sprintf("message %s of %s is now: %s", m.ID, p.name(m.Contact), indent(printable(m.Text)))
+	if m.Reaction != "" {
+		line += "  " + printable(m.Reaction)
+	}
+	return p.line("%s", line)
+}
+
+func (p *printer) removal(e client.RemovalEvent) error {
+	if p.json {
+		return p.object(removalJSON{"removal", e.Contact, p.name(e.Contact), e.IDs})
+	}
+	if e.IDs == nil {
+		return p.line("the conversation with %s was deleted", p.name(e.Contact))
+	}
+	return p.line("%d messages with %s are gone", len(e.IDs), p.name(e.Contact))
+}
+
+// typing is for programs: lines that come and go are nothing for a person.
+func (p *printer) typing(e client.TypingEvent) error {
+	if !p.json {
+		return nil
+	}
+	return p.object(typingJSON{"typing", e.Contact, p.name(e.Contact), e.On})
 }
 
 func (p *printer) delivery(e client.DeliveryEvent) error {
@@ -194,12 +273,23 @@ func (p *printer) contact(c client.Contact) error {
 	if p.json {
 		return p.object(contactJSON{
 			"contact", c.ID, c.Label(), c.Name, c.Nick, c.Trust.String(), c.Unread, c.Path.Kind,
-			jsonTime(c.FirstSeen), jsonTime(c.LastSeen),
+			jsonTime(c.FirstSeen), jsonTime(c.LastSeen), c.Self, jsonTime(c.Verified), jsonTime(c.KeysChanged),
+			c.Timer.Seconds(), c.Pinned, c.Muted, c.Archived, c.ShareRead, c.ShareTyping,
 		})
 	}
 	line := c.Label()
 	if c.Nick != "" && c.Name != "" {
 		line += " (" + c.Name + ")"
+	}
+	switch {
+	case c.Self:
+		line += ", your notes"
+	case c.Trust == client.TrustUnknown:
+		line += ", a request"
+	case c.Trust == client.Rejected:
+		line += ", blocked"
+	case !c.Verified.IsZero():
+		line += ", verified"
 	}
 	if c.Unread > 0 {
 		line += fmt.Sprintf(", %d unread", c.Unread)

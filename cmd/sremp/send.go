@@ -32,6 +32,8 @@ func (a *app) sendCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.wait, "wait", "", "wait for `held` (by a relay) or delivered (to the contact), and fail if it does not come")
+	cmd.Flags().StringVar(&o.reply, "reply", "", "answer the message with this `id`")
+	cmd.Flags().StringVar(&o.timer, "disappear", "", "it disappears on both sides after this `time`; never for it stays")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait")
 	jsonFlag(cmd, &o.json)
 	return cmd
@@ -41,6 +43,27 @@ type sendOptions struct {
 	wait    string
 	timeout time.Duration
 	json    bool
+	reply   string
+	timer   string
+}
+
+// draft is what the flags make of a text.
+func (o sendOptions) draft(text string) (d client.Draft, err error) {
+	d.Text = text
+	if o.reply != "" {
+		if d.ReplyTo, err = parseID(o.reply); err != nil {
+			return d, err
+		}
+	}
+	if o.timer != "" {
+		if d.Timer, err = parseTimer(o.timer); err != nil {
+			return d, err
+		}
+		if d.Timer == 0 {
+			d.Timer = -1
+		}
+	}
+	return d, nil
 }
 
 func (a *app) send(ctx context.Context, to, text string, o sendOptions) error {
@@ -69,6 +92,10 @@ func (a *app) send(ctx context.Context, to, text string, o sendOptions) error {
 	case len(text) > maxText:
 		return client.ErrTooLong
 	}
+	d, err := o.draft(text)
+	if err != nil {
+		return err
+	}
 	return a.with(ctx, func(s *session) error {
 		c, err := s.find(ctx, to)
 		if err != nil {
@@ -81,19 +108,19 @@ func (a *app) send(ctx context.Context, to, text string, o sendOptions) error {
 		if o.wait == "" && s.own == nil {
 			limit = 0 // the running client goes on with it
 		}
-		return s.sendAndWait(ctx, p, c, text, goal, limit, o.wait != "")
+		return s.sendAndWait(ctx, p, c, d, goal, limit, o.wait != "")
 	})
 }
 
 // sendAndWait sends text, prints how far it got within limit, and returns an
 // error if that is not as far as it must.
-func (s *session) sendAndWait(ctx context.Context, p *printer, c client.Contact, text string, goal client.DeliveryState,
+func (s *session) sendAndWait(ctx context.Context, p *printer, c client.Contact, d client.Draft, goal client.DeliveryState,
 	limit time.Duration, must bool,
 ) error {
 	var m client.Message
 	state := client.Queued
 	if limit == 0 { // a context that is over already would not even send it
-		m, err := s.Send(ctx, c.ID, text)
+		m, err := s.SendDraft(ctx, c.ID, d)
 		if err != nil {
 			return err
 		}
@@ -102,8 +129,9 @@ func (s *session) sendAndWait(ctx context.Context, p *printer, c client.Contact,
 	err := s.await(ctx, limit, func(e client.Event) (bool, error) {
 		if e == nil { // subscribed: no step of the message can be missed from here on
 			var err error
-			m, err = s.Send(ctx, c.ID, text)
-			return false, err
+			m, err = s.SendDraft(ctx, c.ID, d)
+			state = max(state, m.State)
+			return state >= goal, err
 		}
 		if d, ok := e.(client.DeliveryEvent); ok && d.ID == m.ID {
 			state = max(state, d.State)

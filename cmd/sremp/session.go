@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 	// open for a moment.
 	inUseFor   = 5 * time.Second
 	inUseRetry = 50 * time.Millisecond
+	notesName  = "me" // the contact that is oneself, unless somebody has that name
 )
 
 // A session is an open profile: a client that runs already, through its
@@ -131,6 +133,13 @@ func (s *session) find(ctx context.Context, name string) (found client.Contact, 
 			return err
 		}
 		found, err = client.FindContact(contacts, name)
+		if errors.Is(err, client.ErrUnknownContact) && strings.EqualFold(name, notesName) {
+			me, meErr := s.WhoAmI(ctx)
+			if meErr != nil {
+				return meErr
+			}
+			found, err = client.Contact{ID: me.ID, Name: me.Name, Self: true}, nil
+		}
 		return err
 	}
 	err = lookup()

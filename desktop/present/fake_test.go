@@ -23,6 +23,8 @@ var (
 
 // fakeAPI is a client without a network.
 type fakeAPI struct {
+	client.API // nil: what is not set here is not called
+
 	mu       sync.Mutex // guards everything below
 	contacts []client.Contact
 	history  map[identity.PeerID][]client.Message

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sremp/sremp/client"
+)
+
+// parseID reads a message's id from the command line.
+func parseID(s string) (id client.MessageID, err error) {
+	if err := id.UnmarshalText([]byte(s)); err != nil {
+		return id, usageError{errors.New("a message's id has 32 hexadecimal digits; sremp history --json shows it")}
+	}
+	return id, nil
+}
+
+// withMessage runs f for a contact and a message of the conversation with it,
+// and waits a moment until what it did has left.
+func (a *app) withMessage(ctx context.Context, contact, message string, f func(*session, client.Contact, client.MessageID) error) error {
+	id, err := parseID(message)
+	if err != nil {
+		return err
+	}
+	return a.withContact(ctx, contact, func(s *session, c client.Contact) error {
+		if err := f(s, c, id); err != nil {
+			return err
+		}
+		return s.settleOutbox(ctx)
+	})
+}
+
+// settleOutbox gives what was just said a moment to leave, if this process is
+// the client. What has not left then waits in the outbox.
+func (s *session) settleOutbox(ctx context.Context) error {
+	if s.own == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendWait)
+	defer cancel()
+	if err := s.own.Flush(ctx); err != nil && !errors.Is(err, client.ErrTimeout) {
+		return err
+	}
+	return nil
+}
+
+func (a *app) editCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "edit CONTACT ID TEXT",
+		Short: "Replace the text of a message of yours, on both sides",
+		Args:  takes(3, 3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return a.withMessage(ctx, args[0], args[1], func(s *session, c client.Contact, id client.MessageID) error {
+				_, err := s.Edit(ctx, c.ID, id, args[2])
+				return err
+			})
+		},
+	}
+}
+
+func (a *app) reactCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "react CONTACT ID [EMOJI]",
+		Short: "React to a message; without an emoji, take it back",
+		Args:  takes(2, 3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			emoji := ""
+			if len(args) == 3 {
+				emoji = args[2]
+			}
+			return a.withMessage(ctx, args[0], args[1], func(s *session, c client.Contact, id client.MessageID) error {
+				_, err := s.React(ctx, c.ID, id, emoji)
+				return err
+			})
+		},
+	}
+}
+
+var errWhatToDelete = errors.New("delete takes the ids of messages, or --all")
+
+func (a *app) deleteCommand() *cobra.Command {
+	var everywhere, all bool
+	cmd := &cobra.Command{
+		Use:   "delete CONTACT [ID]...",
+		Short: "Delete messages, or with --all the whole conversation",
+		Long: "Delete messages here; with --everywhere, messages of yours at the contact too. Deleted is deleted:\n" +
+			"the database overwrites it.",
+		Args: takes(1, 1000),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			if all == (len(args) > 1) || all && everywhere {
+				return usageError{errWhatToDelete}
+			}
+			var ids []client.MessageID
+			for _, s := range args[1:] {
+				id, err := parseID(s)
+				if err != nil {
+					return err
+				}
+				ids = append(ids, id)
+			}
+			return a.withContact(ctx, args[0], func(s *session, c client.Contact) error {
+				if all {
+					return s.DeleteHistory(ctx, c.ID)
+				}
+				if err := s.Delete(ctx, c.ID, ids, everywhere); err != nil {
+					return err
+				}
+				if everywhere {
+					return s.settleOutbox(ctx)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&everywhere, "everywhere", false, "messages of yours, at the contact too")
+	cmd.Flags().BoolVar(&all, "all", false, "the whole conversation, here")
+	return cmd
+}
+
+func (a *app) searchCommand() *cobra.Command {
+	var with string
+	var asJSON bool
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "search TEXT",
+		Short: "Find messages with a text in them",
+		Args:  takes(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return a.with(ctx, func(s *session) error {
+				q := client.SearchQuery{Text: args[0], Limit: limit}
+				if with != "" {
+					c, err := s.find(ctx, with)
+					if err != nil {
+						return err
+					}
+					q.With = c.ID
+				}
+				p, err := newPrinter(ctx, s, a.stdout, asJSON)
+				if err != nil {
+					return err
+				}
+				found, err := s.Search(ctx, q)
+				if err != nil {
+					return err
+				}
+				for _, m := range found {
+					if err := p.message(m); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	cmd.Flags().StringVar(&with, "with", "", "only in the conversation with `contact`")
+	cmd.Flags().IntVar(&limit, "limit", 100, "at most `N` messages")
+	return cmd
+}
