@@ -218,7 +218,11 @@ func (k *core) mailed(id identity.PeerID, held, all []letter, err error) {
 	if err == nil {
 		m.wait, m.next = 0, time.Time{}
 		if c.link == nil {
-			k.unlinkedPath(c, "the peer is away")
+			reason := "the peer is away"
+			if k.c.net.connecting(id, connectTime) {
+				reason = "trying to connect"
+			}
+			k.unlinkedPath(c, reason)
 		}
 		k.tickMail(c)
 		return
