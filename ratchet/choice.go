@@ -41,6 +41,16 @@ func (st *peerState) mutual() bool {
 	return slices.ContainsFunc(st.sessions, func(s *session) bool { return s.generation == g && s.has(flagMutual) })
 }
 
+// renewing reports whether we began the latest generation and have no answer
+// yet. A remote device that begins another one then does so at once with us: the
+// two sessions share the generation, or each side would follow the other.
+func (st *peerState) renewing() bool {
+	g := st.generation()
+	return slices.ContainsFunc(st.sessions, func(s *session) bool {
+		return s.generation == g && s.has(flagInitiator) && s.has(flagSupersedes) && !s.has(flagConfirmed)
+	})
+}
+
 // raise takes note of the epoch of a record. A higher one ends all sessions
 // before: whoever holds the keys of the lower one may hold theirs as well.
 func (st *peerState) raise(epoch uint32) {
@@ -60,8 +70,34 @@ func (st *peerState) newerBySameInitiator(s *session) (generation uint32, ok boo
 	return generation, ok
 }
 
+// strays is how many messages in a row come in a session that was begun later
+// than the one that we send on before we follow (spec §4.4.2).
+const strays = 8
+
+// follow counts messages in sessions begun later than the one that is sent on.
+// Generations are counted by each side for itself, and after one went back to an
+// old copy they may disagree; without this each would send on its own for ever.
+func (st *peerState) follow(s *session) {
+	p := st.sessions[0]
+	if s == p {
+		p.strays = 0
+		return
+	}
+	if !s.has(flagSupersedes) {
+		return // sessions of a first, simultaneous start agree by their order
+	}
+	if c := cmp.Compare(s.created, p.created); c < 0 || c == 0 && bytes.Compare(s.id[:], p.id[:]) < 0 {
+		return
+	}
+	if p.strays++; p.strays == strays {
+		p.strays = 0
+		s.generation = st.generation() + 1
+	}
+}
+
 // arrived takes note of an authentic message in s.
 func (st *peerState) arrived(s *session, flags uint8, now time.Time) {
+	st.follow(s)
 	s.received = unix(now)
 	s.pq.arrived(s.received)
 	if !s.has(flagConfirmed) {

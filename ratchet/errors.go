@@ -12,6 +12,11 @@ var (
 	ErrDecrypt = errors.New("ratchet: message cannot be decrypted")
 	// ErrDuplicate: the message was decrypted before.
 	ErrDuplicate = errors.New("ratchet: message was decrypted before")
+	// ErrReused: another message was decrypted under this one's number, or the same
+	// one longer ago than is remembered. Where the program has no record of the
+	// message, the remote device went back to an old copy of its state: begin anew
+	// with [Peer.Renew] (spec §4.4.3). It is an ErrDuplicate.
+	ErrReused = fmt.Errorf("%w, or its number was used", ErrDuplicate)
 	// ErrNoPrekey: an initial message names prekeys that are used up or destroyed;
 	// its sender must begin again with a new bundle. It is an ErrDecrypt.
 	ErrNoPrekey = fmt.Errorf("%w: its prekeys are gone", ErrDecrypt)

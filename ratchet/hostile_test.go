@@ -314,3 +314,27 @@ func TestInitialMessageOfAnother(t *testing.T) {
 	x.Record, x.Device = high.local.Record().Bytes(), identity.DeviceID(high.local.Device())
 	low.refuse(wire.RatchetInitialMessage{Agreement: x.Append(nil), Message: m.Message}.Append(nil), ErrDecrypt)
 }
+
+// A message under our own identity and device, which only a copy of this device
+// could make, starts no session.
+func TestOwnInitialMessage(t *testing.T) {
+	low, high := newSides(t, 0)
+	copied := testLocal(t, 1)
+	if partyOf(copied) != partyOf(low.local) {
+		copied = testLocal(t, 2)
+	}
+	// The copy begins a session with its own bundle, by a bundle of another device.
+	b := low.bundle(start)
+	b.x.Device = high.local.Device()
+	s, err := initiate(start, copied, b, nil, [32]byte{}, low.rnd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := wire.ParseAgreement(s.pending)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := respond(low.local, low.store.s, [32]byte{}, s.pending, x, copied.Record()); !is(err, ErrWrongPeer) {
+		t.Errorf("respond to ourselves: %v, want ErrWrongPeer", err)
+	}
+}

@@ -71,6 +71,8 @@ func initiatePeer(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, p
 // Renew starts another session with the same device, which takes the place of
 // those before: for a remote device that seems to have lost its state. The
 // sessions before still receive, unless the bundle's record has a higher epoch.
+// It also heals two devices of which one, or both, went back to an old copy of
+// their state (spec §4.4.3).
 func (p *Peer) Renew(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, psk [32]byte) error {
 	return p.renew(now, l, b, oneTime, psk, system())
 }
@@ -140,7 +142,7 @@ func (st *peerState) accept(dst []byte, now time.Time, l *identity.Local, store 
 	if stale, ok := st.newerBySameInitiator(s); ok {
 		s.generation = stale
 	} else if o.header.Flags&wire.FlagSupersedes != 0 || st.mutual() {
-		if len(st.sessions) > 0 {
+		if len(st.sessions) > 0 && !st.renewing() {
 			s.generation++
 		}
 		s.flags |= flagSupersedes
@@ -279,6 +281,9 @@ func (st *peerState) decrypt(dst []byte, now time.Time, msg []byte, rnd entropy)
 func (st *peerState) refused(msg []byte, err error) error {
 	if len(msg) >= wire.RatchetOverhead && slices.Contains(st.recent[:st.recents], tagStart(msg)) {
 		return ErrDuplicate
+	}
+	if err == ErrDuplicate { // known by its number alone
+		return ErrReused
 	}
 	return err
 }

@@ -30,6 +30,7 @@ type sessionID [16]byte
 // first message holds dh and nextRecv.
 type fixed struct {
 	flags      uint8
+	strays     uint8 // see peerState.follow
 	generation uint32
 	created    uint64 // Unix milliseconds, by the initiator's clock
 	received   uint64 // Unix seconds of the last message, ours of creation before

@@ -36,7 +36,7 @@ func (p *Peer) AppendBinary(b []byte) ([]byte, error) {
 }
 
 // maxSession is the most bytes of a session without what varies in length.
-const maxSession = 1 + 6*5 + 3*10 + 2*5 + 2 + 16 + 9*32 + 3 + 3 + 1
+const maxSession = 2 + 6*5 + 3*10 + 2*5 + 2 + 16 + 9*32 + 3 + 3 + 1
 
 // size is at least what the state needs.
 func (st *peerState) size() int {
@@ -54,7 +54,7 @@ func (st *peerState) size() int {
 }
 
 func (s *session) append(b []byte) []byte {
-	b = append(b, s.flags)
+	b = append(b, s.flags, s.strays)
 	for _, n := range [...]uint64{
 		uint64(s.generation), s.created, s.received, uint64(s.sendN), uint64(s.recvN), uint64(s.prevN),
 		uint64(s.recv.lost), uint64(s.pq.epoch), s.pq.since, uint64(s.pq.steps), uint64(s.pq.count),
@@ -187,7 +187,7 @@ func uvarint(r *wire.Reader, most uint64) (n uint64) {
 func parseSession(r *wire.Reader) *session {
 	const max32, max64 = 1<<32 - 1, 1<<64 - 1
 	s := &session{}
-	s.flags = r.Uint8()
+	s.flags, s.strays = r.Uint8(), r.Uint8()
 	s.generation = uint32(uvarint(r, max32))
 	s.created, s.received = uvarint(r, max64), uvarint(r, max64)
 	s.sendN, s.recvN = uint32(uvarint(r, max32)), uint32(uvarint(r, max32))
@@ -204,7 +204,7 @@ func parseSession(r *wire.Reader) *session {
 		s.pending = append([]byte(nil), r.Bytes(n)...)
 	}
 	if s.flags&(flagSend|flagReceive) == 0 || s.flags&flagMixed != 0 && (s.flags&flagSend == 0 || s.pq.epoch == 0) ||
-		s.pq.phase >= pqPhases || s.pq.wait >= PQRepeat {
+		s.pq.phase >= pqPhases || s.pq.wait >= PQRepeat || s.strays >= strays {
 		r.Fail(wire.ErrNotCanonical)
 		return s
 	}
