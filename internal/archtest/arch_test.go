@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 
 	"relay/sqlite":        with(core, "relay", "store"),
 	"relay/postgres":      with(core, "relay"),
+	"relay/websocket":     {},
 	"rendezvous/sqlite":   with(core, "rendezvous", "store"),
 	"rendezvous/postgres": with(core, "rendezvous"),
 	"client/sqlite":       with(core, "client", "store"),
@@ -50,7 +51,7 @@ var allowed = map[string][]string{
 	"desktop/present": with(core, "client"),
 	"desktop":         with(core, "client", "desktop/present"),
 
-	"cmd/sremp": with(core, "client", "client/rpc", "client/sqlite", "relay", "relay/sqlite", "relay/postgres", "rendezvous",
+	"cmd/sremp": with(core, "client", "client/rpc", "client/sqlite", "relay", "relay/sqlite", "relay/postgres", "relay/websocket", "rendezvous",
 		"rendezvous/postgres", "rendezvous/sqlite", "transport", "nat", "store", "internal/natlab"),
 	"cmd/sremp-desktop": with(core, "client", "client/rpc", "client/sqlite", "desktop", "desktop/present",
 		"transport", "store"),
@@ -72,6 +73,7 @@ var only = map[string][]string{
 	"github.com/diamondburned/gotk4/pkg": {"desktop", "cmd/sremp-desktop"},
 	"github.com/pion/stun/v2":            {"nat"},
 	"github.com/jackc/pgx/v5":            {"relay/postgres", "rendezvous/postgres"},
+	"github.com/coder/websocket":         {"relay/websocket"},
 }
 
 // cgo lists the packages whose build may need a C compiler.
