@@ -14,15 +14,14 @@ import (
 // A lockstep drives the ratchet and the model with the same randomness: all
 // messages must have the same bytes, and both must read and refuse the same.
 type lockstep struct {
-	t       testing.TB
-	dice    func(n int) int
-	real    [2]*side
-	model   [2]*model
-	copies  [2][]twin // states of the past
-	flight  []parcel
-	read    []parcel
-	sent    int
-	skipped int // sent messages that must still come or be lost
+	t      testing.TB
+	dice   func(n int) int
+	real   [2]*side
+	model  [2]*model
+	copies [2][]twin // states of the past
+	flight []parcel
+	read   []parcel
+	sent   int
 }
 
 // A twin is a state of both.

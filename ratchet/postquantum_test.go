@@ -346,5 +346,10 @@ func TestPostQuantumSecretMatters(t *testing.T) {
 	s.pq.flight.secret[0] ^= 1
 	low.refuse(high.encrypt("x"), ErrDecrypt)
 	high.peer = good
+	_, good = high.stored()
+	// The right secret under the wrong name is refused, too.
+	high.peer.s.sessions[0].pq.epoch += 2
+	low.refuse(high.encrypt("x"), ErrDecrypt)
+	high.peer = good
 	low.expect(high.encrypt("x"), "x")
 }

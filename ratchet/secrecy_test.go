@@ -35,6 +35,19 @@ func TestForwardSecrecy(t *testing.T) {
 	if s := high.peer.s.sessions[0]; s.stored() != 0 || len(s.old) != 0 {
 		t.Error("keys of messages that were read are stored")
 	}
+	// Nor does its memory keep what a receiving step replaces.
+	high.expect(low.encrypt("a step"), "a step")
+	s := high.peer.s.sessions[0]
+	for name, k := range map[string][32]byte{
+		"private key": s.dh.private, "sending chain": s.sendChain, "header key": s.send.key, "next header key": s.nextRecv.key,
+	} {
+		if k != [32]byte{} {
+			t.Errorf("the %s outlives the step", name)
+		}
+	}
+	if s.dh.key != nil || s.send.aead != nil {
+		t.Error("a parsed key outlives the step")
+	}
 }
 
 // After one message each way the stolen state reads nothing more.

@@ -123,6 +123,59 @@ func TestRenew(t *testing.T) {
 	}
 }
 
+// Both sides renew at once: at once they agree, on the lower's.
+func TestRenewAtOnce(t *testing.T) {
+	low, high := established(t)
+	agreeOn(t, low, high)
+	for i, s := range []*side{low, high} {
+		now := start.Add(time.Duration(i+1) * time.Hour)
+		other := []*side{high, low}[i]
+		if err := s.peer.renew(now, s.local, other.bundle(start), nil, [32]byte{}, s.rnd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fromLow, fromHigh := low.encrypt("from low"), high.encrypt("from high")
+	low.expect(fromHigh, "from high")
+	high.expect(fromLow, "from low")
+	fromLow, fromHigh = low.encrypt("again"), high.encrypt("again")
+	low.expect(fromHigh, "again")
+	high.expect(fromLow, "again")
+	if s := agreeOn(t, low, high); !s.has(flagLower) || !s.has(flagSupersedes) {
+		t.Error("not the lower key's new session")
+	}
+}
+
+// Where the generations that the sides count disagree, both come to send on the
+// session that was begun later, and never on an older one.
+func TestFollowLaterSession(t *testing.T) {
+	low, high := established(t)
+	agreeOn(t, low, high)
+	before := low.peer.s.sessions[0].id
+	if err := low.peer.renew(start.Add(time.Hour), low.local, high.bundle(start), nil, [32]byte{}, low.rnd); err != nil {
+		t.Fatal(err)
+	}
+	high.expect(low.encrypt("anew"), "anew")
+	agreeOn(t, low, high)
+	for _, s := range high.peer.s.sessions {
+		if s.id == before {
+			s.generation = 9 // as after an old copy came back
+		}
+	}
+	high.peer.s.settle()
+	for i := range strays {
+		if high.peer.s.sessions[0].id != before {
+			t.Fatalf("followed after %d messages, want %d", i, strays)
+		}
+		low.restart()
+		high.restart()
+		high.expect(low.encrypt("on the new"), "on the new")
+		low.expect(high.encrypt("on the old"), "on the old")
+	}
+	if s := agreeOn(t, low, high); s.id == before {
+		t.Error("the older session was followed")
+	}
+}
+
 func TestSessionsAreLimited(t *testing.T) {
 	low, high := established(t)
 	for i := range MaxSessions + 2 {
