@@ -119,7 +119,8 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 		}
 	}()
 	ep, err := transport.New(transport.Config{
-		PacketConn: pc, ServerKey: key, Services: s.handlers, Forward: s.forward, STUN: true, Logger: a.logger(),
+		PacketConn: pc, ServerKey: key, Services: s.handlers, Forward: s.forward, STUN: true,
+		ValidateAddresses: true, Logger: a.logger(),
 	})
 	if err != nil {
 		pc.Close()
