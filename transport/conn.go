@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 
 	"github.com/quic-go/quic-go"
 
@@ -24,6 +25,7 @@ type Conn struct {
 	tls    tls.ConnectionState // constant: quic-go's own getter races with migration
 	server identity.ServerID   // the one proven to us; zero at its own end
 	result handshake.Result
+	used   atomic.Int64 // when a stream last moved bytes, by the endpoint's clock
 }
 
 func newConn(e *Endpoint, q *quic.Conn, r handshake.Result) *Conn {
@@ -43,7 +45,7 @@ func (c *Conn) OpenStream(ctx context.Context) (*Stream, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	return &Stream{s}, nil
+	return &Stream{s, c}, nil
 }
 
 // AcceptStream waits for the next stream of the other side.
@@ -52,7 +54,7 @@ func (c *Conn) AcceptStream(ctx context.Context) (*Stream, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	return &Stream{s}, nil
+	return &Stream{s, c}, nil
 }
 
 // Binding is a value that the two ends of this connection share and that no

@@ -29,6 +29,7 @@ const (
 type stunClient struct {
 	mu      sync.Mutex
 	waiting map[[12]byte]stunWait
+	asked   []netip.AddrPort // servers of the last Gather
 }
 
 type stunWait struct {
@@ -107,7 +108,20 @@ func (e *Endpoint) Gather(ctx context.Context, stun []netip.AddrPort) []nat.Cand
 	e.mu.Lock()
 	e.local = slices.Clone(cs)
 	e.mu.Unlock()
+	e.stun.mu.Lock()
+	e.stun.asked = slices.Clone(stun)
+	e.stun.mu.Unlock()
 	return cs
+}
+
+// regather asks the servers of the last Gather again. Mapped candidates stay.
+func (e *Endpoint) regather(ctx context.Context) {
+	e.stun.mu.Lock()
+	stun := e.stun.asked
+	e.stun.mu.Unlock()
+	if len(stun) > 0 {
+		e.Gather(ctx, stun)
+	}
 }
 
 // symmetric reports whether one address of ours was seen with two ports, of

@@ -20,20 +20,36 @@ const (
 	// migrateRetry grows with every failed validation, up to maxMigrateRetry.
 	migrateRetry    = time.Second
 	maxMigrateRetry = time.Minute
-	// healthInterval is how often the direct path is looked at while there is
-	// another one to fall back to.
-	healthInterval = 500 * time.Millisecond
+	// healthInterval is how often the direct path is looked at while an answer is
+	// missing and there is another path to fall back to; calmInterval otherwise.
+	healthInterval = 50 * time.Millisecond
+	calmInterval   = 200 * time.Millisecond
+	idleInterval   = time.Second // when nothing came for idleAfter
+	idleAfter      = 10 * time.Second
 	// A path is suspected when nothing answers for suspectAfter and three round
-	// trips; it is then asked, and left when it stays silent for leaveAfter.
-	suspectAfter = time.Second
-	leaveAfter   = 1500 * time.Millisecond
-	// roundRetry is when the next search starts after a direct path was lost; it
-	// doubles up to maxRoundRetry.
+	// trips; it is then asked, and left when it stays silent for leaveAfter and
+	// two more.
+	suspectAfter = 200 * time.Millisecond
+	leaveAfter   = 120 * time.Millisecond
+	// pokeAfter is how long the dialled side's direct path may be silent before
+	// the relay is told where we are; it doubles. lively is how long after
+	// application data silence means anything.
+	pokeAfter = 150 * time.Millisecond
+	lively    = 30 * time.Second
+	// starved is how late a timer may be before we blame this machine, and not
+	// the path, for the silence.
+	starved = 100 * time.Millisecond
+	// refreshTimeout bounds the search for our own addresses before a round.
+	refreshTimeout = 400 * time.Millisecond
+	// roundRetry is when the next search starts after one in vain; it doubles up
+	// to maxRoundRetry. The first starts at once.
 	roundRetry    = 5 * time.Second
 	maxRoundRetry = 5 * time.Minute
 	// minRoundGap and maxRounds bound how often a peer can make us send probes
 	// to the addresses it names.
 	minRoundGap = 4 * time.Second
+	// roundMargin keeps a list from arriving earlier than it was sent, as it were.
+	roundMargin = 250 * time.Millisecond
 	maxRounds   = 64
 	// controlTimeout bounds the write of one control frame.
 	controlTimeout = 10 * time.Second
@@ -71,6 +87,9 @@ type manager struct {
 	nextRound  time.Time // zero: none planned
 	roundDelay time.Duration
 	nonce      uint64
+
+	calm     time.Time     // the path is not blamed before
+	pokeWait time.Duration // of silence, before the relay is poked again
 }
 
 // An event is a control frame, or the end of a validation.
@@ -82,6 +101,9 @@ type event struct {
 	validated *quic.Path
 	slot      int
 	err       error
+
+	refreshed bool // our candidates are, for round
+	round     uint32
 }
 
 // startPeer makes the PeerConn of an authenticated connection. It takes over
@@ -158,6 +180,7 @@ func (m *manager) loop(ended <-chan struct{}) {
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var due time.Time
 	for {
 		var err error
 		select {
@@ -171,16 +194,19 @@ func (m *manager) loop(ended <-chan struct{}) {
 		case <-m.p.wake:
 		case <-timer.C:
 		}
-		if err == nil {
-			err = m.step(time.Now())
+		if now := time.Now(); err == nil {
+			if !due.IsZero() && now.Sub(due) > starved {
+				m.calm = now.Add(suspectAfter)
+			}
+			err = m.step(now)
 		}
 		if err != nil {
 			m.fail(err)
 			return
 		}
 		timer.Stop()
-		if next := m.deadline(); !next.IsZero() {
-			timer.Reset(max(time.Until(next), 0))
+		if due = m.deadline(); !due.IsZero() {
+			timer.Reset(max(time.Until(due), 0))
 		}
 	}
 }
@@ -256,8 +282,26 @@ func (m *manager) handle(ev event) error {
 		return m.send(wire.FrameControlPong, ev.ping.Append(nil))
 	case ev.validated != nil:
 		return m.handleValidated(ev)
+	case ev.refreshed && ev.round == m.round:
+		return m.sendCandidates()
 	}
 	return nil
+}
+
+// refresh finds our addresses anew, for they may be what has changed, and sends
+// them for the round that has begun.
+func (m *manager) refresh() {
+	m.roundAt = time.Now()
+	round := m.round
+	m.e.run(func() {
+		ctx, cancel := context.WithTimeout(m.p.q.Context(), refreshTimeout)
+		defer cancel()
+		m.e.regather(ctx)
+		select {
+		case m.events <- event{refreshed: true, round: round}:
+		case <-m.p.Done():
+		}
+	})
 }
 
 // handleCandidates starts a search (spec §5.4.3). Only the client starts
@@ -275,9 +319,7 @@ func (m *manager) handleCandidates(x wire.ControlCandidates) error {
 	default:
 		m.round = x.Round
 		m.p.link.prober.forget() // what was found before is no longer true
-		if err := m.sendCandidates(); err != nil {
-			return err
-		}
+		m.refresh()
 	}
 	m.searched = true
 	if _, ok := m.p.link.prober.validated(); !ok {
@@ -308,6 +350,7 @@ func (m *manager) handlePath(x wire.ControlPath) error {
 // step does what is due. Everything in it is the client's.
 func (m *manager) step(now time.Time) error {
 	if !m.client {
+		m.poke(now)
 		return nil
 	}
 	l := m.p.link
@@ -320,9 +363,8 @@ func (m *manager) step(now time.Time) error {
 			m.nextRound = now.Add(m.roundDelay)
 			m.roundDelay = min(2*m.roundDelay, maxRoundRetry)
 			m.round, m.searched = m.round+1, false
-			if err := m.sendCandidates(); err != nil {
-				return err
-			}
+			l.prober.forget()
+			m.refresh()
 		}
 	}
 	if m.active == slotDirect && l.leg.Load() != nil {
@@ -336,16 +378,49 @@ func (m *manager) step(now time.Time) error {
 	return nil
 }
 
+// nextPoke returns when the dialled side has to look whether it has to poke.
+func (m *manager) nextPoke(now time.Time) time.Time {
+	used := m.p.used.Load()
+	switch {
+	case m.active != slotDirect || m.p.link.leg.Load() == nil:
+		return time.Time{}
+	case used == 0 || m.e.m.now()-used > int64(lively):
+		return now.Add(idleInterval)
+	}
+	return now.Add(pokeAfter)
+}
+
+// poke tells the relay where we are while the direct path brings nothing: if our
+// NAT has changed, the other side, which leaves the path, could not reach us by
+// the relay either. It is the dialled side's, and only soon after application
+// data (spec §5.4.5).
+func (m *manager) poke(now time.Time) {
+	l := m.p.link
+	leg := l.leg.Load()
+	clock := m.e.m.now()
+	if leg == nil || m.active != slotDirect || clock-m.p.used.Load() > int64(lively) || m.p.used.Load() == 0 {
+		return
+	}
+	silent := time.Duration(clock - l.received[slotDirect].Load())
+	if silent < m.pokeWait/2 {
+		m.pokeWait = pokeAfter
+	}
+	if silent >= max(m.pokeWait, pokeAfter) {
+		m.pokeWait = 2 * max(m.pokeWait, pokeAfter)
+		m.e.m.writeRelay(leg, []byte{0}, 0)
+	}
+}
+
 func (m *manager) due(slot int, now time.Time) bool {
 	return !m.busy[slot] && !now.Before(m.next[slot])
 }
 
 // deadline returns when step has something to do next.
 func (m *manager) deadline() time.Time {
-	if !m.client {
-		return time.Time{}
-	}
 	now := time.Now()
+	if !m.client {
+		return m.nextPoke(now)
+	}
 	var next time.Time
 	earlier := func(t time.Time) {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
@@ -360,7 +435,14 @@ func (m *manager) deadline() time.Time {
 			earlier(m.next[slotDirect])
 		}
 	} else if m.p.link.leg.Load() != nil {
-		earlier(now.Add(healthInterval))
+		switch since := m.e.m.now() - m.p.link.received[slotDirect].Load(); {
+		case m.p.link.unanswered[slotDirect].Load() != 0:
+			earlier(now.Add(healthInterval))
+		case since < int64(idleAfter):
+			earlier(now.Add(calmInterval))
+		default:
+			earlier(now.Add(idleInterval))
+		}
 	}
 	return next
 }
@@ -439,17 +521,20 @@ func (m *manager) health() error {
 	if since != 0 {
 		silent = time.Duration(m.e.m.now() - since)
 	}
-	suspect := max(suspectAfter, 3*m.p.q.ConnectionStats().SmoothedRTT)
+	rtt := m.p.q.ConnectionStats().SmoothedRTT
+	suspect := max(suspectAfter, 3*rtt)
 	switch {
 	case silent < suspect:
 		m.asked = false
+		return nil
+	case time.Now().Before(m.calm):
 		return nil
 	case !m.asked:
 		// What we sent last may have needed no answer.
 		m.asked = true
 		m.nonce++
 		return m.send(wire.FrameControlPing, wire.ControlPing{Nonce: m.nonce}.Append(nil))
-	case silent < suspect+leaveAfter || m.paths[slotRelay] == nil:
+	case silent < suspect+leaveAfter+2*rtt || m.paths[slotRelay] == nil:
 		return nil
 	}
 	dead := m.paths[slotDirect]
@@ -462,6 +547,6 @@ func (m *manager) health() error {
 	m.paths[slotDirect] = nil
 	m.p.link.unanswered[slotDirect].Store(0)
 	m.p.link.prober.forget()
-	m.nextRound = time.Now().Add(m.roundDelay)
+	m.nextRound = m.roundAt.Add(minRoundGap + roundMargin)
 	return nil
 }

@@ -12,17 +12,26 @@ import (
 
 // A Stream is a bidirectional stream of a connection. Read and Write may run at
 // the same time, each on one goroutine.
-type Stream struct{ s *quic.Stream }
+type Stream struct {
+	s *quic.Stream
+	c *Conn
+}
 
 // Read returns io.EOF when the other side has closed its direction.
 func (s *Stream) Read(b []byte) (int, error) {
 	n, err := s.s.Read(b)
+	if n > 0 {
+		s.c.used.Store(s.c.e.m.now())
+	}
 	return n, streamError(err)
 }
 
 // Write blocks while flow control does.
 func (s *Stream) Write(b []byte) (int, error) {
 	n, err := s.s.Write(b)
+	if n > 0 {
+		s.c.used.Store(s.c.e.m.now())
+	}
 	return n, streamError(err)
 }
 

@@ -285,6 +285,7 @@ func TestIPv6(t *testing.T) {
 	w := world(t, Conditions{})
 	server := must[*Place](t)(w.Public(1))
 	outside := listen6(t, server.Site, netip.AddrPortFrom(server.Addr6, 3478))
+	stranger := listen6(t, server.Site, netip.AddrPortFrom(server.Addr6, 3479))
 	for _, tt := range []struct {
 		o    RouterOptions
 		open bool
@@ -292,11 +293,11 @@ func TestIPv6(t *testing.T) {
 		router := must[*Router](t)(w.Router(tt.o))
 		home := must[*Place](t)(router.Home())
 		inside := listen6(t, home.Site, netip.AddrPortFrom(home.Addr6, 2000))
-		if got := reaches(t, outside, inside, netip.AddrPortFrom(home.Addr6, 2000)); got != tt.open {
-			t.Errorf("%+v: unasked packets pass: %v, want %v", tt.o, got, tt.open)
-		}
 		if !reaches(t, inside, outside, netip.AddrPortFrom(server.Addr6, 3478)) {
 			t.Errorf("%+v: nothing gets out", tt.o)
+		}
+		if got := reaches(t, stranger, inside, netip.AddrPortFrom(home.Addr6, 2000)); got != tt.open {
+			t.Errorf("%+v: unasked packets pass: %v, want %v", tt.o, got, tt.open)
 		}
 		if !reaches(t, outside, inside, netip.AddrPortFrom(home.Addr6, 2000)) {
 			t.Errorf("%+v: answers do not pass", tt.o)

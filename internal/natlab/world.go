@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -227,7 +228,9 @@ func (r *Router) setUp() error {
 				return fmt.Errorf("keeping bridged frames from the router's rules: %w", err)
 			}
 		}
-		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "lan"}}); err != nil {
+		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{
+			Name: "lan", HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, r.n}, // else it changes with the ports
+		}}); err != nil {
 			return fmt.Errorf("making a bridge: %w", err)
 		}
 		if err := firstOf(address("lan", netip.PrefixFrom(r.inside4(), r.lan.Bits())), forward()); err != nil {
@@ -314,17 +317,59 @@ func (r *Router) Home() (*Place, error) {
 	if err := r.Do(func() error { return firstOf(carrier(link), carrier("lan")) }); err != nil {
 		return nil, err
 	}
+	if p.Addr6.IsValid() {
+		if err := r.connect6(p); err != nil {
+			return nil, err
+		}
+	}
 	return p, s.Do(func() error {
 		if p.Addr.IsValid() {
-			if err := firstOf(address("eth0", netip.PrefixFrom(p.Addr, r.lan.Bits())), routeVia(netip.MustParsePrefix("0.0.0.0/0"), r.inside4())); err != nil {
-				return err
-			}
-		}
-		if p.Addr6.IsValid() {
-			return firstOf(address("eth0", netip.PrefixFrom(p.Addr6, 64)), routeVia(netip.MustParsePrefix("::/0"), r.inside6()))
+			return firstOf(address("eth0", netip.PrefixFrom(p.Addr, r.lan.Bits())), routeVia(netip.MustParsePrefix("0.0.0.0/0"), r.inside4()))
 		}
 		return nil
 	})
+}
+
+// connect6 gives a host behind the router its IPv6. Neighbour discovery may take
+// a second on a new link; here the two know each other from the start.
+func (r *Router) connect6(p *Place) error {
+	var host, lan net.HardwareAddr
+	if err := p.Do(func() (err error) {
+		host, err = hardware("eth0")
+		return firstOf(err, address("eth0", netip.PrefixFrom(p.Addr6, 64)))
+	}); err != nil {
+		return err
+	}
+	if err := r.Do(func() (err error) {
+		lan, err = hardware("lan")
+		return firstOf(err, neighbour("lan", p.Addr6, host))
+	}); err != nil {
+		return err
+	}
+	return p.Do(func() error {
+		return firstOf(neighbour("eth0", r.inside6(), lan), routeVia(netip.MustParsePrefix("::/0"), r.inside6()))
+	})
+}
+
+func hardware(name string) (net.HardwareAddr, error) {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("finding interface %s: %w", name, err)
+	}
+	return link.Attrs().HardwareAddr, nil
+}
+
+func neighbour(name string, a netip.Addr, hw net.HardwareAddr) error {
+	link, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.NeighSet(&netlink.Neigh{
+			LinkIndex: link.Attrs().Index, State: netlink.NUD_PERMANENT, IP: a.AsSlice(), HardwareAddr: hw,
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("making %s a neighbour: %w", a, err)
+	}
+	return nil
 }
 
 // carrier waits until the kernel has taken note that an interface is up: it
