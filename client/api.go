@@ -31,6 +31,7 @@ type API interface {
 	History(ctx context.Context, with identity.PeerID, q HistoryQuery) ([]Message, error)
 	People
 	Writing
+	Keeping
 	// Path returns the path to a contact now.
 	Path(ctx context.Context, to identity.PeerID) (Path, error)
 	// AddServer makes the profile use a server from now on.
@@ -236,8 +237,10 @@ type Message struct {
 // HistoryQuery selects messages of a conversation. The zero value selects the
 // newest 100.
 type HistoryQuery struct {
-	Before int64 // only messages with Seq below it; 0 for no bound
-	Limit  int   // 0 means 100
+	Before  int64 // only messages with Seq below it; 0 for no bound
+	Limit   int   // 0 means 100
+	Forward bool  // the first ones with Seq above After, instead of the newest
+	After   int64
 }
 
 // InviteOptions describe an invite to make. Zero fields mean the defaults.

@@ -32,6 +32,17 @@ func (c *contact) mailboxAt(relay identity.ServerID) (inbox, token [32]byte) {
 
 // sendCard puts a card for the contact into the outbox.
 func (k *core) sendCard(c *contact) error {
+	card := k.card(c)
+	if _, _, err := k.enqueue(c, wire.PayloadCard, card.Append(nil)); err != nil {
+		return err
+	}
+	c.info.CardSent = card.Version
+	c.setInfo(k)
+	return nil
+}
+
+// card returns how a contact reaches us now.
+func (k *core) card(c *contact) wire.Card {
 	relays, rendezvous := k.ownServers()
 	card := wire.Card{
 		Version: k.profile.CardVersion, Lookup: k.profile.Lookup.bytes(), Intro: c.info.Intro.bytes(),
@@ -44,12 +55,7 @@ func (k *core) sendCard(c *contact) error {
 	for _, r := range rendezvous {
 		card.Rendezvous = append(card.Rendezvous, toServer(r))
 	}
-	if _, _, err := k.enqueue(c, wire.PayloadCard, card.Append(nil)); err != nil {
-		return err
-	}
-	c.info.CardSent = card.Version
-	c.setInfo(k)
-	return nil
+	return card
 }
 
 // takeCard takes a card from the contact, by its session.

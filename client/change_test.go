@@ -324,3 +324,29 @@ func TestFirstSchema(t *testing.T) {
 		t.Errorf("React to an old message = %v", err)
 	}
 }
+
+// Exports hold every message, in order, and nothing that a browser would run.
+func TestExport(t *testing.T) {
+	a, _ := newClient(t, "Alice")
+	ctx := t.Context()
+	for _, text := range []string{"one", "<script>alert(1)</script>", "three"} {
+		if _, err := a.Send(ctx, me(t, a), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cs, err := a.Contacts(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines, page strings.Builder
+	if err := errors.Join(client.ExportJSON(ctx, a, &lines, cs), client.ExportHTML(ctx, a, &page, cs)); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(lines.String(), "\n"); got != 3 || !strings.Contains(lines.String(), `"text":"three"`) {
+		t.Errorf("%d lines of JSON, want 3: %s", got, lines.String())
+	}
+	if s := page.String(); strings.Contains(s, "<script") || !strings.Contains(s, "&lt;script&gt;") ||
+		strings.Index(s, "one") > strings.Index(s, "three") {
+		t.Errorf("the page is %s", s)
+	}
+}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"time"
@@ -13,6 +14,8 @@ import (
 type Config struct {
 	Store      Store              // closed by Close, and when Open fails
 	Passphrase []byte             // may be empty
+	Kit        *[32]byte          // of Open and Restore: the recovery kit, instead of the passphrase
+	KeyringKey *[32]byte          // a key that the desktop's keyring keeps, instead of the passphrase
 	KDF        identity.KDFParams // of Create; identity.DefaultKDF
 	Listen     string             // UDP address, ":0"
 	Logger     *slog.Logger       // none
@@ -72,17 +75,36 @@ func Create(ctx context.Context, cfg Config, name string) error {
 	if err := cfg.KDF.Check(); err != nil {
 		return err
 	}
-	v, header := createVault(ctx, cfg.Store, cfg.Passphrase, cfg.KDF)
-	changes, err := newProfile(v, name, cfg.Now())
+	v := newVault(cfg.Store, randomKey())
+	changes, kit, err := newProfile(v, name, cfg.Now())
 	if err != nil {
 		return err
 	}
+	header = cfg.newHeader(v, kit)
 	if err := cfg.Store.Apply(ctx, changes); err != nil {
 		return err
 	}
 	// The header comes last: without it there is no profile, and Create can be
 	// repeated.
 	return cfg.Store.SetHeader(ctx, header)
+}
+
+func randomKey() []byte {
+	key := make([]byte, 32)
+	rand.Read(key) // never fails, see crypto/rand.Read
+	return key
+}
+
+// newHeader wraps the database key for everyone who holds it: the passphrase or
+// the keyring, and always the kit.
+func (c Config) newHeader(v *vault, kit [32]byte) []byte {
+	hs := []holder{keyHolder(holdsKit, kit, v.key())}
+	if c.KeyringKey != nil {
+		hs = append(hs, keyHolder(holdsKeyring, derive(*c.KeyringKey, contextKeyringKey), v.key()))
+	} else {
+		hs = append(hs, passphraseHolder(c.Passphrase, c.KDF, v.key()))
+	}
+	return appendHolders(hs)
 }
 
 // Open opens a profile and connects it: it listens, registers with its servers
@@ -99,7 +121,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 }
 
 func open(ctx context.Context, cfg Config) (*Client, error) {
-	v, err := openVault(ctx, cfg.Store, cfg.Passphrase)
+	v, err := openVault(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

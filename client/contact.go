@@ -74,6 +74,8 @@ type flow struct {
 	ReadTold uint64      `json:"read_told,omitempty"` // how far the contact was told that we have read
 	Deleted  []MessageID `json:"deleted,omitempty"`   // by the contact before they came
 
+	Rewrite bool `json:"rewrite,omitempty"` // the outbox is encrypted for a device that is lost
+
 	NextSeq  int64     `json:"next_seq"`
 	Unread   int       `json:"unread"`
 	LastText string    `json:"last_text"`
@@ -172,8 +174,10 @@ func loadContact(ctx context.Context, v *vault, me identity.PeerID, row Row) (*c
 		return nil, err
 	}
 	if state != nil {
+		// A state that this version cannot read is a session lost, not a profile:
+		// the next connection makes another (heal).
 		if c.session, err = ratchet.ParsePeer(state); err != nil {
-			return damaged(err)
+			c.session = nil
 		}
 	}
 	if len(c.info.Record) > 0 {

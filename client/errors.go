@@ -7,6 +7,8 @@ import "errors"
 // them; exit codes for scripts are in docs/cli.md.
 var (
 	ErrWrongPassphrase = errors.New("wrong passphrase; try again, nothing was changed")
+	ErrWrongKit        = errors.New("this is not the recovery kit of this profile; nothing was changed")
+	ErrKitGone         = errors.New("the recovery kit is no longer on this computer; use the words that you wrote down")
 	ErrDamaged         = errors.New("the profile's database is damaged; restore it from a backup, the damaged file was left as it is")
 	ErrNewerProfile    = errors.New("the profile was written by a newer version of sremp; install that version")
 	ErrProfileInUse    = errors.New("the profile is in use by another program; stop that one first")
@@ -33,5 +35,8 @@ var (
 	ErrRequest         = errors.New("this is a request; accept it first with: sremp trust CONTACT")
 	ErrNotSame         = errors.New("these are not the words or the code that belong to this contact; do not trust it before you compared again")
 	ErrBadTimer        = errors.New("messages can disappear after 1 second to 366 days, or never")
+	ErrFileExists      = errors.New("there is a file of that name already; choose another name, it was left as it is")
+	ErrBadBackup       = errors.New("this is not a whole backup file; use another copy of it")
+	ErrNeedKit         = errors.New("restoring this backup needs the recovery kit, so that the lost computer is shut out")
 	ErrClosed          = errors.New("the client is closed")
 )

@@ -96,8 +96,7 @@ func r2short(r *identity.Record) string {
 
 // giveBundle answers somebody who shows an invite, or a contact.
 func (k *core) giveBundle(l *link, x wire.GetBundle) {
-	i := k.inviteByToken(x.Token)
-	if i == nil || !i.open(l.peer, k.now()) {
+	if !k.mayAskPrekeys(l, x) {
 		return
 	}
 	box := k.prekeyBox()
@@ -127,8 +126,12 @@ func knockPublic(h hidden) ([]byte, error) {
 
 // takeBundle starts the session with somebody whose invite we use.
 func (k *core) takeBundle(c *contact, x wire.PrekeyBox) {
-	if _, ok := c.joined(); !ok || c.session != nil {
+	if _, ok := c.joined(); !ok && c.card == nil || c.session != nil || c.info.Trust != Trusted {
 		return
+	}
+	psk := c.info.PSK.bytes()
+	if c.card != nil {
+		psk = [32]byte{} // an invite's is for the first session only
 	}
 	b, err := ratchet.ParseBundle(x.Bundle, c.info.ID, k.now())
 	if err != nil || b.Serial() < c.info.Serial {
@@ -136,7 +139,7 @@ func (k *core) takeBundle(c *contact, x wire.PrekeyBox) {
 		k.unlinkedPath(c, "could not verify the contact's keys, not sent")
 		return
 	}
-	p, err := ratchet.Initiate(k.now(), k.local, b, x.OneTime, c.info.PSK.bytes())
+	p, err := ratchet.Initiate(k.now(), k.local, b, x.OneTime, psk)
 	if err != nil {
 		k.c.log.Warn("prekeys refused", "contact", c.info.ID.Short(), "err", err)
 		return

@@ -140,6 +140,11 @@ func (k *core) linkUp(l *link) {
 		k.then(func() { l.conn.Close(0, "") })
 		return
 	}
+	if c != nil && c.record != nil && l.conn.Peer().Epoch < c.record.Epoch {
+		k.c.log.Warn("a lost device of a contact was refused", "contact", l.peer.Short())
+		k.then(func() { l.conn.Close(0, "") })
+		return
+	}
 	if c == nil || c.info.Trust == TrustUnknown {
 		k.guests[l.peer] = l
 		if len(k.guests) > maxGuests {
@@ -175,6 +180,8 @@ func (k *core) attach(c *contact, l *link) {
 	k.c.net.setLinked(c.info.ID, true)
 	if inv, ok := c.joined(); ok && c.session == nil {
 		l.send(wire.FrameGetBundle, wire.GetBundle{Token: inv.Knock()}.Append(nil))
+	} else if c.session == nil && c.card != nil {
+		l.send(wire.FrameGetBundle, wire.GetBundle{}.Append(nil))
 	}
 	peer := c.info.ID
 	k.then(func() { k.pump(k.contacts[peer]) })

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/sremp/sremp/identity"
@@ -52,6 +53,17 @@ func (m storedMessage) more() (out []wire.Extension) {
 	add(storedExpires, !m.expires.IsZero(), binary.BigEndian.AppendUint64(nil, millis(m.expires)))
 	add(storedOurs, m.ours != "", []byte(m.ours))
 	add(storedTheirs, m.theirs != "", []byte(m.theirs))
+	return out
+}
+
+// extensions are those of the payload that carries the message.
+func (m storedMessage) extensions() (out []wire.Extension) {
+	if m.reply != (MessageID{}) {
+		out = append(out, wire.Extension{Type: wire.ExtensionReply, Data: m.reply[:]})
+	}
+	if t := m.expires.Sub(m.sent).Truncate(time.Second); !m.expires.IsZero() && t > 0 {
+		out = append(out, timerExtension(t))
+	}
 	return out
 }
 
@@ -178,7 +190,7 @@ func (c *Client) History(ctx context.Context, with identity.PeerID, q HistoryQue
 			return err
 		}
 		view = k.viewOf(p)
-		if q.Before == 0 {
+		if q.Before == 0 && !q.Forward {
 			k.markRead(p)
 		}
 		return nil
@@ -191,9 +203,12 @@ func (c *Client) History(ctx context.Context, with identity.PeerID, q HistoryQue
 		limit = defaultHistory
 	}
 	rows, err := c.vault.rows(ctx, Query{
-		Table: TableMessages, Owner: view.num, From: 1, Below: q.Before,
-		Limit: min(limit, maxHistory), Descending: true,
+		Table: TableMessages, Owner: view.num, From: max(q.After, 0) + 1, Below: q.Before,
+		Limit: min(limit, maxHistory), Descending: !q.Forward,
 	})
+	if q.Forward {
+		slices.Reverse(rows)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -92,6 +92,7 @@ func newNetwork(c *Client, k *core) (*network, error) {
 func (n *network) start() {
 	n.run(n.accept)
 	n.c.post(func(k *core) {
+		k.heal()
 		for _, i := range k.invites {
 			if i.live(k.now()) {
 				n.invited(i.parsed)

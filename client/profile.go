@@ -29,6 +29,7 @@ type profile struct {
 	Local    hidden `json:"local"`    // identity.Local
 	Recovery hidden `json:"recovery"` // seed of the recovery key, until the kit is made
 
+	KitKey     secret    `json:"kit_key"`              // wraps keys, derived from the kit; raises no epoch
 	Lookup     secret    `json:"lookup"`               // of our rendezvous records
 	LookupOld  bool      `json:"lookup_old,omitempty"` // it is to be replaced
 	KnockInbox secret    `json:"knock_inbox"`          // where first contacts arrive, at every relay of ours
@@ -50,30 +51,32 @@ type serverInfo struct {
 	NoRendezvous bool `json:"no_rendezvous"`
 }
 
-// newProfile makes the rows of a new identity.
-func newProfile(v *vault, name string, now time.Time) ([]Change, error) {
+// newProfile makes the rows of a new identity, and the key of its kit.
+func newProfile(v *vault, name string, now time.Time) (rows []Change, kit [32]byte, err error) {
 	local, recovery, err := identity.NewLocal(name, now)
 	if err != nil {
-		return nil, err
+		return nil, kit, err
 	}
+	kit = kitKey([32]byte(recovery.Seed()))
 	p := profile{
-		Local: newHidden(local.MarshalSecret()), Recovery: newHidden(recovery.Seed()),
+		KitKey: newSecret(kit),
+		Local:  newHidden(local.MarshalSecret()), Recovery: newHidden(recovery.Seed()),
 		Lookup: randomSecret(), KnockInbox: randomSecret(), CardVersion: 1,
 	}
 	p.rotateKnockKey(now)
 	prekeys, err := ratchet.NewPrekeyStore(local, now, oneTimePrekeys)
 	if err != nil {
-		return nil, fmt.Errorf("client: making prekeys: %w", err)
+		return nil, kit, fmt.Errorf("client: making prekeys: %w", err)
 	}
 	state, err := prekeys.MarshalBinary()
 	if err != nil {
-		return nil, fmt.Errorf("client: storing prekeys: %w", err)
+		return nil, kit, fmt.Errorf("client: storing prekeys: %w", err)
 	}
 	return []Change{
 		v.putJSON(TableSettings, 0, settingProfile, p),
 		v.put(TableSettings, 0, settingPrekeys, 0, state),
 		v.put(TableSettings, 0, settingTagged, 0, []byte{1}),
-	}, nil
+	}, kit, nil
 }
 
 // rotateKnockKey makes a new knock key if the newest is over its age, and keeps

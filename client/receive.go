@@ -55,6 +55,9 @@ func (k *core) incoming(c *contact, msg []byte) error {
 		return ratchet.ErrDecrypt
 	}
 	plain, err := c.session.Decrypt(k.now(), k.local, k.prekeys, c.info.PSK.bytes(), msg)
+	if errors.Is(err, ratchet.ErrWrongPeer) {
+		plain, err = k.reborn(c, msg)
+	}
 	switch {
 	case errors.Is(err, ratchet.ErrDuplicate):
 		// The acknowledgement was lost, or is on its way.

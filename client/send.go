@@ -77,7 +77,6 @@ func (c *Client) SendDraft(ctx context.Context, to identity.PeerID, d Draft) (m 
 
 func (k *core) sendText(c *contact, d Draft) (Message, error) {
 	stored := storedMessage{mine: true, sent: k.now(), text: d.Text}
-	var ext []wire.Extension
 	quote := ""
 	if d.ReplyTo != (MessageID{}) {
 		q, _, ok := k.findMessage(c, d.ReplyTo)
@@ -85,17 +84,15 @@ func (k *core) sendText(c *contact, d Draft) (Message, error) {
 			return Message{}, ErrNoMessage
 		}
 		stored.reply, quote = d.ReplyTo, preview(q.text)
-		ext = append(ext, wire.Extension{Type: wire.ExtensionReply, Data: d.ReplyTo[:]})
 	}
 	if t := timerOf(c.info.Timer, d.Timer); t > 0 {
 		stored.expires = stored.sent.Add(t)
-		ext = append(ext, timerExtension(t))
 	}
 	if c.self {
 		rand.Read(stored.id[:])
 	} else {
 		var err error
-		if stored.id, stored.counter, err = k.enqueueWith(c, wire.PayloadText, []byte(d.Text), ext); err != nil {
+		if stored.id, stored.counter, err = k.enqueueWith(c, wire.PayloadText, []byte(d.Text), stored.extensions()); err != nil {
 			return Message{}, err
 		}
 	}

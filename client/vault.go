@@ -9,12 +9,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/chacha20poly1305"
-
-	"github.com/sremp/sremp/identity"
 )
 
 // Contexts of data at rest (spec §8.7).
@@ -30,32 +27,24 @@ type vault struct {
 	store  Store
 	aead   cipher.AEAD
 	tagKey []byte
-}
-
-// createVault makes a random database key and stores it wrapped.
-func createVault(ctx context.Context, s Store, passphrase []byte, kdf identity.KDFParams) (*vault, []byte) {
-	key := make([]byte, 32)
-	rand.Read(key)
-	return newVault(s, key), identity.SealSecret(passphrase, kdf, contextDatabaseKey, key)
+	key    func() []byte // the database key: a func does not print
 }
 
 // openVault unwraps the database key.
-func openVault(ctx context.Context, s Store, passphrase []byte) (*vault, error) {
-	header, err := s.Header(ctx)
+func openVault(ctx context.Context, cfg Config) (*vault, error) {
+	header, err := cfg.Store.Header(ctx)
 	switch {
 	case err != nil:
 		return nil, err
 	case header == nil:
 		return nil, ErrNoProfile
 	}
-	key, err := identity.OpenSecret(passphrase, contextDatabaseKey, header)
-	switch {
-	case errors.Is(err, identity.ErrWrongPassphrase):
-		return nil, ErrWrongPassphrase
-	case err != nil || len(key) != 32:
-		return nil, fmt.Errorf("%w (its key: %w)", ErrDamaged, err)
+	key, err := openHolders(header, cfg.Passphrase, cfg.Kit, cfg.KeyringKey)
+	if err != nil {
+		return nil, err
 	}
-	return newVault(s, key), nil
+	v := newVault(cfg.Store, key)
+	return v, v.holdByKit(ctx, header)
 }
 
 func newVault(s Store, key []byte) *vault {
@@ -71,7 +60,7 @@ func newVault(s Store, key []byte) *vault {
 	if err != nil {
 		panic(err)
 	}
-	return &vault{store: s, aead: aead, tagKey: tagKey}
+	return &vault{store: s, aead: aead, tagKey: tagKey, key: func() []byte { return key }}
 }
 
 // tag returns by what a message of a contact is found.

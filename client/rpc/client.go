@@ -194,7 +194,9 @@ func (c *Client) Send(ctx context.Context, to identity.PeerID, text string) (m c
 
 // History implements [client.API].
 func (c *Client) History(ctx context.Context, with identity.PeerID, q client.HistoryQuery) (list []client.Message, err error) {
-	err = c.call(ctx, "history", historyParams{With: with, Before: q.Before, Limit: q.Limit}, &list)
+	err = c.call(ctx, "history", historyParams{
+		With: with, Before: q.Before, Limit: q.Limit, Forward: q.Forward, After: q.After,
+	}, &list)
 	return list, err
 }
 

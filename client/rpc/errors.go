@@ -52,6 +52,11 @@ var codes = []error{
 	30: client.ErrRequest,
 	31: client.ErrNotSame,
 	32: client.ErrBadTimer,
+	33: client.ErrWrongKit,
+	34: client.ErrKitGone,
+	35: client.ErrFileExists,
+	36: client.ErrBadBackup,
+	37: client.ErrNeedKit,
 }
 
 type wireError struct {

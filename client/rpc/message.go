@@ -47,6 +47,9 @@ type (
 		With   identity.PeerID `json:"with"`
 		Before int64           `json:"before,omitempty"`
 		Limit  int             `json:"limit,omitempty"`
+
+		Forward bool  `json:"forward,omitempty"`
+		After   int64 `json:"after,omitempty"`
 	}
 	pathParams struct {
 		To identity.PeerID `json:"to"`

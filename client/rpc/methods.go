@@ -23,6 +23,12 @@ type contactParams struct {
 	On         bool                    `json:"on,omitempty"`
 }
 
+// keepingParams are those of the methods about keys and backups.
+type keepingParams struct {
+	Passphrase []byte `json:"passphrase,omitempty"` // base64, as all bytes in JSON
+	Path       string `json:"path,omitempty"`
+}
+
 // A method decodes its parameters and runs.
 type method func(ctx context.Context, api client.API, raw json.RawMessage) (any, *wireError, error)
 
@@ -85,6 +91,14 @@ var methods = map[string]method{
 	"set_typing": does(func(ctx context.Context, api client.API, p contactParams) error {
 		return api.SetTyping(ctx, p.Contact, p.On)
 	}),
+	"recovery_kit": takes(func(ctx context.Context, api client.API, _ keepingParams) ([]string, error) {
+		return api.RecoveryKit(ctx)
+	}),
+	"forget_kit": does(func(ctx context.Context, api client.API, _ keepingParams) error { return api.ForgetKit(ctx) }),
+	"change_passphrase": does(func(ctx context.Context, api client.API, p keepingParams) error {
+		return api.ChangePassphrase(ctx, p.Passphrase)
+	}),
+	"backup": does(func(ctx context.Context, api client.API, p keepingParams) error { return api.Backup(ctx, p.Path) }),
 	"search": takes(func(ctx context.Context, api client.API, q client.SearchQuery) ([]client.Message, error) {
 		return api.Search(ctx, q)
 	}),
@@ -143,6 +157,27 @@ func (c *Client) DeleteHistory(ctx context.Context, with identity.PeerID) error 
 // SetTyping implements [client.API].
 func (c *Client) SetTyping(ctx context.Context, to identity.PeerID, on bool) error {
 	return c.call(ctx, "set_typing", contactParams{Contact: to, On: on}, nil)
+}
+
+// RecoveryKit implements [client.API].
+func (c *Client) RecoveryKit(ctx context.Context) (words []string, err error) {
+	err = c.call(ctx, "recovery_kit", keepingParams{}, &words)
+	return words, err
+}
+
+// ForgetKit implements [client.API].
+func (c *Client) ForgetKit(ctx context.Context) error {
+	return c.call(ctx, "forget_kit", keepingParams{}, nil)
+}
+
+// ChangePassphrase implements [client.API].
+func (c *Client) ChangePassphrase(ctx context.Context, passphrase []byte) error {
+	return c.call(ctx, "change_passphrase", keepingParams{Passphrase: passphrase}, nil)
+}
+
+// Backup implements [client.API]. The path is the other process's: make it absolute.
+func (c *Client) Backup(ctx context.Context, path string) error {
+	return c.call(ctx, "backup", keepingParams{Path: path}, nil)
 }
 
 // Search implements [client.API].

@@ -165,7 +165,9 @@ func (s *session) call(ctx context.Context, m message) (result any, werr *wireEr
 	case "history":
 		var p historyParams
 		if werr = params(m, &p); werr == nil {
-			result, err = s.api.History(ctx, p.With, client.HistoryQuery{Before: p.Before, Limit: p.Limit})
+			result, err = s.api.History(ctx, p.With, client.HistoryQuery{
+				Before: p.Before, Limit: p.Limit, Forward: p.Forward, After: p.After,
+			})
 		}
 	case "path":
 		var p pathParams

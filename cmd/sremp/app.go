@@ -24,7 +24,8 @@ type app struct {
 	listen         string // UDP address of the client, empty for any port
 	passphraseFile string
 	clockOffset    time.Duration
-	keepEvents     bool // from the client's first moment, for who subscribes
+	kit            *[32]byte // opens the profile instead of the passphrase, if set
+	keepEvents     bool      // from the client's first moment, for who subscribes
 	verbose        bool
 }
 
@@ -91,7 +92,8 @@ func (a *app) command() *cobra.Command {
 	}
 	add(groupChat, a.initCommand(), a.inviteCommand(), a.addCommand(), a.chatCommand(), a.sendCommand(),
 		a.listenCommand(), a.contactsCommand(), a.historyCommand(), a.pathCommand(), a.whoamiCommand(), a.trustCommand(),
-		a.blockCommand(), a.verifyCommand(), a.setCommand(), a.editCommand(), a.reactCommand(), a.deleteCommand(), a.searchCommand())
+		a.blockCommand(), a.verifyCommand(), a.setCommand(), a.editCommand(), a.reactCommand(), a.deleteCommand(), a.searchCommand(),
+		a.exportCommand(), a.kitCommand(), a.passphraseCommand(), a.backupCommand(), a.restoreCommand())
 	add(groupServer, a.serverCommand(), a.relayCommand(), a.rendezvousCommand())
 	root.AddCommand(a.demoCommand())
 	return root

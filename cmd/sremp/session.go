@@ -82,13 +82,16 @@ func (a *app) tryOpen(ctx context.Context) (*session, error) {
 func (a *app) socket() string { return filepath.Join(a.profile, socketFile) }
 
 func (a *app) clientConfig(db client.Store, isNew bool) (client.Config, error) {
-	passphrase, err := a.passphrase(isNew)
-	if err != nil {
-		return client.Config{}, err
+	var passphrase []byte
+	if a.kit == nil {
+		var err error
+		if passphrase, err = a.passphrase(isNew); err != nil {
+			return client.Config{}, err
+		}
 	}
 	return client.Config{
 		Store: db, Passphrase: passphrase, Listen: a.listen, Logger: a.logger(), Now: a.now,
-		KeepEvents: a.keepEvents,
+		KeepEvents: a.keepEvents, Kit: a.kit,
 	}, nil
 }
 
