@@ -42,6 +42,9 @@ type Config struct {
 	// before it gets a stream; an error closes the connection with ErrRefused at
 	// the other end. nil allows everybody.
 	Allow func(*identity.Record) error
+	// NetworkChanged is called, on a goroutine of the endpoint's, after addresses
+	// or routes of this machine have changed. It must not block for long.
+	NetworkChanged func()
 	// ListenPacket opens a further socket, on the network of PacketConn and a port
 	// of its own, for searches that need many. nil: one like PacketConn.
 	ListenPacket func() (net.PacketConn, error)

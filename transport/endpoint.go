@@ -38,6 +38,8 @@ type Endpoint struct {
 	probers  map[*prober]struct{}
 	local    []nat.Candidate // the last Gather's result
 
+	netChanges atomic.Int64 // of this machine's network, seen so far
+
 	sibling atomic.Pointer[stunSibling] // that answers STUN with us, if any
 
 	stun    stunClient
@@ -64,6 +66,7 @@ func New(c Config) (*Endpoint, error) {
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.hello.init()
 	e.m.stun, e.m.probe, e.m.hello, e.m.forward = e.handleSTUN, e.handleProbe, e.handleHello, c.Forward
+	e.watch()
 	if err := e.listen(); err != nil {
 		e.cancel()
 		c.PacketConn.Close()

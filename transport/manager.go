@@ -90,6 +90,7 @@ type manager struct {
 
 	calm     time.Time     // the path is not blamed before
 	pokeWait time.Duration // of silence, before the relay is poked again
+	netSeen  int64         // Endpoint.netChanges that was acted on
 }
 
 // An event is a control frame, or the end of a validation.
@@ -116,7 +117,7 @@ func (e *Endpoint) startPeer(q *quic.Conn, l *link, control *quic.Stream, r hand
 		wake:    make(chan struct{}, 1),
 		changes: make(chan Path, 1),
 	}
-	m := &manager{p: p, e: e, client: l.client, events: make(chan event), active: slot, roundDelay: roundRetry}
+	m := &manager{p: p, e: e, client: l.client, events: make(chan event), active: slot, roundDelay: roundRetry, netSeen: e.netChanges.Load()}
 	p.path = m.pathOf(slot, reasonRelayFirst)
 	if slot == slotDirect {
 		p.path.Reason = reasonDirect
@@ -266,6 +267,11 @@ func (m *manager) send(typ uint16, payload []byte) error {
 	return WriteFrame(m.p.control, typ, payload)
 }
 
+func (m *manager) sendPing() error {
+	m.nonce++
+	return m.send(wire.FrameControlPing, wire.ControlPing{Nonce: m.nonce}.Append(nil))
+}
+
 func (m *manager) sendCandidates() error {
 	m.roundAt = time.Now()
 	x := wire.ControlCandidates{Round: m.round, Candidates: m.e.localCandidates()}
@@ -349,6 +355,9 @@ func (m *manager) handlePath(x wire.ControlPath) error {
 
 // step does what is due. Everything in it is the client's.
 func (m *manager) step(now time.Time) error {
+	if err := m.lookAgain(); err != nil {
+		return err
+	}
 	if !m.client {
 		m.poke(now)
 		return nil
@@ -532,8 +541,7 @@ func (m *manager) health() error {
 	case !m.asked:
 		// What we sent last may have needed no answer.
 		m.asked = true
-		m.nonce++
-		return m.send(wire.FrameControlPing, wire.ControlPing{Nonce: m.nonce}.Append(nil))
+		return m.sendPing()
 	case silent < suspect+leaveAfter+2*rtt || m.paths[slotRelay] == nil:
 		return nil
 	}

@@ -1,0 +1,45 @@
+package transport
+
+import (
+	"log/slog"
+	"net"
+)
+
+// watch makes the endpoint notice changes of this machine's network by itself
+// where the system tells of them; elsewhere it takes the time-outs of spec
+// §5.4.5.
+func (e *Endpoint) watch() {
+	if _, ok := e.c.PacketConn.(*net.UDPConn); !ok {
+		return // not of this machine's network
+	}
+	if err := watchNetwork(e.ctx, e.run, e.networkChanged); err != nil {
+		e.log.Debug("changes of the network are not told", slog.Any("err", err))
+	}
+}
+
+// networkChanged makes every connection look at its path now (spec §5.4.7).
+func (e *Endpoint) networkChanged() {
+	e.netChanges.Add(1)
+	e.mu.Lock()
+	for p := range e.probers {
+		notify(p.changed)
+	}
+	e.mu.Unlock()
+	if e.c.NetworkChanged != nil {
+		e.c.NetworkChanged()
+	}
+}
+
+// lookAgain asks the path in use whether it still delivers, after the network
+// has changed. The dialled side also tells the relay where it is.
+func (m *manager) lookAgain() error {
+	n := m.e.netChanges.Load()
+	if n == m.netSeen {
+		return nil
+	}
+	m.netSeen = n
+	if leg := m.p.link.leg.Load(); leg != nil {
+		m.e.m.writeRelay(leg, []byte{0}, 0)
+	}
+	return m.sendPing()
+}
