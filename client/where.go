@@ -118,3 +118,11 @@ func (n *network) attested(exts []wire.Extension, secret [32]byte) []netip.Addr 
 	}
 	return nil
 }
+
+// networkChanged drops what was true of another network, and tries again.
+func (n *network) networkChanged() {
+	n.mu.Lock()
+	n.gatheredAt = time.Time{}
+	n.mu.Unlock()
+	n.pokeAll()
+}
