@@ -68,6 +68,7 @@ func newNetwork(c *Client, k *core) (*network, error) {
 	}
 	n.ep, err = transport.New(transport.Config{
 		PacketConn: pc, Identity: k.local, Known: n.known, Allow: n.allow, Logger: c.log,
+		NetworkChanged: n.networkChanged,
 	})
 	if err != nil {
 		pc.Close()
