@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sremp/sremp/identity"
@@ -335,7 +336,9 @@ func (n *network) offer(ctx context.Context, t *target, o wire.Offer) (wire.Answ
 	defer cancel()
 	results := make(chan replied, 1+len(t.rendezvous))
 	ways := 0
-	if len(t.addrs) > 0 {
+	// A hello to another address would take one of the ports that we predicted.
+	predicted := slices.ContainsFunc(o.Candidates, func(c nat.Candidate) bool { return c.Kind == nat.Predicted })
+	if len(t.addrs) > 0 && !(predicted && len(t.rendezvous) > 0) {
 		ways++
 		n.run(func() { results <- n.offerByHello(ctx, t, o) })
 	}
