@@ -13,6 +13,11 @@ import (
 // inserts, and more would only make the first wait for the last.
 const maxBatch = 256
 
+// writerPragmas are tuning of the one connection that writes: the pages of many
+// inboxes' indexes stay in memory, and one checkpoint, which syncs the database,
+// serves more commits.
+var writerPragmas = []string{"PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 16384"}
+
 var errClosed = errors.New("relay/sqlite: the store is closed")
 
 // A change is one caller's work inside a group commit. do may run twice.
@@ -40,6 +45,12 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("relay/sqlite: %w", err)
+	}
+	for _, p := range writerPragmas {
+		if _, err := conn.ExecContext(ctx, p); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("relay/sqlite: %w", err)
+		}
 	}
 	w := &writer{
 		conn: conn, stmts: map[string]*sql.Stmt{}, changes: make(chan change, maxBatch),
