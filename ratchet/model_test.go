@@ -194,7 +194,7 @@ func (m *model) encrypt(plain []byte) []byte {
 	if m.wait > 0 {
 		m.wait--
 	} else {
-		due := m.steps >= 96 || m.count >= 8192
+		due := m.steps >= 64 || m.count >= 8192
 		if m.phase == "" && m.ready && m.offersNext() && due && zeros >= 1184 {
 			var seed [64]byte
 			m.rnd.seed(seed[:])
@@ -329,7 +329,7 @@ func (m *model) decrypt(msg []byte, now uint64) (after *model, plain []byte, err
 	if c.since == 0 {
 		c.since = now
 	} else if now-c.since >= 86400 {
-		c.steps = max(c.steps, 96)
+		c.steps = max(c.steps, 64)
 	}
 	return c, plain, nil
 }

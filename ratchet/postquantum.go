@@ -9,7 +9,7 @@ import (
 // Defaults of the sparse post-quantum ratchet (spec §4.3.4). An exchange begins
 // at whichever comes first after the one before.
 const (
-	PQSteps    = 96    // Diffie-Hellman steps of both sides
+	PQSteps    = 64    // Diffie-Hellman steps of both sides
 	PQMessages = 8192  // messages of both sides
 	PQAge      = 86400 // seconds
 	PQRepeat   = 16    // messages from one ride of a vector to the next
