@@ -40,6 +40,7 @@ type serverOptions struct {
 
 	// Of the relay.
 	admission, database, metrics, config string
+	websocket, tlsCert, tlsKey           string
 	limits                               relay.Limits
 }
 
@@ -79,6 +80,9 @@ func (a *app) newServerCommand(name, short string, o serverOptions) *cobra.Comma
 	if o.relay {
 		cmd.Flags().StringVar(&o.admission, "admission", "open", "who may become an owner: open, or token")
 		cmd.Flags().StringVar(&o.database, "database", "", "connection `string` of a PostgreSQL database for the relay, instead of a file")
+		cmd.Flags().StringVar(&o.websocket, "websocket", "", "TCP `address`, such as :443, for clients whose network lets no UDP through")
+		cmd.Flags().StringVar(&o.tlsCert, "tls-cert", "", "`file` of its certificate")
+		cmd.Flags().StringVar(&o.tlsKey, "tls-key", "", "`file` of its certificate's key")
 		cmd.Flags().StringVar(&o.metrics, "metrics", "", "loopback `address` for Prometheus metrics and health")
 	}
 	cmd.Flags().StringVar(&o.config, "config", "", "`file` with lines \"FLAG = VALUE\" and \"limit.NAME = VALUE\"; SIGHUP reloads the limits")
@@ -134,6 +138,11 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 		return err
 	}
 	defer stopMetrics()
+	stopWeb, err := a.serveWebSocket(s, o, ep.LocalAddr())
+	if err != nil {
+		return err
+	}
+	defer stopWeb()
 
 	if public.Host == "" {
 		public = a.guessPublic(ep.LocalAddr())
