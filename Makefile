@@ -11,7 +11,7 @@ BENCHTIME ?= 1s
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab clean FORCE
+.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab relay-figures clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ natlab: ## every pair of networks with real clients behind real kernel NATs: nat
 	@$(MAKE) --no-print-directory build
 	$(GO) build -o bin/natlab ./internal/natlab/matrix
 	bin/natlab -sremp bin/sremp -json natlab.json -table docs/natlab.md
+
+relay-figures: ## the relay's figures: data plane, stores, kills and power cuts (as root), a crowd; ten minutes
+	$(GO) run ./internal/measure -only relay
 
 clean: ## remove what was built here
 	rm -rf bin artifacts
