@@ -100,9 +100,9 @@ func (a *app) contactsCommand() *cobra.Command {
 }
 
 func (a *app) pathCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, watch bool
 	cmd := &cobra.Command{
-		Use:   "path CONTACT",
+		Use:   "path CONTACT [--watch]",
 		Short: "Show how a contact is reached now, and why",
 		Args:  takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -116,6 +116,9 @@ func (a *app) pathCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if watch {
+					return a.watchPath(ctx, s, c, p)
+				}
 				path, err := s.Path(ctx, c.ID)
 				if err != nil {
 					return err
@@ -125,6 +128,7 @@ func (a *app) pathCommand() *cobra.Command {
 		},
 	}
 	jsonFlag(cmd, &asJSON)
+	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and print every change")
 	return cmd
 }
 
