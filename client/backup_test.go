@@ -107,7 +107,7 @@ func TestKeyring(t *testing.T) {
 	if _, err := openWith(t, dir, func(c *client.Config) { c.Passphrase = nil }); !errors.Is(err, client.ErrWrongPassphrase) {
 		t.Errorf("an empty passphrase: %v, want ErrWrongPassphrase", err)
 	}
-	if c, err = openWith(t, dir, func(c *client.Config) { c.Kit = kit }); err != nil {
+	if _, err = openWith(t, dir, func(c *client.Config) { c.Kit = kit }); err != nil {
 		t.Errorf("the kit: %v", err)
 	}
 }

@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -79,4 +83,104 @@ func BenchmarkIdle(b *testing.B) {
 	used := float64(cpuTime(b)-before) / float64(time.Since(at))
 	b.Logf("figure: client.4.idle_cpu %.3f percent AGAINST 0.5 percent of a core", 100*used)
 	b.Logf("figure: client.4.idle_rss %.1f MB AGAINST 60 MB", rss(b)/1e6)
+}
+
+// fill writes n notes to oneself, many at a time so that they share transactions.
+func fill(b *testing.B, c *client.Client, n int) identity.PeerID {
+	b.Helper()
+	m, err := c.WhoAmI(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	const writers = 256
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for i := w; i < n; i += writers {
+				text := fmt.Sprintf("note %d about this and that, and some more words to be read", i)
+				if _, err := c.Send(b.Context(), m.ID, text); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return m.ID
+}
+
+// searchSize is how long the history is that is searched; SREMP_BENCH_MESSAGES
+// makes it a million.
+func searchSize() int {
+	if n, err := strconv.Atoi(os.Getenv("SREMP_BENCH_MESSAGES")); err == nil {
+		return n
+	}
+	return 100_000
+}
+
+// BenchmarkHistory is the search through a long history, and its newest page.
+func BenchmarkHistory(b *testing.B) {
+	n := searchSize()
+	c, _ := benchClient(b, 0)
+	id := fill(b, c, n)
+	runtime.GC()
+	before := rss(b)
+	took := func(f func() error) time.Duration {
+		at := time.Now()
+		if err := f(); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(at)
+	}
+	search := func(text string, limit, want int) func() error {
+		return func() error {
+			got, err := c.Search(b.Context(), client.SearchQuery{Text: text, Limit: limit})
+			if err == nil && len(got) != want {
+				err = fmt.Errorf("%d found, want %d", len(got), want)
+			}
+			return err
+		}
+	}
+	name := fmt.Sprintf("client.2.%d", n)
+	b.Logf("figure: %s.search_all %.1f ms AGAINST 100 ms of 100 k, 1 s of 1 M", name, ms(took(search("nowhere to be found", 100, 0))))
+	b.Logf("figure: %s.search_first %.1f ms AGAINST 100 ms of 100 k", name, ms(took(search("and some more", 20, 20))))
+	b.Logf("figure: %s.search_memory %.1f MB AGAINST flat", name, (rss(b)-before)/1e6)
+	b.Logf("figure: %s.open_conversation %.2f ms AGAINST 50 ms", name, ms(took(func() error {
+		_, err := c.History(b.Context(), id, client.HistoryQuery{})
+		return err
+	})))
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// BenchmarkSend is a command to a message that is stored and handed to the
+// transport, against the time of one fsync on the same disk.
+func BenchmarkSend(b *testing.B) {
+	c, ids := benchClient(b, 1)
+	var sends, syncs []time.Duration
+	f, err := os.Create(filepath.Join(b.TempDir(), "sync"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	page := make([]byte, 4096)
+	for b.Loop() {
+		at := time.Now()
+		if _, err := c.Send(b.Context(), ids[0], "a text of some length, as people write"); err != nil {
+			b.Fatal(err)
+		}
+		sends = append(sends, time.Since(at))
+		at = time.Now()
+		if _, err := f.Write(page); err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Sync(); err != nil {
+			b.Fatal(err)
+		}
+		syncs = append(syncs, time.Since(at))
+	}
+	slices.Sort(sends)
+	slices.Sort(syncs)
+	send, fsync := sends[len(sends)/2], syncs[len(syncs)/2]
+	b.Logf("figure: client.1.send_p50 %.2f fsyncs AGAINST 2 (send %.2f ms, fsync %.2f ms)", float64(send)/float64(fsync), ms(send), ms(fsync))
 }

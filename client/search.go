@@ -12,7 +12,7 @@ import (
 // Tuning of the search: rows are opened a page at a time, so that memory does
 // not grow with the history.
 const (
-	searchPage  = 256
+	searchPage  = 512
 	maxFound    = 1000
 	searchQuery = 256 // bytes
 )
@@ -55,34 +55,67 @@ func (c *Client) Search(ctx context.Context, q SearchQuery) ([]Message, error) {
 	find := newFinder(q.Text)
 	var out []Message
 	for _, view := range views {
-		for below := int64(0); len(out) < limit; {
-			rows, err := c.vault.rows(ctx, Query{
-				Table: TableMessages, Owner: view.num, From: 1, Below: below, Limit: searchPage, Descending: true,
-			})
-			if err != nil {
-				return nil, err
-			}
-			for _, r := range rows {
-				below = r.Seq
-				m, err := parseStored(r.Body)
-				if err != nil {
-					return nil, err
-				}
-				if len(out) == limit || !find.in(m.text) {
-					continue
-				}
-				state, err := c.stateOf(ctx, view, m)
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, m.view(view, r.Seq, state))
-			}
-			if len(rows) < searchPage {
-				break
-			}
+		if out, err = c.searchIn(ctx, view, find, limit, out); err != nil || len(out) == limit {
+			return out, err
 		}
 	}
 	return out, nil
+}
+
+// searchIn searches one conversation, newest first. The next page is read while
+// one is opened and looked through.
+func (c *Client) searchIn(ctx context.Context, view *contactView, find finder, limit int, out []Message) ([]Message, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pages := make(chan foundPage, 1)
+	go func() { // ends with the last page, or with ctx
+		defer close(pages)
+		for below := int64(0); ; {
+			rows, err := c.vault.store.Rows(ctx, Query{
+				Table: TableMessages, Owner: view.num, From: 1, Below: below, Limit: searchPage, Descending: true,
+			})
+			select {
+			case pages <- foundPage{rows, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil || len(rows) < searchPage {
+				return
+			}
+			below = rows[len(rows)-1].Seq
+		}
+	}()
+	for p := range pages {
+		if p.err != nil {
+			return nil, p.err
+		}
+		for _, r := range p.rows {
+			body, err := c.vault.open(TableMessages, r)
+			if err != nil {
+				return nil, err
+			}
+			m, err := parseStored(body)
+			if err != nil {
+				return nil, err
+			}
+			if !find.in(m.text) {
+				continue
+			}
+			state, err := c.stateOf(ctx, view, m)
+			if err != nil {
+				return nil, err
+			}
+			if out = append(out, m.view(view, r.Seq, state)); len(out) == limit {
+				return out, nil
+			}
+		}
+	}
+	return out, ctx.Err()
+}
+
+type foundPage struct {
+	rows []Row
+	err  error
 }
 
 // A finder looks for a text without regard to case.
