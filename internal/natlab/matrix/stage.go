@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -82,6 +83,13 @@ func (s *stage) befriend(ctx context.Context) error {
 			return err
 		}
 		s.ids[i] = p.people[i].id
+		second, err := identity.ParseServerAddr(p.second)
+		if err != nil {
+			return err
+		}
+		if err := p.people[i].api.AddServer(ctx, second); err != nil {
+			return err
+		}
 	}
 	inv, err := p.people[0].api.Invite(ctx, client.InviteOptions{})
 	if err != nil {
@@ -116,6 +124,7 @@ type play struct {
 	world   *natlab.World
 	dir     string
 	address string // of the server
+	second  string // of another rendezvous
 	people  [2]*person
 	running []*exec.Cmd
 	events  chan seen
@@ -161,7 +170,7 @@ func (s *stage) open(ctx context.Context, dir string, pair natlab.Pair, c natlab
 			return true
 		})
 	}
-	server, err := p.world.Public(1)
+	server, err := p.world.Public(2)
 	if err != nil {
 		return nil, err
 	}
@@ -172,25 +181,37 @@ func (s *stage) open(ctx context.Context, dir string, pair natlab.Pair, c natlab
 	for i, place := range []*natlab.Place{a, b} {
 		p.people[i] = &person{name: names[i], dir: filepath.Join(dir, names[i]), place: place}
 	}
-	cmd := p.command("server", "server", "--dir", filepath.Join(dir, "server"), "--listen", server.Addr.String()+":"+serverPort)
+	// Two servers: only together do they see whether a NAT's mapping depends on
+	// the address alone.
+	if p.address, err = p.serve(server, "server", server.Addr.String()); err != nil {
+		return nil, err
+	}
+	if p.second, err = p.serve(server, "rendezvous", server.Addr.Next().String()); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// serve starts a server and returns its address.
+func (p *play) serve(place *natlab.Place, kind, host string) (string, error) {
+	cmd := p.command(kind, kind, "--dir", filepath.Join(p.dir, kind), "--listen", host+":"+serverPort)
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer r.Close()
 	cmd.Stdout = w
-	err = server.Start(cmd)
+	err = place.Start(cmd)
 	w.Close()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	line, err := bufio.NewReader(r).ReadString('\n')
 	addr, ok := strings.CutPrefix(line, "address: ")
 	if err != nil || !ok {
-		return nil, fmt.Errorf("the server did not start: %w", err)
+		return "", fmt.Errorf("the %s did not start: %w", kind, err)
 	}
-	p.address = strings.TrimSpace(addr)
-	return p, nil
+	return strings.TrimSpace(addr), nil
 }
 
 // command prepares sremp, which logs to a file.
@@ -276,7 +297,7 @@ func (x *person) start(ctx context.Context, p *play) error {
 		if err != nil {
 			return err
 		}
-		if len(servers) > 0 && servers[0].Connected {
+		if len(servers) > 0 && !slices.ContainsFunc(servers, func(s client.Server) bool { return !s.Connected }) {
 			return nil
 		}
 		select {
