@@ -40,6 +40,9 @@ type profile struct {
 	CardVersion uint64       `json:"card_version"` // grows with everything that cards say
 	LastContact int64        `json:"last_contact"`
 	LastInvite  int64        `json:"last_invite"`
+
+	Listed   listState `json:"listed,omitempty"` // on the public lists
+	ListNote string    `json:"list_note,omitempty"`
 }
 
 // A serverInfo is one server that the profile uses.

@@ -398,6 +398,8 @@ func (n *network) register(ctx context.Context, cl *rendezvous.Client) error {
 	defer cancel()
 	var content rendezvous.Content
 	var lookup [32]byte
+	var listed listState
+	var note string
 	err := n.c.do(ctx, func(k *core) error {
 		content.Record = k.local.Record()
 		content.Relays, content.Rendezvous = k.ownServers()
@@ -405,12 +407,16 @@ func (n *network) register(ctx context.Context, cl *rendezvous.Client) error {
 			content.KnockInbox = k.profile.KnockInbox.bytes()
 		}
 		lookup = k.profile.Lookup.bytes()
+		listed, note = k.profile.Listed, k.profile.ListNote
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return cl.Register(ctx, n.c.cfg.Now(), n.local, lookup, content, 0)
+	if err := cl.Register(ctx, n.c.cfg.Now(), n.local, lookup, content, 0); err != nil {
+		return err
+	}
+	return n.list(ctx, cl, n.local, listed, content, note)
 }
 
 // resolve returns a server's addresses, for STUN.

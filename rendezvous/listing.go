@@ -107,6 +107,14 @@ func openListing(id identity.PeerID, b []byte, now time.Time) (*Listing, error) 
 	return l, nil
 }
 
+// CheckNote returns [ErrListing] for a note that may not be listed.
+func CheckNote(s string) error {
+	if len(s) > wire.MaxListingNote || !showable(s) {
+		return ErrListing
+	}
+	return nil
+}
+
 // showable reports whether a note has nothing that moves or hides its text.
 func showable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool {

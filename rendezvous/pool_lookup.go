@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sremp/sremp/identity"
@@ -15,9 +16,11 @@ const (
 	// the first valid one: a newer record may be among them.
 	lookupGrace = 300 * time.Millisecond
 	browseGrace = 2 * time.Second
-	maxPages    = 200 // of one search, so that no server makes us turn pages for ever
-	maxCacheTTL = time.Hour
-	maxCached   = 4096
+	// browseDialTime is how long a dead server may hold up a single search.
+	browseDialTime = 5 * time.Second
+	maxPages       = 200 // of one search, so that no server makes us turn pages for ever
+	maxCacheTTL    = time.Hour
+	maxCached      = 4096
 )
 
 // cached is what is known of a subject.
@@ -363,4 +366,42 @@ func (c *Client) browseAll(ctx context.Context, now time.Time, s Search, limit i
 		s.After = page.Next
 	}
 	return out, nil
+}
+
+// BrowseServers is [Pool.Browse] without a pool: each server is dialled for this
+// one search.
+func BrowseServers(ctx context.Context, dial func(context.Context, identity.ServerAddr) (*Client, error), servers []identity.ServerAddr, s Search, limit int, now time.Time) ([]Person, error) {
+	p := NewPool(PoolConfig{Dial: dial, Now: func() time.Time { return now }})
+	defer p.Close()
+	var wg sync.WaitGroup
+	errs := make([]error, len(servers))
+	p.mu.Lock()
+	for i, a := range servers {
+		x := &poolServer{addr: a, cancel: func() {}, wake: make(chan struct{}, 1)}
+		p.servers[a.ID] = x
+		wg.Go(func() {
+			dialling, stop := context.WithTimeout(ctx, browseDialTime)
+			defer stop()
+			c, err := dial(dialling, a)
+			errs[i] = err
+			if err != nil {
+				return
+			}
+			p.mu.Lock()
+			x.client = c
+			p.mu.Unlock()
+		})
+	}
+	p.mu.Unlock()
+	wg.Wait()
+	defer func() {
+		for _, c := range p.connected() {
+			c.Close()
+		}
+	}()
+	people, err := p.Browse(ctx, s, limit)
+	if errors.Is(err, ErrClosed) {
+		err = errors.Join(errs...)
+	}
+	return people, err
 }

@@ -234,7 +234,7 @@ func TestLookups(t *testing.T) {
 	figure(t, "1.lookup_p50", quantile(half, 0.5), "ms", fmt.Sprintf("at half of the highest rate, %.0f/s; %s", rate, what))
 	figure(t, "1.lookup_p99", quantile(half, 0.99), "ms", fmt.Sprintf("goal 5; at half of the highest rate, %.0f/s; %s", rate, what))
 	memory, _ := p.usage("memory")
-	figure(t, "1.memory", float64(memory)/1e6, "MB", "goal 600, or on disk; resident, "+what)
+	figure(t, "1.memory", float64(memory)/1e6, "MB", "goal 600, or on disk; resident but for mapped files, "+what)
 }
 
 // Figure 2: what a registration and a renewal cost, against ed25519.Verify.

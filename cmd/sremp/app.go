@@ -92,6 +92,7 @@ func (a *app) command() *cobra.Command {
 	}
 	add(groupChat, a.initCommand(), a.inviteCommand(), a.addCommand(), a.chatCommand(), a.sendCommand(),
 		a.listenCommand(), a.contactsCommand(), a.historyCommand(), a.pathCommand(), a.whoamiCommand(), a.trustCommand(),
+		a.findCommand(), a.listCommand(), a.registerCommand(),
 		a.blockCommand(), a.verifyCommand(), a.setCommand(), a.editCommand(), a.reactCommand(), a.deleteCommand(), a.searchCommand(),
 		a.exportCommand(), a.kitCommand(), a.passphraseCommand(), a.backupCommand(), a.restoreCommand(), a.doctorCommand())
 	add(groupServer, a.serverCommand(), a.relayCommand(), a.rendezvousCommand())

@@ -121,29 +121,38 @@ func (s *Store) listen(ctx context.Context) (*pgx.Conn, error) {
 // is lost, as the interface says.
 func (s *Store) receive(ctx context.Context, conn *pgx.Conn) {
 	defer close(s.messages)
-	for ctx.Err() == nil {
-		n, err := conn.WaitForNotification(ctx)
-		if err == nil {
-			if b, err := base64.StdEncoding.DecodeString(n.Payload); err == nil {
-				select {
-				case s.messages <- b:
-				case <-ctx.Done():
-				}
-			}
-			continue
-		}
+	for {
+		err := s.hear(ctx, conn)
 		conn.Close(context.WithoutCancel(ctx))
-		for ctx.Err() == nil {
+		for conn = nil; conn == nil; conn, err = s.listen(ctx) {
+			if ctx.Err() != nil {
+				return
+			}
 			s.log.Error("the connection to the other processes is lost", "err", err)
 			select {
 			case <-time.After(listenAgain):
 			case <-ctx.Done():
 				return
 			}
-			if conn, err = s.listen(ctx); err == nil {
-				break
-			}
 		}
 	}
-	conn.Close(context.WithoutCancel(ctx))
+}
+
+// hear passes messages on until the connection fails or ctx ends.
+func (s *Store) hear(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		n, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return err
+		}
+		b, err := base64.StdEncoding.DecodeString(n.Payload)
+		if err != nil {
+			continue // not one of ours
+		}
+		select {
+		case s.messages <- b:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

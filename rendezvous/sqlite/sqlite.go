@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"time"
 
 	"github.com/sremp/sremp/rendezvous"
@@ -20,10 +21,21 @@ var files embed.FS
 
 // A Store is a [rendezvous.Store] in one SQLite file.
 type Store struct {
-	db     *sql.DB
-	get    *sql.Stmt
-	writer *writer
+	db      *sql.DB
+	readers chan reader // those that are idle
+	all     []reader
+	writer  *writer
 }
+
+// A reader is a connection that looks records up. It maps the file: a cache of
+// its own would be empty after each commit of the writer.
+type reader struct {
+	conn *sql.Conn
+	get  *sql.Stmt
+}
+
+// mapped is how much of the file a reader maps: SQLite's own limit.
+const mapped = 0x7fff0000
 
 // Open opens, or creates, the store at path. It must be closed.
 func Open(ctx context.Context, path string) (*Store, error) {
@@ -35,19 +47,52 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rendezvous: %w", err)
 	}
-	get, err := db.PrepareContext(ctx, "SELECT sealed, expires FROM records WHERE blinded = ? AND expires > ?")
-	if err != nil {
-		db.Close()
-		return nil, wrap("opening the store", err)
+	n := runtime.GOMAXPROCS(0)
+	s := &Store{db: db, readers: make(chan reader, n)}
+	for range n {
+		if err := s.addReader(ctx); err != nil {
+			_ = s.closeReaders()
+			db.Close()
+			return nil, wrap("opening the store", err)
+		}
 	}
-	return &Store{db, get, newWriter(db)}, nil
+	s.writer = newWriter(db)
+	return s, nil
+}
+
+func (s *Store) addReader(ctx context.Context) error {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA mmap_size = %d", mapped)); err != nil {
+		conn.Close()
+		return err
+	}
+	get, err := conn.PrepareContext(ctx, "SELECT sealed, expires FROM records WHERE blinded = ? AND expires > ?")
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	r := reader{conn, get}
+	s.all = append(s.all, r)
+	s.readers <- r
+	return nil
+}
+
+func (s *Store) closeReaders() error {
+	var errs []error
+	for _, r := range s.all {
+		errs = append(errs, r.get.Close(), r.conn.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Close waits for the commit under way and closes the file.
 func (s *Store) Close() error {
 	s.writer.close()
 	s.writer.wg.Wait()
-	return errors.Join(s.get.Close(), s.db.Close())
+	return errors.Join(s.closeReaders(), s.db.Close())
 }
 
 // Put implements [rendezvous.Store].
@@ -83,8 +128,16 @@ func upsert(ctx context.Context, tx *sql.Tx, update, insert string, limit int, a
 // Get implements [rendezvous.Store].
 func (s *Store) Get(ctx context.Context, blinded [32]byte, now time.Time) (r rendezvous.StoredRecord, ok bool, err error) {
 	r.Blinded = blinded
+	var from reader
+	select {
+	case from = <-s.readers:
+	case <-ctx.Done():
+		return rendezvous.StoredRecord{}, false, ctx.Err()
+	}
 	var expires int64
-	err = s.get.QueryRowContext(ctx, blinded[:], now.Unix()).Scan(&r.Sealed, &expires)
+	// Not ctx: the driver would start a goroutine to watch it, for microseconds.
+	err = from.get.QueryRow(blinded[:], now.Unix()).Scan(&r.Sealed, &expires)
+	s.readers <- from
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return rendezvous.StoredRecord{}, false, nil
