@@ -133,7 +133,7 @@ func (p *mau) agree() {
 	if err := p.a.builder.ProcessBundle(context.Background(), bundle); err != nil {
 		p.t.Fatal(err)
 	}
-	first, err := protocol.NewPreKeySignalMessageFromBytes(p.encrypt([]byte("?")).([]byte), p.codec.PreKeySignalMessage, p.codec.SignalMessage)
+	first, err := protocol.NewPreKeySignalMessageFromBytes(p.encrypt([]byte("?")), p.codec.PreKeySignalMessage, p.codec.SignalMessage)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func (p *mau) agree() {
 	p.must(p.encrypt([]byte("a step")))
 }
 
-func (p *mau) encrypt(plain []byte) any {
+func (p *mau) encrypt(plain []byte) []byte {
 	m, err := p.a.cipher.Encrypt(context.Background(), plain)
 	if err != nil {
 		p.t.Fatal(err)
@@ -154,15 +154,15 @@ func (p *mau) encrypt(plain []byte) any {
 	return m.Serialize()
 }
 
-func (p *mau) decrypt(msg any) ([]byte, error) {
-	m, err := protocol.NewSignalMessageFromBytes(msg.([]byte), p.codec.SignalMessage)
+func (p *mau) decrypt(msg []byte) ([]byte, error) {
+	m, err := protocol.NewSignalMessageFromBytes(msg, p.codec.SignalMessage)
 	if err != nil {
 		return nil, err
 	}
 	return p.b.cipher.Decrypt(context.Background(), m)
 }
 
-func (p *mau) must(msg any) {
+func (p *mau) must(msg []byte) {
 	if _, err := p.decrypt(msg); err != nil {
 		p.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -64,7 +65,7 @@ func (n *node) time(op string, size, count int) time.Duration {
 	return time.Duration(ns)
 }
 
-func median(x []float64) float64 {
+func median[T cmp.Ordered](x []T) T {
 	slices.Sort(x)
 	return x[len(x)/2]
 }

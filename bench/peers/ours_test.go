@@ -3,7 +3,6 @@ package peers
 import (
 	"fmt"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -14,18 +13,18 @@ import (
 // A peer is one implementation: a pair of devices with a session, answered once.
 type peer interface {
 	// encrypt makes a message of a to b, one more in its chain.
-	encrypt(plain []byte) (msg any)
+	encrypt(plain []byte) (msg []byte)
 	// decrypt reads it at b.
-	decrypt(msg any) (plain []byte, err error)
+	decrypt(msg []byte) (plain []byte, err error)
 	// swap exchanges a and b.
 	swap()
 }
 
-// duel calls op and base in turns of n, for about d, and returns the times of
-// one call of each, and the median of the turns' ratios base by op.
+// duel calls op and base in turns of n, for about d, and returns the
+// medians over the turns: the time of one call of each, and the ratio base by op.
 func duel(d time.Duration, n int, op, base func(n int)) (opTime, baseTime time.Duration, ratio float64) {
 	var ratios []float64
-	var a, b time.Duration
+	var a, b []time.Duration
 	turns := 0
 	for end := time.Now().Add(d); turns < 3 || time.Now().Before(end); turns++ {
 		t0 := time.Now()
@@ -36,12 +35,10 @@ func duel(d time.Duration, n int, op, base func(n int)) (opTime, baseTime time.D
 		if turns == 0 {
 			continue // buffers grow
 		}
-		a, b = a+t1.Sub(t0), b+t2.Sub(t1)
+		a, b = append(a, t1.Sub(t0)), append(b, t2.Sub(t1))
 		ratios = append(ratios, float64(t2.Sub(t1))/float64(t1.Sub(t0)))
 	}
-	slices.Sort(ratios)
-	per := time.Duration(n * len(ratios))
-	return a / per, b / per, ratios[len(ratios)/2]
+	return median(a) / time.Duration(n), median(b) / time.Duration(n), median(ratios)
 }
 
 func figure(name string, ratio float64, against string) {
@@ -72,6 +69,7 @@ type ours struct {
 	now  time.Time
 	a, b *end
 	got  []byte
+	msg  []byte
 }
 
 func newOurs(t testing.TB) *ours {
@@ -100,7 +98,7 @@ func (p *ours) agree() {
 	if p.a.peer, err = ratchet.Initiate(p.now, p.a.local, bundle, nil, [32]byte{}); err != nil {
 		p.t.Fatal(err)
 	}
-	msg := p.encrypt([]byte("?")).([]byte)
+	msg := p.encrypt([]byte("?"))
 	if p.b.peer, _, _, err = ratchet.Accept(p.now, p.b.local, p.b.store, [32]byte{}, msg); err != nil {
 		p.t.Fatal(err)
 	}
@@ -110,19 +108,20 @@ func (p *ours) agree() {
 	p.must(p.encrypt([]byte("a step")))
 }
 
-func (p *ours) encrypt(plain []byte) any {
-	msg, err := p.a.peer.Encrypt(nil, plain)
+func (p *ours) encrypt(plain []byte) []byte {
+	msg, err := p.a.peer.Encrypt(p.msg[:0], plain)
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.msg = msg
 	return msg
 }
 
-func (p *ours) decrypt(msg any) ([]byte, error) {
-	return p.b.peer.AppendDecrypt(p.got[:0], p.now, p.b.local, p.b.store, [32]byte{}, msg.([]byte))
+func (p *ours) decrypt(msg []byte) ([]byte, error) {
+	return p.b.peer.AppendDecrypt(p.got[:0], p.now, p.b.local, p.b.store, [32]byte{}, msg)
 }
 
-func (p *ours) must(msg any) {
+func (p *ours) must(msg []byte) {
 	got, err := p.decrypt(msg)
 	if err != nil {
 		p.t.Fatal(err)

@@ -35,7 +35,8 @@ type part struct {
 }
 
 var parts = []part{
-	{name: "ratchet", command: []string{"scripts/bench.sh", "1s"}},
+	{name: "ratchet", command: []string{"scripts/bench.sh", "1s", "own"}},
+	{name: "ratchet-peers", command: []string{"scripts/bench.sh", "1s", "peers"}},
 	{name: "paths", command: []string{"make", "natlab"}},
 	{name: "punch", env: []string{"SREMP_NATLAB_RUNS=20"},
 		command: []string{"go", "test", "./internal/natlab", "-run", "^TestPairs$", "-count", "1", "-timeout", "1h", "-v"}},
