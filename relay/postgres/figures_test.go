@@ -156,7 +156,7 @@ func TestStoreFigures(t *testing.T) {
 	go log.run()
 	defer close(log.work)
 
-	pg := pgtest.Start(t)
+	pg := pgtest.Start(t, "max_connections=200")
 	pool, err := pgxpool.New(t.Context(), pg.Database(t)+" pool_max_conns=64")
 	if err != nil {
 		t.Fatal(err)
