@@ -200,6 +200,7 @@ type Contact struct {
 	Archived    bool          `json:"archived,omitempty"`     // not in lists
 	ShareRead   bool          `json:"share_read,omitempty"`   // it is told what we have read
 	ShareTyping bool          `json:"share_typing,omitempty"` // and that we write
+	RelayOnly   bool          `json:"relay_only,omitempty"`   // it is given no address of ours
 }
 
 // Label returns the name to show: the nick, else the name, else a short id.

@@ -40,6 +40,7 @@ type ContactSettings struct {
 	Archived    *bool          `json:"archived,omitempty"`
 	ShareRead   *bool          `json:"share_read,omitempty"`
 	ShareTyping *bool          `json:"share_typing,omitempty"`
+	RelayOnly   *bool          `json:"relay_only,omitempty"`
 }
 
 // Writing is the part of [API] about messages beyond plain texts.

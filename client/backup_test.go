@@ -162,6 +162,7 @@ func TestRestore(t *testing.T) {
 	}
 	send(t, b, aID, "after the backup")
 	waitTexts(t, a, bID, "<hello", ">delivered welcome", "<after the backup")
+	waitMessage(t, b, aID, "acknowledgement", func(m client.Message) bool { return m.State == client.Delivered })
 	a.Close()
 	waited, err := b.SendDraft(ctx, aID, client.Draft{Text: "waits"})
 	if err != nil {

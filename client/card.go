@@ -48,6 +48,9 @@ func (k *core) card(c *contact) wire.Card {
 		Version: k.profile.CardVersion, Lookup: k.profile.Lookup.bytes(), Intro: c.info.Intro.bytes(),
 		Hello: c.info.Hello.bytes(), Addrs: k.c.net.cardAddrs(), Record: k.local.Record().Bytes(),
 	}
+	if c.info.RelayOnly {
+		card.Addrs = nil
+	}
 	for _, r := range relays {
 		inbox, token := c.mailboxAt(r.ID)
 		card.Mailboxes = append(card.Mailboxes, wire.Mailbox{Relay: toServer(r), Inbox: inbox, Token: token})

@@ -57,6 +57,7 @@ type contactInfo struct {
 	Archived    bool          `json:"archived,omitempty"`
 	ShareRead   bool          `json:"share_read,omitempty"`
 	ShareTyping bool          `json:"share_typing,omitempty"`
+	RelayOnly   bool          `json:"relay_only,omitempty"`
 }
 
 // A flow is what changes with every message. It is one sealed row, written at
@@ -230,7 +231,7 @@ func (c *contact) view() Contact {
 		Path: c.path, LastText: c.flow.LastText, LastAt: c.flow.LastAt,
 		Self: c.self, Verified: c.info.Verified, KeysChanged: c.info.KeysChanged, Draft: c.info.Draft,
 		Timer: c.info.Timer, Pinned: c.info.Pinned, Muted: c.info.Muted, Archived: c.info.Archived,
-		ShareRead: c.info.ShareRead, ShareTyping: c.info.ShareTyping,
+		ShareRead: c.info.ShareRead, ShareTyping: c.info.ShareTyping, RelayOnly: c.info.RelayOnly,
 	}
 }
 

@@ -199,6 +199,11 @@ func (k *core) linkPath(l *link, p transport.Path) {
 	if p.Kind == 0 {
 		return // not yet known; a change follows
 	}
+	if path.Kind == PathDirect && c.info.RelayOnly {
+		k.c.log.Warn("a direct connection was refused", "contact", l.peer.Short())
+		k.then(func() { l.conn.Close(0, "") })
+		return
+	}
 	if path.Kind == PathDirect && c.info.LastAddr != path.Remote {
 		c.info.LastAddr = path.Remote
 		c.setInfo(k)

@@ -142,6 +142,9 @@ func (n *network) helloFrom(from netip.AddrPort, payload []byte, peer identity.P
 	if err != nil {
 		return nil
 	}
+	if n.relayOnly(identity.PeerID(o.Peer)) {
+		return nil // an answer would go to it directly
+	}
 	// Where the hello came from is where its sender is.
 	if len(o.Candidates) < wire.MaxCandidates {
 		o.Candidates = append(o.Candidates, nat.Candidate{Addr: from, Kind: nat.ServerReflexive})
@@ -239,6 +242,9 @@ func (n *network) answer(o wire.Offer, peer identity.PeerID, token [32]byte) *gi
 	if peer.IsZero() {
 		n.expect(from)
 	}
+	if n.relayOnly(from) {
+		return n.answerByRelay(g, a, o)
+	}
 	var leg *transport.Leg
 	var waits sync.WaitGroup
 	waits.Go(func() { leg = n.join(n.ctx, o) })
@@ -251,6 +257,40 @@ func (n *network) answer(o wire.Offer, peer identity.PeerID, token [32]byte) *gi
 	g.attempt = &transport.Attempt{
 		Peer: from, Record: n.known(from), ProbeKey: probeKey(o.Secret, a.Secret), Remote: o.Candidates, Relay: leg,
 		Answering: true, Attested: n.attested(o.Extensions, o.Secret),
+	}
+	return g
+}
+
+// relayOnly reports whether a contact may learn no address of ours.
+func (n *network) relayOnly(id identity.PeerID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t := n.targets[id]
+	return t != nil && t.relayOnly
+}
+
+// answerByRelay answers a contact that may learn no address of ours: through a
+// forwarding session at a relay of ours, never at one that the contact names.
+func (n *network) answerByRelay(g *given, a wire.Answer, o wire.Offer) *given {
+	if len(o.Relay) == 0 {
+		return nil
+	}
+	n.mu.Lock()
+	s := n.servers[o.Relay[0].ID]
+	ours := s != nil && s.relay != nil
+	n.mu.Unlock()
+	if !ours {
+		return nil
+	}
+	leg := n.join(n.ctx, o)
+	if leg == nil {
+		return nil
+	}
+	a.Joined = true
+	g.answer = a.Append(nil)
+	g.attempt = &transport.Attempt{
+		Peer: identity.PeerID(o.Peer), Record: n.known(o.Peer), ProbeKey: probeKey(o.Secret, a.Secret), Relay: leg,
+		Answering: true, RelayOnly: true,
 	}
 	return g
 }

@@ -41,6 +41,7 @@ type target struct {
 	ownIntro   secret // seals offers to us
 	addrs      []netip.AddrPort
 	bundle     *identity.Invite // its prekeys are wanted
+	relayOnly  bool             // no packet of ours goes to it, no address of ours into what it gets
 
 	wake     chan struct{} // capacity 1
 	linked   bool
@@ -77,6 +78,9 @@ func (n *network) contactChanged(k *core, c *contact) {
 	}
 	if a, err := netip.ParseAddrPort(c.info.LastAddr); err == nil {
 		t.addrs = append([]netip.AddrPort{a}, t.addrs...)
+	}
+	if t.relayOnly = c.info.RelayOnly; t.relayOnly {
+		t.addrs = nil
 	}
 	n.mu.Lock()
 	old := n.targets[t.id]
@@ -248,8 +252,9 @@ func (n *network) sleep(d time.Duration) {
 
 // Reasons why an attempt ended without a connection.
 var (
-	errNoWay   = errors.New("client: no way to the peer is known")
-	errYielded = errors.New("client: the peer's own offer goes first")
+	errNoWay         = errors.New("client: no way to the peer is known")
+	errNoRelayOfOurs = errors.New("client: the contact may be reached through a relay of ours only, and there is none")
+	errYielded       = errors.New("client: the peer's own offer goes first")
 )
 
 // attempt tries once to reach a contact.
@@ -277,6 +282,12 @@ func (n *network) attempt(id identity.PeerID) error {
 		n.awaitServers(ctx, serversTime)
 	}
 	offer, leg := n.newOffer(ctx, t.rendezvous)
+	if t.relayOnly {
+		if leg == nil {
+			return errNoRelayOfOurs
+		}
+		offer.Candidates, offer.Extensions = nil, nil
+	}
 	answer, from, err := n.offer(ctx, &t, offer)
 	if err != nil {
 		return err
@@ -290,13 +301,19 @@ func (n *network) attempt(id identity.PeerID) error {
 	if !answer.Joined {
 		leg = nil
 	}
+	if t.relayOnly {
+		if leg == nil {
+			return errNoRelayOfOurs
+		}
+		answer.Candidates, answer.Extensions, from = nil, nil, netip.AddrPort{}
+	}
 	remote := answer.Candidates
 	if from.IsValid() && len(remote) < wire.MaxCandidates {
 		remote = append(remote, nat.Candidate{Addr: from, Kind: nat.ServerReflexive})
 	}
 	conn, err := n.ep.Connect(ctx, transport.Attempt{
 		Peer: id, Record: t.record, ProbeKey: probeKey(offer.Secret, answer.Secret), Remote: remote, Relay: leg,
-		Attested: n.attested(answer.Extensions, answer.Secret),
+		Attested: n.attested(answer.Extensions, answer.Secret), RelayOnly: t.relayOnly,
 	})
 	if err != nil {
 		return err
@@ -435,6 +452,8 @@ func plain(err error) string {
 	switch {
 	case errors.Is(err, ErrInviteUsed):
 		return ErrInviteUsed.Error()
+	case errors.Is(err, errNoRelayOfOurs):
+		return "no relay of yours is there to hide your address"
 	case errors.Is(err, errNoWay):
 		return "no way to the peer is known yet"
 	case errors.Is(err, rendezvous.ErrOffline), errors.Is(err, rendezvous.ErrNotFound):

@@ -66,8 +66,12 @@ func (c *Client) Search(ctx context.Context, q SearchQuery) ([]Message, error) {
 // one is opened and looked through.
 func (c *Client) searchIn(ctx context.Context, view *contactView, find finder, limit int, out []Message) ([]Message, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	pages := make(chan foundPage, 1)
+	defer func() {
+		cancel()
+		for range pages { // until the reader has ended
+		}
+	}()
 	go func() { // ends with the last page, or with ctx
 		defer close(pages)
 		for below := int64(0); ; {

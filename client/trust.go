@@ -189,12 +189,38 @@ func (c *Client) SetContact(ctx context.Context, id identity.PeerID, s ContactSe
 		set(&p.info.Archived, s.Archived)
 		set(&p.info.ShareRead, s.ShareRead)
 		set(&p.info.ShareTyping, s.ShareTyping)
+		if s.RelayOnly != nil && *s.RelayOnly != p.info.RelayOnly {
+			if p, err = k.writable(id); err != nil {
+				return err
+			}
+			if err := k.setRelayOnly(p, *s.RelayOnly); err != nil {
+				return err
+			}
+		}
 		p.setInfo(k)
 		out = p.view()
 		k.emit(ContactEvent{Contact: out})
 		return nil
 	})
 	return out, err
+}
+
+// setRelayOnly keeps our addresses from a contact from now on, or no longer.
+func (k *core) setRelayOnly(c *contact, on bool) error {
+	c.info.RelayOnly, c.info.LastAddr = on, ""
+	k.profile.CardVersion++
+	k.dirtyProfile = true
+	if err := k.sendCard(c); err != nil {
+		return err
+	}
+	id, l := c.info.ID, c.link
+	k.then(func() {
+		k.c.net.contactChanged(k, k.contacts[id])
+		if l != nil {
+			l.conn.Close(0, "") // the next one is made as it should be
+		}
+	})
+	return nil
 }
 
 func set[T any](to *T, from *T) {

@@ -105,3 +105,40 @@ func TestBlock(t *testing.T) {
 	send(t, a, bID, "sorry")
 	waitTexts(t, b, aID, ">delivered hello", "<welcome", ">delivered hello?", "<sorry")
 }
+
+// A contact that is relay only is reached through a relay of ours, although a
+// direct path is there, and gets no address of ours; taken back, it is direct.
+func TestRelayOnly(t *testing.T) {
+	s := startServer(t)
+	a, _ := newClient(t, "Alice")
+	b, _ := newClient(t, "Bob")
+	ctx := t.Context()
+	for _, c := range []*client.Client{a, b} {
+		if err := c.AddServer(ctx, s.addr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	aID, bID := me(t, a), me(t, b)
+	add(t, b, invite(t, a))
+	path := func(want client.PathKind) {
+		t.Helper()
+		eventually(t, "path "+want.String(), func() (bool, string) {
+			pa, err1 := a.Path(ctx, bID)
+			pb, err2 := b.Path(ctx, aID)
+			return err1 == nil && err2 == nil && pa.Kind == want && pb.Kind == want, fmt.Sprint(pa, pb, err1, err2)
+		})
+	}
+	path(client.PathDirect)
+	yes, no := true, false
+	if c, err := a.SetContact(ctx, bID, client.ContactSettings{RelayOnly: &yes}); err != nil || !c.RelayOnly {
+		t.Fatalf("SetContact = %+v, %v", c, err)
+	}
+	path(client.PathRelay)
+	send(t, a, bID, "hidden")
+	waitTexts(t, b, aID, "<hidden")
+	path(client.PathRelay)
+	if _, err := a.SetContact(ctx, bID, client.ContactSettings{RelayOnly: &no}); err != nil {
+		t.Fatal(err)
+	}
+	path(client.PathDirect)
+}

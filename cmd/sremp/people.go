@@ -112,7 +112,7 @@ func (a *app) verifyCommand() *cobra.Command {
 
 func (a *app) setCommand() *cobra.Command {
 	var nick, timer string
-	var pin, mute, archive, read, typing bool
+	var pin, mute, archive, read, typing, relayOnly bool
 	cmd := &cobra.Command{
 		Use:   "set CONTACT",
 		Short: "Change settings of a conversation",
@@ -125,6 +125,7 @@ func (a *app) setCommand() *cobra.Command {
 			var s client.ContactSettings
 			for name, to := range map[string]**bool{
 				"pin": &s.Pinned, "mute": &s.Muted, "archive": &s.Archived, "share-read": &s.ShareRead, "share-typing": &s.ShareTyping,
+				"relay-only": &s.RelayOnly,
 			} {
 				if cmd.Flags().Changed(name) {
 					v, err := cmd.Flags().GetBool(name)
@@ -157,6 +158,7 @@ func (a *app) setCommand() *cobra.Command {
 	f.BoolVar(&mute, "mute", false, "no notifications")
 	f.BoolVar(&archive, "archive", false, "not in lists")
 	f.BoolVar(&read, "share-read", false, "tell the contact what you have read")
+	f.BoolVar(&relayOnly, "relay-only", false, "give the contact no address of yours: through your relay only")
 	f.BoolVar(&typing, "share-typing", false, "tell the contact that you write")
 	return cmd
 }
