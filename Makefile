@@ -11,7 +11,7 @@ BENCHTIME ?= 1s
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab relay-figures clean FORCE
+.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab relay-figures natlab-skipped clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test: setup-test ## run all tests, installing first what they need
 	@$(MAKE) --no-print-directory race
 	@$(MAKE) --no-print-directory desktop-test
 	@$(MAKE) --no-print-directory bench-test
+	@$(MAKE) --no-print-directory natlab-skipped
+
+natlab-skipped:
+	@$(GO) test ./internal/natlab -run '^TestNetworkChange$$' -count 1 -v | grep 'NO NAT LABORATORY' || true
 
 build: setup-run bin/sremp ## build bin/sremp
 

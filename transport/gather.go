@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -252,31 +253,60 @@ func (e *Endpoint) askSTUN(ctx context.Context, server netip.AddrPort) netip.Add
 }
 
 // hostCandidates returns the socket's address, or the addresses of all
-// interfaces when it is bound to none.
+// interfaces when it is bound to none. Bridges and tunnels come last, and few:
+// they seldom lead to a peer.
 func (e *Endpoint) hostCandidates() []nat.Candidate {
 	local := e.LocalAddr()
-	addrs := []netip.Addr{local.Addr()}
-	if local.Addr().IsUnspecified() {
-		addrs = interfaceAddrs(local.Addr().Is4())
+	if !local.Addr().IsUnspecified() {
+		return nat.HostCandidates([]netip.Addr{local.Addr()}, local.Port())
 	}
-	return nat.HostCandidates(addrs, local.Port())
+	good, inner := interfaceAddrs(local.Addr().Is4())
+	cs := nat.HostCandidates(good, local.Port())
+	others := nat.HostCandidates(inner, local.Port())
+	return append(cs[:min(len(cs), maxHosts)], others[:min(len(others), maxInner)]...)
 }
 
-func interfaceAddrs(v4only bool) (out []netip.Addr) {
-	all, err := net.InterfaceAddrs()
+const (
+	maxHosts = 10
+	maxInner = 2 // addresses of bridges and tunnels
+)
+
+// interfaceAddrs returns the addresses of interfaces that are up, those of
+// bridges, containers and tunnels apart.
+func interfaceAddrs(v4only bool) (good, inner []netip.Addr) {
+	all, err := net.Interfaces()
 	if err != nil {
-		return nil // then there are reflexive candidates only
+		return nil, nil // then there are reflexive candidates only
 	}
-	for _, a := range all {
-		n, ok := a.(*net.IPNet)
-		if !ok {
+	for _, i := range all {
+		addrs, err := i.Addrs()
+		if err != nil || i.Flags&net.FlagUp == 0 {
 			continue
 		}
-		if ip, ok := netip.AddrFromSlice(n.IP); ok && (ip.Unmap().Is4() || !v4only) {
-			out = append(out, ip.Unmap())
+		for _, a := range addrs {
+			n, ok := a.(*net.IPNet)
+			if !ok {
+				continue
+			}
+			ip, ok := netip.AddrFromSlice(n.IP)
+			switch ip = ip.Unmap(); {
+			case !ok || v4only && !ip.Is4():
+			case isInner(i.Name) || i.Flags&net.FlagPointToPoint != 0:
+				inner = append(inner, ip)
+			default:
+				good = append(good, ip)
+			}
 		}
 	}
-	return out
+	return good, inner
+}
+
+// isInner knows the names that virtual machines, containers and private networks
+// give their interfaces.
+func isInner(name string) bool {
+	return slices.ContainsFunc([]string{
+		"docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "cni", "flannel", "cali", "lxc", "lxd", "podman", "tun", "tap", "wg", "zt", "tailscale", "utun",
+	}, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 // localCandidates returns the last gathered candidates, or the hosts'.
