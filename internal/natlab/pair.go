@@ -22,6 +22,14 @@ type Pair struct {
 	Within     time.Duration // when it must be direct, 0: at some time
 }
 
+// Chance reports whether the pair needs a birthday search, which finds its path
+// with a probability of 0.98.
+func (c Pair) Chance() bool {
+	hard := func(s string) bool { return s == "sym" || s == "symaddr" }
+	filters := func(s string) bool { return s == "port" || s == "portrnd" || s == "portcone" || s == "carrier" }
+	return hard(c.A) && filters(c.B) || hard(c.B) && filters(c.A)
+}
+
 // PairRTT is between every two numbers of the world.
 const PairRTT = 40 * time.Millisecond
 

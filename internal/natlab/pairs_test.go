@@ -34,7 +34,15 @@ var telling = []Pair{
 // TestTellingPairs punches through one pair of NATs for each way to do it.
 func TestTellingPairs(t *testing.T) {
 	for _, c := range telling {
-		t.Run(c.Name(), func(t *testing.T) { c.run(t) })
+		t.Run(c.Name(), func(t *testing.T) {
+			r := c.run(t)
+			for i := 0; i < 3 && r.fault != "" && c.Chance(); i++ { // three times in a row is no bad luck
+				r = c.run(t)
+			}
+			if r.fault != "" {
+				t.Error(r.fault)
+			}
+		})
 	}
 }
 
@@ -48,15 +56,22 @@ func TestPairs(t *testing.T) {
 	for _, c := range Pairs() {
 		t.Run(c.Name(), func(t *testing.T) {
 			var took []time.Duration
+			var faults []string
 			packets := 0
 			for range runs {
 				r := c.run(t)
+				if r.fault != "" {
+					faults = append(faults, r.fault)
+				}
 				if r.direct > 0 {
 					took = append(took, r.direct)
 				}
 				packets = max(packets, r.packets)
 			}
 			slices.Sort(took)
+			if allowed := runs / 10; len(faults) > 0 && (!c.Chance() || len(faults) > allowed) {
+				t.Errorf("%d faults: %v", len(faults), faults)
+			}
 			fmt.Printf("figure: punch.%s.direct %d of_%d theory: %v\n", c.Figure(), len(took), runs, c.Direct)
 			if len(took) > 0 {
 				rtts := func(d time.Duration) float64 { return float64(d) / float64(PairRTT) }
@@ -71,6 +86,7 @@ func TestPairs(t *testing.T) {
 type pairResult struct {
 	direct  time.Duration // from the moment when both were told to begin; 0: never
 	packets int
+	fault   string // what is not as it should be
 }
 
 // run connects the two sides once.
@@ -136,9 +152,9 @@ func (c Pair) run(t *testing.T) (r pairResult) {
 	}
 	switch {
 	case (r.direct > 0) != c.Direct:
-		t.Errorf("%s: direct: %v, want %v; candidates %v and %v", c.Name(), r.direct > 0, c.Direct, candsA, candsB)
+		r.fault = fmt.Sprintf("%s: direct: %v, want %v; candidates %v and %v", c.Name(), r.direct > 0, c.Direct, candsA, candsB)
 	case c.Within > 0 && r.direct > c.Within:
-		t.Errorf("%s: direct after %v, want %v", c.Name(), r.direct, c.Within)
+		r.fault = fmt.Sprintf("%s: direct after %v, want %v", c.Name(), r.direct, c.Within)
 	default:
 		t.Logf("direct after %v, %d packets", r.direct.Round(time.Millisecond), r.packets)
 	}
