@@ -6,13 +6,14 @@ import (
 )
 
 // heal gives every contact that has no session, because this profile was
-// restored, a card to come; and goes on with what a crash interrupted.
+// restored, or an older card than there is, a card to come; and goes on with what
+// a crash interrupted.
 func (k *core) heal() {
 	for _, c := range k.contacts {
 		if c.self || c.info.Trust != Trusted {
 			continue
 		}
-		if c.session == nil && c.card != nil {
+		if c.card != nil && (c.session == nil || c.info.CardSent < k.profile.CardVersion) {
 			if err := k.sendCard(c); err != nil {
 				k.c.log.Error("card not sent", "contact", c.info.ID.Short(), "err", err)
 			}

@@ -142,3 +142,41 @@ func TestRelayOnly(t *testing.T) {
 	}
 	path(client.PathDirect)
 }
+
+// Keys that are a month old are replaced when the profile is opened: the contact
+// sees that they changed, what it verified stays so, and the chat goes on.
+func TestKeysRotate(t *testing.T) {
+	a, dir := newClient(t, "Alice")
+	b, _ := newClient(t, "Bob")
+	ctx := t.Context()
+	aID, bID := me(t, a), me(t, b)
+	add(t, b, invite(t, a))
+	send(t, b, aID, "hello")
+	waitTexts(t, b, aID, ">delivered hello")
+	v, err := b.Verification(ctx, aID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Verify(ctx, aID, v.Code); err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	a, err = openWith(t, dir, func(c *client.Config) {
+		c.Passphrase = []byte("pw")
+		c.Now = func() time.Time { return time.Now().Add(31 * 24 * time.Hour) }
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(t, a, bID, "a month later")
+	waitTexts(t, b, aID, ">delivered hello", "<a month later")
+	eventually(t, "the new record", func() (bool, string) {
+		cs, err := b.Contacts(ctx)
+		return err == nil && !cs[0].KeysChanged.IsZero() && !cs[0].Verified.IsZero(), fmt.Sprint(cs, err)
+	})
+	send(t, b, aID, "well")
+	eventually(t, "the answer", func() (bool, string) {
+		got := texts(t, a, bID)
+		return got[len(got)-1] == "<well", fmt.Sprint(got)
+	})
+}
