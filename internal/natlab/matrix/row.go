@@ -84,6 +84,7 @@ func (o options) write(rows []row, stdout io.Writer) error {
 // table is for people.
 func table(rows []row) string {
 	var b strings.Builder
+	b.WriteString("# Every pair of networks\n\nWritten by `make natlab`; do not edit. Real clients behind real kernel NATs (package\n`internal/natlab`, which says what the kinds are), once each.\n\n")
 	fmt.Fprintf(&b, "RTT %v between every two networks. Times in ms from both clients connected to the server.\n\n", natlab.PairRTT)
 	b.WriteString("| pair | theory | path | first message | direct | probe packets | why |\n|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
