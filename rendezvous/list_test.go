@@ -360,6 +360,7 @@ func TestRenewLeavesOldNames(t *testing.T) {
 			}
 		}
 		time.Sleep(storeSweep)
+		synctest.Wait()
 		if n := len(store.records); n > 4 {
 			t.Errorf("%d records, want at most 4", n)
 		}

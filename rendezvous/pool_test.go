@@ -3,6 +3,7 @@ package rendezvous
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,8 +17,10 @@ type world struct {
 	t       *testing.T
 	servers map[identity.ServerID]*fixture
 	addrs   []identity.ServerAddr
-	dead    map[identity.ServerID]bool
-	dials   int
+
+	mu    sync.Mutex // what dial reads
+	dead  map[identity.ServerID]bool
+	dials int
 }
 
 func newWorld(t *testing.T, n int) *world {
@@ -31,13 +34,18 @@ func newWorld(t *testing.T, n int) *world {
 }
 
 func (w *world) dial(ctx context.Context, a identity.ServerAddr) (*Client, error) {
+	w.mu.Lock()
 	w.dials++
-	if w.dead[a.ID] {
+	dead, f := w.dead[a.ID], w.servers[a.ID]
+	var p pipe
+	if !dead {
+		p = f.connect()
+	}
+	w.mu.Unlock()
+	if dead {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	f := w.servers[a.ID]
-	p := f.connect()
 	return newClient(ctx, f.key.ID(), p, p.Conn)
 }
 
@@ -229,12 +237,14 @@ func TestPoolSubscribe(t *testing.T) {
 		if n := changes(); n < 1 || n > 3 {
 			t.Errorf("%d changes, want at least one", n)
 		}
-		dead := w.dials
+		w.mu.Lock()
+		before := w.dials
 		for i := range w.addrs {
 			w.dead[w.addrs[i].ID] = true
 		}
+		w.mu.Unlock()
 		found, err := seeker.Lookup(t.Context(), x.Local.PeerID(), x.Lookup)
-		if err != nil || found.Content.KnockInbox != [32]byte{42} || w.dials != dead {
+		if err != nil || found.Content.KnockInbox != [32]byte{42} || w.dials != before {
 			t.Errorf("the cache was not kept up to date: %+v, %v", found, err)
 		}
 		// The next days' names are subscribed to as well.
@@ -303,7 +313,9 @@ func TestPoolReturns(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { again.Close() })
+		w.mu.Lock()
 		f.server = again
+		w.mu.Unlock()
 		most, before := 0, 0
 		for range 30 {
 			time.Sleep(time.Second)
