@@ -202,6 +202,9 @@ func TestRebinding(t *testing.T) {
 
 // needsTime leaves a case to the long run, unless it is the telling one.
 func needsTime(t *testing.T, telling bool) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	if !telling && os.Getenv("SREMP_NATLAB_RUNS") == "" {
 		t.Skip("the other cases run with SREMP_NATLAB_RUNS")
 	}
