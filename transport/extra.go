@@ -229,9 +229,10 @@ const openingTTL = 5
 // Open makes our NAT expect packets from a peer's addresses without sending the
 // peer any (spec §5.22.6): the answering side calls it before it answers.
 func (e *Endpoint) Open(remote []nat.Candidate) {
-	for _, kind := range []nat.CandidateKind{nat.Predicted, nat.ServerReflexive, nat.Mapped, nat.Random} {
+	for _, kind := range []nat.CandidateKind{nat.Predicted, nat.ServerReflexive, nat.Mapped, nat.Random, nat.Host} {
 		for _, c := range remote[:min(len(remote), maxOpened)] {
-			if c.Kind == kind {
+			// A private host is behind no firewall of ours, or out of reach.
+			if a := c.Addr.Addr(); c.Kind == kind && (kind != nat.Host || a.IsGlobalUnicast() && !a.IsPrivate()) {
 				e.m.sendTTL(unmap(c.Addr), nat.Opening(), openingTTL)
 			}
 		}
