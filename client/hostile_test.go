@@ -349,3 +349,22 @@ func TestLogsSayNothing(t *testing.T) {
 		}
 	}
 }
+
+// What the ratchet no longer knows as a repeat is acknowledged all the same to a
+// connected contact, or its sender would repeat it for ever.
+func TestOldRepeatIsAcknowledged(t *testing.T) {
+	p := newPostman(t)
+	msg := p.send(p.a, "once")[0]
+	if err := p.deliver(p.b, msg); err != nil {
+		t.Fatal(err)
+	}
+	p.do(p.b, func(k *core) {
+		c := p.other(k)
+		c.flow.AckDue = false
+		k.frame(&link{peer: c.info.ID}, wire.FrameMessage, append(msg[:len(msg)-1:len(msg)-1], msg[len(msg)-1]^1))
+		if !c.flow.AckDue {
+			t.Error("no acknowledgement is due")
+		}
+	})
+	p.want(p.b, "once")
+}

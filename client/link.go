@@ -175,6 +175,7 @@ func (k *core) attach(c *contact, l *link) {
 	c.flow.LastSeen = k.now()
 	c.readDue = c.readDue || c.info.ShareRead && c.flow.ReadTold > 0 // it may have been lost
 	c.setFlow(k)
+	k.ackAgain(c)
 	k.takeRecord(c, l.conn.Peer().Bytes())
 	k.linkPath(l, l.conn.Path())
 	k.c.net.setLinked(c.info.ID, true)
@@ -250,6 +251,9 @@ func (k *core) frame(l *link, typ uint16, payload []byte) {
 		}
 		if err := k.incoming(c, payload); err != nil {
 			k.c.log.Warn("message dropped", "contact", l.peer.Short(), "err", err)
+			// It may be a repeat that is too old for the ratchet to know: who
+			// repeats it lacks an acknowledgement.
+			k.ackAgain(c)
 		}
 	case wire.FrameFirst:
 		x, err := wire.ParseKnock(payload)

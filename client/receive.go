@@ -87,6 +87,14 @@ func (k *core) ackDue(c *contact) {
 	c.setFlow(k)
 }
 
+// ackAgain repeats the acknowledgement of what was received, over a connection
+// whose other end is authenticated.
+func (k *core) ackAgain(c *contact) {
+	if c.session != nil && c.flow.In.Next > 1 {
+		k.ackDue(c)
+	}
+}
+
 // plaintext takes what a session of the contact authenticated.
 func (k *core) plaintext(c *contact, plain []byte) {
 	p, err := wire.ParsePayload(plain)
