@@ -173,9 +173,16 @@ func (d *demo) greet(ctx context.Context, ann, bob *person) error {
 	return d.direct(ctx, ann, bob)
 }
 
+// direct waits until both have a direct path. It asks them: an event of before
+// the subscription is not seen.
 func (d *demo) direct(ctx context.Context, ann, bob *person) error {
 	return d.until(ctx, "the path is direct for both", func() bool {
-		return d.paths[ann.id].Kind == client.PathDirect && d.paths[bob.id].Kind == client.PathDirect
+		for _, x := range []struct{ who, to *person }{{ann, bob}, {bob, ann}} {
+			if p, err := x.who.api.Path(ctx, x.to.id); err != nil || p.Kind != client.PathDirect {
+				return false
+			}
+		}
+		return true
 	})
 }
 
@@ -203,7 +210,6 @@ func (d *demo) away(ctx context.Context, ann, bob *person) error {
 	if err := d.until(ctx, "the relay holds the mail", func() bool { return d.states[m.ID] >= client.Held }); err != nil {
 		return err
 	}
-	delete(d.paths, bob.id) // what he saw before he left
 	d.tell("held", "The server keeps Ann's message, sealed, until Bob is back. Here he is.")
 	if err := bob.start(ctx); err != nil {
 		return err
