@@ -53,7 +53,8 @@ func (k *core) serverView(a identity.ServerAddr) Server {
 		return v
 	}
 	for _, role := range []string{roleRendezvous, roleRelay} {
-		v.Connected = v.Connected || st.up[role]
+		// Not before both were tried: one may still find a reason not to go on.
+		v.Connected = v.Connected || st.up[role] && len(st.up) == 2
 		if v.Problem == "" {
 			v.Problem = st.problem[role]
 		}
