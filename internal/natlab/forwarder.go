@@ -166,31 +166,21 @@ func age(b []byte) bool {
 	return true
 }
 
-func (f *Forwarder) carry(from byte, b []byte) {
-	to := destination(b)
-	tun := f.sites[to].Load()
-	if tun == nil || !age(b) {
-		return
-	}
-	if pass := f.filter.Load(); pass != nil && !(*pass)(from, to, b) {
-		return
-	}
-	now := time.Now()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// schedule says when a packet of some length arrives at a number, if it does.
+func (f *Forwarder) schedule(now time.Time, to byte, length int) (at time.Time, ok bool) {
 	c := f.c
-	if c.Loss > 0 && rand.Float64() < c.Loss || c.MTU > 0 && len(b) > c.MTU {
-		return
+	if c.Loss > 0 && rand.Float64() < c.Loss || c.MTU > 0 && length > c.MTU {
+		return at, false
 	}
-	at := now
+	at = now
 	if c.Rate > 0 {
 		if f.free[to].Before(now) {
 			f.free[to] = now
 		}
 		if f.free[to].Sub(now) > maxQueue {
-			return
+			return at, false
 		}
-		f.free[to] = f.free[to].Add(time.Duration(len(b)) * 8 * time.Second / time.Duration(c.Rate))
+		f.free[to] = f.free[to].Add(time.Duration(length) * 8 * time.Second / time.Duration(c.Rate))
 		at = f.free[to]
 	}
 	at = at.Add(c.Delay)
@@ -203,6 +193,24 @@ func (f *Forwarder) carry(from byte, b []byte) {
 	}
 	if c.Reorder > 0 && rand.Float64() < c.Reorder {
 		at = at.Add(c.Delay / 2)
+	}
+	return at, true
+}
+
+func (f *Forwarder) carry(from byte, b []byte) {
+	to := destination(b)
+	tun := f.sites[to].Load()
+	if tun == nil || !age(b) {
+		return
+	}
+	if pass := f.filter.Load(); pass != nil && !(*pass)(from, to, b) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, ok := f.schedule(time.Now(), to, len(b))
+	if !ok {
+		return
 	}
 	f.seq++
 	heap.Push(&f.queue, delayedPacket{at, f.seq, tun, append([]byte(nil), b...)})

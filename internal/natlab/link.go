@@ -4,10 +4,12 @@ package natlab
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -67,6 +69,144 @@ func address(name string, p netip.Prefix) error {
 func forward() error {
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644); err != nil {
 		return fmt.Errorf("switching forwarding on: %w", err)
+	}
+	return nil
+}
+
+func hardware(name string) (net.HardwareAddr, error) {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("finding interface %s: %w", name, err)
+	}
+	return link.Attrs().HardwareAddr, nil
+}
+
+func neighbour(name string, a netip.Addr, hw net.HardwareAddr) error {
+	link, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.NeighSet(&netlink.Neigh{
+			LinkIndex: link.Attrs().Index, State: netlink.NUD_PERMANENT, IP: a.AsSlice(), HardwareAddr: hw,
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("making %s a neighbour: %w", a, err)
+	}
+	return nil
+}
+
+// carrier waits until the kernel has taken note that an interface is up: it
+// drops packets until then.
+func carrier(name string) error {
+	for end := time.Now().Add(5 * time.Second); ; {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("finding interface %s: %w", name, err)
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("interface %s does not come up", name)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ignoreExists(err error) error {
+	if err != nil && strings.Contains(err.Error(), unix.EEXIST.Error()) {
+		return nil
+	}
+	return err
+}
+
+func routeDev(name string, dst netip.Prefix) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("finding interface %s: %w", name, err)
+	}
+	to, err := netlink.ParseIPNet(dst.String())
+	if err == nil {
+		err = netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: to, Scope: netlink.SCOPE_LINK})
+	}
+	if err != nil {
+		return fmt.Errorf("making a route to %s: %w", dst, err)
+	}
+	return nil
+}
+
+func routeVia(dst netip.Prefix, via netip.Addr) error {
+	to, err := netlink.ParseIPNet(dst.String())
+	if err == nil {
+		err = netlink.RouteAdd(&netlink.Route{Dst: to, Gw: via.AsSlice()})
+	}
+	if err != nil {
+		return fmt.Errorf("making a route to %s: %w", dst, err)
+	}
+	return nil
+}
+
+func removeAddress(name string, p netip.Prefix) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("finding interface %s: %w", name, err)
+	}
+	addr, err := netlink.ParseAddr(p.String())
+	if err == nil {
+		err = netlink.AddrDel(link, addr)
+	}
+	if err != nil {
+		return fmt.Errorf("taking an address from %s: %w", name, err)
+	}
+	return nil
+}
+
+// rename renames an interface, which goes down and up for it.
+func rename(old, name string) error {
+	link, err := netlink.LinkByName(old)
+	if err == nil {
+		err = netlink.LinkSetDown(link)
+	}
+	if err == nil {
+		err = netlink.LinkSetName(link, name)
+	}
+	if err == nil {
+		err = netlink.LinkSetUp(link)
+	}
+	if err != nil {
+		return fmt.Errorf("renaming interface %s: %w", old, err)
+	}
+	return nil
+}
+
+// enslave makes an interface a port of a bridge.
+func enslave(name, bridge string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("finding interface %s: %w", name, err)
+	}
+	b, err := netlink.LinkByName(bridge)
+	if err == nil {
+		err = netlink.LinkSetMaster(link, b)
+	}
+	if err != nil {
+		return fmt.Errorf("adding %s to bridge %s: %w", name, bridge, err)
+	}
+	return nil
+}
+
+// forward6 makes the namespace a router of IPv6.
+func forward6() error {
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0o644); err != nil {
+		return fmt.Errorf("switching forwarding of IPv6 on: %w", err)
 	}
 	return nil
 }

@@ -20,12 +20,16 @@ func TestStartedProcessesEndWithTheirSite(t *testing.T) {
 	}
 }
 
-// listen opens a UDP socket in a site.
+// listen opens a UDP socket in a site, of the family that addr is written in.
 func listen(t *testing.T, s *Site, addr string) *net.UDPConn {
 	t.Helper()
 	var c *net.UDPConn
+	network := "udp4"
+	if addr[0] == '[' {
+		network = "udp6"
+	}
 	err := s.Do(func() error {
-		pc, err := net.ListenPacket("udp4", addr)
+		pc, err := net.ListenPacket(network, addr)
 		if err == nil {
 			c = pc.(*net.UDPConn)
 		}

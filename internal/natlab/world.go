@@ -13,10 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // A World is an internet of public hosts and routers of many kinds. Number n has
@@ -25,7 +23,7 @@ import (
 //
 // With a TUN device every packet between two numbers passes a forwarder of the
 // World's own, which delays and loses packets and shows them; without one they
-// pass a namespace, and there is no delay.
+// pass a namespace, which has as many hops and loses packets, but delays none.
 type World struct {
 	Net      *Forwarder // nil without a TUN device
 	internet *Site      // nil with one
@@ -67,7 +65,7 @@ func NewWorld(c Conditions) (*World, error) {
 		return w, nil
 	}
 	w.internet = probe
-	if err := probe.Do(func() error { return firstOf(forward(), forward6()) }); err != nil {
+	if err := probe.Do(func() error { return firstOf(forward(), forward6(), nft(internetRules(c))) }); err != nil {
 		w.Close()
 		return nil, err
 	}
@@ -108,7 +106,7 @@ func (w *World) site() (*Site, error) {
 }
 
 // Public returns a host on the internet. It has the addresses 11.0.n.2 to
-// 11.0.n.(1+addrs).
+// 11.0.n.(1+addrs), and as many of IPv6.
 func (w *World) Public(addrs int) (*Place, error) {
 	s, err := w.site()
 	if err != nil {
@@ -121,8 +119,15 @@ func (w *World) Public(addrs int) (*Place, error) {
 	}
 	p := &Place{Site: s, Addr: outside4(n), Addr6: outside6(n)}
 	for i := 1; i < addrs; i++ {
-		extra := netip.AddrFrom4([4]byte{11, 0, n, byte(2 + i)})
-		if err := s.Do(func() error { return address("wan", netip.PrefixFrom(extra, 32)) }); err != nil {
+		extra4 := netip.AddrFrom4([4]byte{11, 0, n, byte(2 + i)})
+		b := p.Addr6.As16()
+		b[15] += byte(i)
+		if err := s.Do(func() error {
+			return firstOf(address("wan", netip.PrefixFrom(extra4, 32)), address("wan", netip.PrefixFrom(netip.AddrFrom16(b), 128)))
+		}); err != nil {
+			return nil, err
+		}
+		if err := w.introduce(s, n, extra4, netip.AddrFrom16(b)); err != nil {
 			return nil, err
 		}
 	}
@@ -142,7 +147,6 @@ func gateway6(a netip.Addr) netip.Addr {
 // uplink gives s its interface "wan" to the internet.
 func (w *World) uplink(s *Site, n byte) error {
 	a4, a6 := outside4(n), outside6(n)
-	gw4 := netip.AddrFrom4([4]byte{11, 0, n, 1})
 	if w.Net != nil {
 		f, err := openTUN(s)
 		if err != nil {
@@ -154,21 +158,7 @@ func (w *World) uplink(s *Site, n byte) error {
 				routeDev("wan", netip.MustParsePrefix("0.0.0.0/0")), routeDev("wan", netip.MustParsePrefix("::/0")))
 		})
 	}
-	link := fmt.Sprintf("up%d", n)
-	if err := s.Do(func() error {
-		return firstOf(veth("wan", link, w.internet), address("wan", netip.PrefixFrom(a4, 24)), address("wan", netip.PrefixFrom(a6, 64)))
-	}); err != nil {
-		return err
-	}
-	if err := w.internet.Do(func() error {
-		return firstOf(address(link, netip.PrefixFrom(gw4, 24)), address(link, netip.PrefixFrom(gateway6(a6), 64)),
-			routeVia(netip.MustParsePrefix(fmt.Sprintf("2a0e:0:%x::/48", n)), a6))
-	}); err != nil {
-		return err
-	}
-	return s.Do(func() error {
-		return firstOf(routeVia(netip.MustParsePrefix("0.0.0.0/0"), gw4), routeVia(netip.MustParsePrefix("::/0"), gateway6(a6)))
-	})
+	return w.cable(s, n)
 }
 
 // Router returns a router on the internet.
@@ -349,142 +339,4 @@ func (r *Router) connect6(p *Place) error {
 	return p.Do(func() error {
 		return firstOf(neighbour("eth0", r.inside6(), lan), routeVia(netip.MustParsePrefix("::/0"), r.inside6()))
 	})
-}
-
-func hardware(name string) (net.HardwareAddr, error) {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return nil, fmt.Errorf("finding interface %s: %w", name, err)
-	}
-	return link.Attrs().HardwareAddr, nil
-}
-
-func neighbour(name string, a netip.Addr, hw net.HardwareAddr) error {
-	link, err := netlink.LinkByName(name)
-	if err == nil {
-		err = netlink.NeighSet(&netlink.Neigh{
-			LinkIndex: link.Attrs().Index, State: netlink.NUD_PERMANENT, IP: a.AsSlice(), HardwareAddr: hw,
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("making %s a neighbour: %w", a, err)
-	}
-	return nil
-}
-
-// carrier waits until the kernel has taken note that an interface is up: it
-// drops packets until then.
-func carrier(name string) error {
-	for end := time.Now().Add(5 * time.Second); ; {
-		link, err := netlink.LinkByName(name)
-		if err != nil {
-			return fmt.Errorf("finding interface %s: %w", name, err)
-		}
-		if link.Attrs().OperState == netlink.OperUp {
-			return nil
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("interface %s does not come up", name)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func ignoreExists(err error) error {
-	if err != nil && strings.Contains(err.Error(), unix.EEXIST.Error()) {
-		return nil
-	}
-	return err
-}
-
-func routeDev(name string, dst netip.Prefix) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return fmt.Errorf("finding interface %s: %w", name, err)
-	}
-	to, err := netlink.ParseIPNet(dst.String())
-	if err == nil {
-		err = netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: to, Scope: netlink.SCOPE_LINK})
-	}
-	if err != nil {
-		return fmt.Errorf("making a route to %s: %w", dst, err)
-	}
-	return nil
-}
-
-func routeVia(dst netip.Prefix, via netip.Addr) error {
-	to, err := netlink.ParseIPNet(dst.String())
-	if err == nil {
-		err = netlink.RouteAdd(&netlink.Route{Dst: to, Gw: via.AsSlice()})
-	}
-	if err != nil {
-		return fmt.Errorf("making a route to %s: %w", dst, err)
-	}
-	return nil
-}
-
-func removeAddress(name string, p netip.Prefix) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return fmt.Errorf("finding interface %s: %w", name, err)
-	}
-	addr, err := netlink.ParseAddr(p.String())
-	if err == nil {
-		err = netlink.AddrDel(link, addr)
-	}
-	if err != nil {
-		return fmt.Errorf("taking an address from %s: %w", name, err)
-	}
-	return nil
-}
-
-// rename renames an interface, which goes down and up for it.
-func rename(old, name string) error {
-	link, err := netlink.LinkByName(old)
-	if err == nil {
-		err = netlink.LinkSetDown(link)
-	}
-	if err == nil {
-		err = netlink.LinkSetName(link, name)
-	}
-	if err == nil {
-		err = netlink.LinkSetUp(link)
-	}
-	if err != nil {
-		return fmt.Errorf("renaming interface %s: %w", old, err)
-	}
-	return nil
-}
-
-// enslave makes an interface a port of a bridge.
-func enslave(name, bridge string) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return fmt.Errorf("finding interface %s: %w", name, err)
-	}
-	b, err := netlink.LinkByName(bridge)
-	if err == nil {
-		err = netlink.LinkSetMaster(link, b)
-	}
-	if err != nil {
-		return fmt.Errorf("adding %s to bridge %s: %w", name, bridge, err)
-	}
-	return nil
-}
-
-// forward6 makes the namespace a router of IPv6.
-func forward6() error {
-	if err := os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0o644); err != nil {
-		return fmt.Errorf("switching forwarding of IPv6 on: %w", err)
-	}
-	return nil
 }
