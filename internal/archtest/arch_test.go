@@ -32,9 +32,10 @@ var allowed = map[string][]string{
 	"ratchet":    core,
 	"transport":  with(core, "handshake", "nat"),
 	"store":      {},
+	"transfer":   {"wire"},
 	"relay":      with(core, "transport", "nat"),
 	"rendezvous": with(core, "transport", "nat"),
-	"client":     with(core, "relay", "rendezvous", "ratchet", "transport", "nat"),
+	"client":     with(core, "relay", "rendezvous", "ratchet", "transfer", "transport", "nat"),
 
 	"relay/sqlite":        with(core, "relay", "store"),
 	"relay/postgres":      with(core, "relay"),
@@ -74,6 +75,7 @@ var only = map[string][]string{
 	"github.com/pion/stun/v2":            {"nat"},
 	"github.com/jackc/pgx/v5":            {"relay/postgres", "rendezvous/postgres"},
 	"github.com/coder/websocket":         {"relay/websocket"},
+	"golang.org/x/image":                 {"transfer"},
 }
 
 // cgo lists the packages whose build may need a C compiler.

@@ -15,7 +15,7 @@ import (
 
 // pure lists the packages that do no I/O, take no lock, keep no time, write no
 // log and start no goroutine.
-var pure = []string{"wire", "identity", "handshake", "ratchet", "nat"}
+var pure = []string{"wire", "identity", "handshake", "ratchet", "nat", "transfer"}
 
 // bannedImports are out of bounds for pure packages, with all below them.
 var bannedImports = []string{
