@@ -28,6 +28,7 @@ type link struct {
 	peer  identity.PeerID
 	conn  *transport.PeerConn
 	out   chan []byte // frames
+	early uint64      // the counter after the last message that is on its way already, 0 for none
 	since time.Time
 }
 
@@ -48,8 +49,12 @@ func (l *link) send(typ uint16, payload []byte) bool {
 func (l *link) idle() bool { return len(l.out) == 0 }
 
 // linked takes a connection over.
-func (n *network) linked(conn *transport.PeerConn) {
+func (n *network) linked(conn *transport.PeerConn, sent early) {
 	l := &link{peer: conn.Peer().Identity, conn: conn, out: make(chan []byte, linkQueue), since: time.Now()}
+	if conn.EarlyStream() != nil {
+		l.early = sent.next
+		n.c.log.Debug("messages left before the peer had proven itself", "peer", l.peer.Short())
+	}
 	ok := n.run(func() { l.write(n.ctx) }) && n.run(func() { n.readLink(l) }) && n.run(func() { n.watchLink(l) })
 	if !ok {
 		conn.Close(0, "")
@@ -61,9 +66,12 @@ func (n *network) linked(conn *transport.PeerConn) {
 // write owns the stream that we open.
 func (l *link) write(ctx context.Context) {
 	defer l.conn.Close(0, "")
-	s, err := l.conn.OpenStream(ctx)
-	if err != nil {
-		return
+	s := l.conn.EarlyStream()
+	if s == nil {
+		var err error
+		if s, err = l.conn.OpenStream(ctx); err != nil {
+			return
+		}
 	}
 	w := bufio.NewWriterSize(s, linkBuffer)
 	for {
@@ -170,7 +178,7 @@ func (k *core) attach(c *contact, l *link) {
 		})
 	}
 	c.link = l
-	c.sending.cursor = 0
+	c.sending.cursor = l.early
 	c.sending.progress = k.now()
 	c.flow.LastSeen = k.now()
 	c.readDue = c.readDue || c.info.ShareRead && c.flow.ReadTold > 0 // it may have been lost

@@ -175,7 +175,7 @@ func (n *network) accept() {
 		if err != nil {
 			return
 		}
-		n.linked(conn)
+		n.linked(conn, early{})
 	}
 }
 

@@ -325,11 +325,14 @@ func (n *network) begin(g *given) {
 	n.run(func() {
 		ctx, cancel := context.WithTimeout(n.ctx, connectTime)
 		defer cancel()
-		conn, err := n.ep.Connect(ctx, *g.attempt)
+		var sent early
+		a := *g.attempt
+		a.Early = func() []byte { return sent.frames(n, a.Peer) }
+		conn, err := n.ep.Connect(ctx, a)
 		if err != nil {
 			n.c.log.Debug("connection not made", "peer", g.attempt.Peer.Short(), "err", err)
 			return
 		}
-		n.linked(conn)
+		n.linked(conn, sent)
 	})
 }

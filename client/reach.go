@@ -311,14 +311,16 @@ func (n *network) attempt(id identity.PeerID) error {
 	if from.IsValid() && len(remote) < wire.MaxCandidates {
 		remote = append(remote, nat.Candidate{Addr: from, Kind: nat.ServerReflexive})
 	}
+	var sent early
 	conn, err := n.ep.Connect(ctx, transport.Attempt{
 		Peer: id, Record: t.record, ProbeKey: probeKey(offer.Secret, answer.Secret), Remote: remote, Relay: leg,
 		Attested: n.attested(answer.Extensions, answer.Secret), RelayOnly: t.relayOnly,
+		Early: func() []byte { return sent.frames(n, id) },
 	})
 	if err != nil {
 		return err
 	}
-	n.linked(conn)
+	n.linked(conn, sent)
 	return nil
 }
 

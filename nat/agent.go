@@ -81,6 +81,7 @@ type Agent struct {
 	best     *remote
 	observed netip.AddrPort
 	bestSock int
+	heard    *remote   // the best from which an authentic ping came to the usual socket
 	end      time.Time // of the wait for the last pong
 	out      []Transmit
 
@@ -224,6 +225,11 @@ func (a *Agent) handlePing(now time.Time, sock int, from netip.AddrPort, p probe
 	})
 
 	r := a.find(from)
+	defer func() {
+		if r != nil && sock == 0 && (a.heard == nil || r.prio < a.heard.prio) {
+			a.heard = r
+		}
+	}()
 	if r == nil {
 		// A mapping that nobody told us about (RFC 8445, section 7.3.1.3).
 		if len(a.remotes)-a.told >= maxPeerReflexive {
@@ -340,6 +346,16 @@ func (a *Agent) Validated() (addr netip.AddrPort, rtt time.Duration, ok bool) {
 		return netip.AddrPort{}, 0, false
 	}
 	return a.best.Addr, a.best.rtt, true
+}
+
+// Heard returns the best address from which an authentic ping came to the usual
+// socket. It shows that the peer's packets get through, and that it has sent some
+// to where ours come from.
+func (a *Agent) Heard() (netip.AddrPort, bool) {
+	if a.heard == nil {
+		return netip.AddrPort{}, false
+	}
+	return a.heard.Addr, true
 }
 
 // Socket returns the socket of the address that Validated returns.

@@ -17,8 +17,9 @@ import (
 var errNeedXX = errors.New("transport: the other side does not know our key; XX is needed")
 
 // authenticate runs a Noise handshake over a stream (spec §5.2.3): every message
-// is length(uint16) message. It must be over within handshakeTimeout.
-func authenticate(q *quic.Conn, s *quic.Stream, c handshake.Config) (handshake.Result, error) {
+// is length(uint16) message. It must be over within handshakeTimeout. early, if
+// not nil, is called when [handshake.Handshake.MayWriteEarly] allows it.
+func authenticate(q *quic.Conn, s *quic.Stream, c handshake.Config, early func()) (handshake.Result, error) {
 	state := q.ConnectionState().TLS
 	c.Version = version
 	c.ALPN = state.NegotiatedProtocol
@@ -42,6 +43,9 @@ func authenticate(q *quic.Conn, s *quic.Stream, c handshake.Config) (handshake.R
 			}
 			if _, err := s.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(msg))), msg...)); err != nil {
 				return handshake.Result{}, streamError(err)
+			}
+			if early != nil && hs.MayWriteEarly() {
+				early()
 			}
 		case handshake.Read:
 			msg, err := readMessage(s)

@@ -70,7 +70,18 @@ type Attempt struct {
 	// RelayOnly keeps every address of ours from the peer: no candidates, no
 	// probes, no answer to any.
 	RelayOnly bool
+	// Early, if not nil, is called on the dialling side once, when a peer that is
+	// known may get ratchet messages although it has not proven itself yet (spec
+	// §5.2.5): a round trip before Connect returns. What it returns, at most
+	// [MaxEarly] bytes, leaves on [PeerConn.EarlyStream]. Whoever stole our own
+	// Noise key may be the one who gets it, so it must be nothing but what only
+	// holders of the peer's own keys can read. It must not block for long.
+	Early func() []byte
 }
+
+// MaxEarly is how much may be sent before the peer has proven itself: half the
+// first flow control window.
+const MaxEarly = 64 << 10
 
 // A Leg is one side's half of a relay's forwarding session (spec §6.6).
 type Leg struct {

@@ -119,7 +119,7 @@ func (e *Endpoint) proveServer(ctx context.Context, q *quic.Conn, id identity.Se
 	if err != nil {
 		return handshake.Result{}, translate(err)
 	}
-	r, err := authenticate(q, s, handshake.Config{Pattern: handshake.NX, Initiator: true, RemoteServer: id})
+	r, err := authenticate(q, s, handshake.Config{Pattern: handshake.NX, Initiator: true, RemoteServer: id}, nil)
 	if err != nil {
 		return r, err
 	}
@@ -151,7 +151,7 @@ func (e *Endpoint) serveClient(q *quic.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	r, err := authenticate(q, s, handshake.Config{Pattern: handshake.NX, Server: e.c.ServerKey})
+	r, err := authenticate(q, s, handshake.Config{Pattern: handshake.NX, Server: e.c.ServerKey}, nil)
 	if err != nil {
 		return nil, err
 	}

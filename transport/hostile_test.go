@@ -20,10 +20,7 @@ func garbageEndpoint(t testing.TB, pc net.PacketConn) *Endpoint {
 	ann, bob := pair(t)
 	e := endpoint(t, Config{PacketConn: pc, Identity: ann, STUN: true, Forward: func(netip.AddrPort, []byte) {}})
 	e.OnHello([32]byte{1}, func(netip.AddrPort, []byte) []byte { return nil })
-	at := &attempt{
-		Attempt: Attempt{Peer: bob.PeerID(), ProbeKey: [32]byte{2}, Relay: &Leg{Server: e.LocalAddr(), Session: testSession}},
-		result:  make(chan *PeerConn, 1), cancel: func(error) {},
-	}
+	at := newAttempt(Attempt{Peer: bob.PeerID(), ProbeKey: [32]byte{2}, Relay: &Leg{Server: e.LocalAddr(), Session: testSession}}, func(error) {})
 	e.begin(at, true)
 	t.Cleanup(func() { e.withdraw(at); e.m.paths.release(at.link) })
 	return e

@@ -8,7 +8,6 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"github.com/sremp/sremp/handshake"
 	"github.com/sremp/sremp/wire"
 )
 
@@ -109,15 +108,18 @@ type event struct {
 
 // startPeer makes the PeerConn of an authenticated connection. It takes over
 // one use of l.
-func (e *Endpoint) startPeer(q *quic.Conn, l *link, control *quic.Stream, r handshake.Result, slot int) (*PeerConn, error) {
+func (e *Endpoint) startPeer(q *quic.Conn, l *link, x proof, slot int) (*PeerConn, error) {
 	p := &PeerConn{
-		Conn:    newConn(e, q, r),
+		Conn:    newConn(e, q, x.result),
 		link:    l,
-		control: control,
+		control: x.control,
 		wake:    make(chan struct{}, 1),
 		changes: make(chan Path, 1),
 	}
 	m := &manager{p: p, e: e, client: l.client, events: make(chan event), active: slot, roundDelay: roundRetry, netSeen: e.netChanges.Load()}
+	if x.early != nil {
+		p.early = &Stream{x.early, p.Conn}
+	}
 	p.path = m.pathOf(slot, reasonRelayFirst)
 	if slot == slotDirect {
 		p.path.Reason = reasonDirect

@@ -44,6 +44,7 @@ type PeerConn struct {
 	*Conn
 	link    *link
 	control *quic.Stream
+	early   *Stream       // constant
 	wake    chan struct{} // holds one token for the manager
 
 	mu       sync.Mutex
@@ -56,6 +57,10 @@ type PeerConn struct {
 // Peer returns the peer's verified record, which may be newer than the one
 // known before.
 func (p *PeerConn) Peer() *identity.Record { return p.result.Peer }
+
+// EarlyStream returns the stream that what [Attempt.Early] returned was written
+// to, nil if nothing was: the first of this side's streams.
+func (p *PeerConn) EarlyStream() *Stream { return p.early }
 
 // Path returns the path in use now.
 func (p *PeerConn) Path() Path {

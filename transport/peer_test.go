@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -110,13 +111,13 @@ func TestAccept(t *testing.T) {
 
 // dialDirect dials without a path search.
 func dialDirect(ctx context.Context, e *Endpoint, peer *identity.Local, to netip.AddrPort, protocols ...string) (*PeerConn, error) {
-	at := &attempt{Attempt: Attempt{Peer: peer.PeerID(), Record: peer.Record()}, result: make(chan *PeerConn, 1)}
+	at := newAttempt(Attempt{Peer: peer.PeerID(), Record: peer.Record()}, func(error) {})
 	e.begin(at, true)
 	defer e.m.paths.release(at.link)
 	defer e.withdraw(at)
-	at.link.direct.Store(&to)
 	e.m.paths.know(at.link, to)
-	return e.dialSlot(ctx, at, slotDirect, protocols)
+	at.needXX.Store(!slices.Contains(protocols, alpnIK))
+	return e.dialSlot(ctx, at, slotDirect, to)
 }
 
 // Another peer than the one dialled answers.
@@ -141,7 +142,7 @@ func TestManInTheMiddle(t *testing.T) {
 			ea, eb := endpoint(t, Config{Identity: ann}), endpoint(t, Config{Identity: bob})
 			mitm := newMITM(t, eb.LocalAddr(), alpn)
 			// Bob expects Ann from that address, so that IK is offered.
-			waiting := &attempt{Attempt: Attempt{Peer: ann.PeerID(), Record: ann.Record()}, result: make(chan *PeerConn, 1)}
+			waiting := newAttempt(Attempt{Peer: ann.PeerID(), Record: ann.Record()}, func(error) {})
 			eb.begin(waiting, false)
 			defer eb.m.paths.release(waiting.link)
 			eb.m.paths.know(waiting.link, mitm.addr())

@@ -87,6 +87,23 @@ func (p *prober) validated() (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
+// heard returns the address that validated returns, else one from which an
+// authentic ping came: the peer gets through to us from there, and most probably
+// we to it.
+func (p *prober) heard() (netip.AddrPort, bool) {
+	if addr, ok := p.validated(); ok {
+		return addr, true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.agents {
+		if addr, ok := a.Heard(); ok {
+			return addr, true
+		}
+	}
+	return netip.AddrPort{}, false
+}
+
 // rtt returns the round trip that the probes measured to addr, 0 if none did.
 func (p *prober) rtt(addr netip.AddrPort) time.Duration {
 	p.mu.Lock()

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sremp/sremp/wire"
 )
 
 // Round trips are counted in virtual time: computation takes none.
@@ -46,10 +48,11 @@ func TestRoundTripsPeers(t *testing.T) {
 		name           string
 		known          bool
 		client, server float64 // when each knows the other
+		early          float64 // when the client may send ratchet messages
 		data           float64 // when the client's first data is at the server
 	}{
-		{"IK", true, 2, 1.5, 2.5},
-		{"XX", false, 2, 2.5, 2.5},
+		{"IK", true, 2, 1.5, 1, 1.5},
+		{"XX", false, 2, 2.5, 2, 2.5},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -63,9 +66,13 @@ func TestRoundTripsPeers(t *testing.T) {
 					aa.Record, ab.Record = bob.Record(), ann.Record()
 				}
 				start := time.Now()
+				var early time.Duration
+				aa.Early = func() []byte {
+					early = time.Since(start)
+					return wire.AppendFrame(nil, 0x0300, []byte("sealed"))
+				}
 				type result struct {
-					p  *PeerConn
-					at time.Time
+					at, data time.Time
 				}
 				bs := make(chan result, 1)
 				go func() {
@@ -73,26 +80,46 @@ func TestRoundTripsPeers(t *testing.T) {
 					if err != nil {
 						t.Error(err)
 					}
-					bs <- result{p, time.Now()}
+					r := result{at: time.Now()}
+					if s, err := p.AcceptStream(t.Context()); err != nil {
+						t.Error(err)
+					} else if _, got, err := ReadFrame(s, 100); err != nil || string(got) != "sealed" {
+						t.Errorf("first data: got %q, %v", got, err)
+					}
+					r.data = time.Now()
+					bs <- r
 				}()
 				a, err := ea.Connect(t.Context(), aa)
 				if err != nil {
 					t.Fatal(err)
 				}
+				t.Logf("figure: paths.2.%s.client_knows_server %.2f RTT with the proof of the third message", test.name, float64(time.Since(start))/float64(simRTT))
 				roundTrips(t, "peer known to the client", time.Since(start), test.client)
-				s, err := a.OpenStream(t.Context())
-				if err != nil {
-					t.Fatal(err)
+				s := a.EarlyStream()
+				if (s != nil) != test.known {
+					t.Fatalf("early stream: got %v, want one with IK only", s)
 				}
-				WriteFrame(s, 0x0300, nil)
+				if s == nil {
+					early = time.Since(start)
+					if s, err = a.OpenStream(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				roundTrips(t, "the client may send", early, test.early)
+				if !test.known {
+					WriteFrame(s, 0x0300, []byte("sealed"))
+				}
 				b := <-bs
 				roundTrips(t, "peer known to the server", b.at.Sub(start), test.server)
-				r, err := b.p.AcceptStream(t.Context())
-				if err != nil {
-					t.Fatal(err)
+				data := b.data.Sub(start)
+				roundTrips(t, "first data at the server", data, test.data)
+				figure := func(what string, d time.Duration, against string) {
+					t.Logf("figure: paths.2.%s.%s %.2f RTT %s", test.name, what, float64(d)/float64(simRTT), against)
 				}
-				ReadFrame(r, 100)
-				roundTrips(t, "first data at the server", time.Since(start), test.data)
+				figure("first_byte_at_server", data, map[bool]string{true: "at most 1.6; a ratchet message", false: "at most 2.6"}[test.known])
+				figure("server_knows_client", b.at.Sub(start), "")
+				figure("relay_client_may_send", early, "at most 1.1 relay RTT after the lower key's dial, for a known peer")
+				figure("relay_dialled_side_may_send", b.at.Sub(start), "at most 1.6 relay RTT, for a known peer")
 			})
 		})
 	}
