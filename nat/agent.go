@@ -348,6 +348,14 @@ func (a *Agent) Validated() (addr netip.AddrPort, rtt time.Duration, ok bool) {
 	return a.best.Addr, a.best.rtt, true
 }
 
+// Hurry sends the first probe to a candidate now, if it is still to come.
+func (a *Agent) Hurry(now time.Time, to netip.AddrPort) {
+	if r := a.find(to); r != nil && r.pings == 0 && !r.next.IsZero() {
+		r.next = now
+		a.HandleTimeout(now)
+	}
+}
+
 // Heard returns the best address from which an authentic ping came to the usual
 // socket. It shows that the peer's packets get through, and that it has sent some
 // to where ours come from.

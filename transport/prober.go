@@ -104,6 +104,17 @@ func (p *prober) heard() (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
+// hurry makes the first probe to a candidate leave before it returns.
+func (p *prober) hurry(to netip.AddrPort) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.agents {
+		a.Hurry(time.Now(), to)
+		p.flushLocked(a)
+	}
+	notify(p.wake)
+}
+
 // rtt returns the round trip that the probes measured to addr, 0 if none did.
 func (p *prober) rtt(addr netip.AddrPort) time.Duration {
 	p.mu.Lock()

@@ -114,6 +114,8 @@ func (e *Endpoint) route(ctx context.Context, at *attempt, slot int, guessed *bo
 		if !*guessed {
 			*guessed = true
 			if to, ok := e.guess(at); ok {
+				// The probe comes first: it tells the other side whose packets follow.
+				at.link.prober.hurry(to)
 				return to, false, nil
 			}
 		}
