@@ -33,6 +33,15 @@ var (
 	ErrProtocol = errors.New("relay: unexpected answer of the relay")
 )
 
+// Refusal reports whether err is a [Store]'s answer and no failure of its.
+func Refusal(err error) bool {
+	switch err {
+	case ErrNoInbox, ErrQuota, ErrTooLarge, ErrExists, ErrNoPrekeys, ErrFull, ErrAdmission:
+		return true
+	}
+	return false
+}
+
 // codes are the error codes of spec §6.9: index i is code i.
 var codes = [...]error{
 	1: ErrBadRequest, 2: ErrNotOwner, 3: ErrAdmission, 4: ErrNoInbox, 5: ErrQuota, 6: ErrTooLarge,

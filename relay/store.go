@@ -156,6 +156,26 @@ func (s InboxState) Takes(d Delivery) bool {
 	return s.Accepts(d.TokenHash, d.Now)
 }
 
+// Settle decides about a delivery to an inbox. earlier is what is stored of the
+// blob already, nil if nothing is: then the blob is Fresh, and the store keeps it
+// with these times. [ErrNoInbox], and the errors of Admit.
+func (d Delivery) Settle(s InboxState, earlier *Stored, owner [32]byte) (Stored, error) {
+	if !s.Takes(d) {
+		return Stored{}, ErrNoInbox
+	}
+	if earlier != nil {
+		return Stored{Owner: owner, StoredAt: earlier.StoredAt, Expires: earlier.Expires}, nil
+	}
+	if err := d.Limits.Admit(s, d); err != nil {
+		return Stored{}, err
+	}
+	ms := func(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()) }
+	return Stored{Owner: owner, StoredAt: ms(d.Now), Expires: ms(d.Now.Add(d.Limits.TTL)), Fresh: true}, nil
+}
+
+// Day is how exactly a [Store] keeps when an owner was seen: days since 1970.
+func Day(t time.Time) int64 { return t.Unix() / 86400 }
+
 // Admit decides whether an inbox takes a blob that it does not hold yet: nil,
 // [ErrNoInbox], [ErrTooLarge] or [ErrQuota]. Work fills half of an inbox at most,
 // so that those with an invite find room.

@@ -21,8 +21,8 @@ func (s *Store) Owner(ctx context.Context, owner [32]byte, now time.Time, a rela
 		}
 		if found {
 			known = true
-			if seen != day(now) {
-				_, err = t.exec("UPDATE owners SET day = $1 WHERE id = $2", day(now), id)
+			if seen != relay.Day(now) {
+				_, err = t.exec("UPDATE owners SET day = $1 WHERE id = $2", relay.Day(now), id)
 			}
 			return err
 		}
@@ -46,7 +46,7 @@ func (s *Store) Owner(ctx context.Context, owner [32]byte, now time.Time, a rela
 			return relay.ErrFull
 		}
 		known = true
-		_, err = t.exec("INSERT INTO owners (key, day) VALUES ($1, $2)", owner[:], day(now))
+		_, err = t.exec("INSERT INTO owners (key, day) VALUES ($1, $2)", owner[:], relay.Day(now))
 		return err
 	})
 	return known && err == nil, err

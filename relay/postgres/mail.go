@@ -91,30 +91,34 @@ func (s *Store) Put(ctx context.Context, d relay.Delivery) (stored relay.Stored,
 		if err != nil {
 			return err
 		}
-		if !x.Takes(d) {
-			return relay.ErrNoInbox
+		var earlier *relay.Stored
+		if x.Takes(d) {
+			if earlier, err = t.earlier(x.inbox, d.Hash); err != nil {
+				return err
+			}
 		}
-		var at, expires int64
-		copy(stored.Owner[:], x.ownerKey)
-		found, err := t.get("SELECT stored, expires FROM mail WHERE inbox = $1 AND hash = $2", []any{x.inbox, d.Hash[:]}, &at, &expires)
-		if err != nil {
+		var owner [32]byte
+		copy(owner[:], x.ownerKey)
+		stored, err = d.Settle(x.InboxState, earlier, owner)
+		if err != nil || !stored.Fresh {
 			return err
 		}
-		if found {
-			stored.StoredAt, stored.Expires, stored.Fresh = fromMS(at), fromMS(expires), false
-			return nil
-		}
-		if err := d.Limits.Admit(x.InboxState, d); err != nil {
-			return err
-		}
-		at, expires = ms(d.Now), ms(d.Now.Add(d.Limits.TTL))
-		stored.StoredAt, stored.Expires, stored.Fresh = fromMS(at), fromMS(expires), true
-		return t.insert(x, d, at, expires)
+		return t.insert(x, d, ms(stored.StoredAt), ms(stored.Expires))
 	})
 	if err != nil {
 		return relay.Stored{}, err
 	}
 	return stored, nil
+}
+
+// earlier returns when a blob was stored, nil if it is not there.
+func (t *tx) earlier(inbox int64, hash [32]byte) (*relay.Stored, error) {
+	var at, expires int64
+	found, err := t.get("SELECT stored, expires FROM mail WHERE inbox = $1 AND hash = $2", []any{inbox, hash[:]}, &at, &expires)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &relay.Stored{StoredAt: fromMS(at), Expires: fromMS(expires)}, nil
 }
 
 func (t *tx) insert(x target, d relay.Delivery, at, expires int64) error {
@@ -206,7 +210,7 @@ func (s *Store) Expire(ctx context.Context, now, ownersBefore time.Time) error {
 		if _, err := t.exec("DELETE FROM knocks WHERE expires <= $1", ms(now)); err != nil {
 			return err
 		}
-		_, err := t.exec("DELETE FROM owners WHERE day < $1", day(ownersBefore))
+		_, err := t.exec("DELETE FROM owners WHERE day < $1", relay.Day(ownersBefore))
 		return err
 	})
 }

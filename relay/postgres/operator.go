@@ -66,7 +66,7 @@ func (s *Store) Block(ctx context.Context, key [32]byte, now time.Time) error {
 		if _, err := t.exec("DELETE FROM owners WHERE key = $1", key[:]); err != nil {
 			return err
 		}
-		_, err = t.exec("INSERT INTO blocked (key, day) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING", key[:], day(now))
+		_, err = t.exec("INSERT INTO blocked (key, day) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING", key[:], relay.Day(now))
 		return err
 	})
 }

@@ -123,11 +123,6 @@ func (s *Store) migrate(ctx context.Context) error {
 	})
 }
 
-// refusals are answers to the caller and no failures.
-var refusals = []error{
-	relay.ErrNoInbox, relay.ErrQuota, relay.ErrTooLarge, relay.ErrExists, relay.ErrNoPrekeys, relay.ErrFull, relay.ErrAdmission, ErrNewerSchema,
-}
-
 // A tx is one transaction.
 type tx struct {
 	pgx.Tx
@@ -162,13 +157,8 @@ func (s *Store) retry(ctx context.Context, do func() error) error {
 	end := time.Now().Add(retryFor)
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
 		err := do()
-		if err == nil {
-			return nil
-		}
-		for _, r := range refusals {
-			if errors.Is(err, r) {
-				return r
-			}
+		if err == nil || relay.Refusal(err) || err == ErrNewerSchema {
+			return err
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -213,6 +203,3 @@ func isFull(err error) bool {
 
 func ms(t time.Time) int64     { return t.UnixMilli() }
 func fromMS(v int64) time.Time { return time.UnixMilli(v) }
-
-// day is how exactly it is kept when an owner was seen.
-func day(t time.Time) int64 { return t.Unix() / 86400 }

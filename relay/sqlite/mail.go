@@ -12,25 +12,25 @@ import (
 // A target is an inbox that somebody anonymous names, with the rows behind it.
 type target struct {
 	relay.InboxState
-	inbox, owner, knock int64 // row ids
-	ownerKey, bundle    []byte
-	prekeys             int // taken with the knock
+	inbox   *inboxRow
+	owner   *ownerRow
+	knock   int64 // row id
+	prekeys int   // taken with the knock
 }
 
 // find reads what the decision about a delivery needs.
 func (t *tx) find(inbox, tokenHash [32]byte) (x target, err error) {
-	var hash []byte
-	x.Found, err = t.get(`SELECT i.id, i.knock, i.token_hash, i.blobs, i.bytes, i.bundle, i.work, o.id, o.key, o.blobs, o.bytes
-		FROM inboxes i JOIN owners o ON o.id = i.owner WHERE i.name = ?`, []any{inbox[:]},
-		&x.inbox, &x.Knock, &hash, &x.InboxBlobs, &x.InboxBytes, &x.bundle, &x.Work, &x.owner, &x.ownerKey, &x.OwnerBlobs, &x.OwnerBytes)
-	if err != nil || !x.Found {
+	if x.inbox, err = t.inbox(inbox); err != nil || x.inbox == nil {
 		return x, err
 	}
-	copy(x.TokenHash[:], hash)
+	if x.owner, err = t.owner(x.inbox.owner); err != nil {
+		return x, err
+	}
+	x.InboxState = x.inbox.state(x.owner)
 	if x.Knock {
 		var expires int64
-		x.KnockFound, err = t.get("SELECT id, expires, blobs, bytes, prekeys FROM knocks WHERE inbox = ? AND token_hash = ?",
-			[]any{x.inbox, tokenHash[:]}, &x.knock, &expires, &x.KnockBlobs, &x.KnockBytes, &x.prekeys)
+		x.KnockFound, err = t.Get("SELECT id, expires, blobs, bytes, prekeys FROM knocks WHERE inbox = ? AND token_hash = ?",
+			[]any{x.inbox.id, tokenHash[:]}, &x.knock, &expires, &x.KnockBlobs, &x.KnockBytes, &x.prekeys)
 		x.KnockExpires = fromMS(expires)
 	}
 	return x, err
@@ -39,7 +39,7 @@ func (t *tx) find(inbox, tokenHash [32]byte) (x target, err error) {
 // TakePrekeys implements [relay.Store].
 func (s *Store) TakePrekeys(ctx context.Context, inbox, tokenHash [32]byte, now time.Time) ([]byte, []byte, error) {
 	var bundle, oneTime []byte // not results, see Owner
-	err := s.w.write(ctx, func(t *tx) error {
+	err := s.write(ctx, func(t *tx) error {
 		bundle, oneTime = nil, nil
 		x, err := t.find(inbox, tokenHash)
 		if err != nil {
@@ -48,26 +48,28 @@ func (s *Store) TakePrekeys(ctx context.Context, inbox, tokenHash [32]byte, now 
 		if !x.Accepts(tokenHash, now) {
 			return relay.ErrNoInbox
 		}
-		if len(x.bundle) == 0 {
+		if _, err := t.Get("SELECT bundle FROM inboxes WHERE id = ?", []any{x.inbox.id}, &bundle); err != nil {
+			return err
+		}
+		if len(bundle) == 0 {
 			return relay.ErrNoPrekeys
 		}
-		bundle = x.bundle
 		if x.Knock && x.prekeys >= relay.KnockBlobs {
 			return nil // one invite must not empty the store of all others
 		}
 		var id, number int64
-		found, err := t.get("SELECT id, number, body FROM one_time WHERE inbox = ? ORDER BY number LIMIT 1", []any{x.inbox}, &id, &number, &oneTime)
+		found, err := t.Get("SELECT id, number, body FROM one_time WHERE inbox = ? ORDER BY number LIMIT 1", []any{x.inbox.id}, &id, &number, &oneTime)
 		if err != nil || !found {
 			return err
 		}
-		if _, err := t.exec("DELETE FROM one_time WHERE id = ?", id); err != nil {
+		if _, err := t.Exec("DELETE FROM one_time WHERE id = ?", id); err != nil {
 			return err
 		}
-		if _, err := t.exec("UPDATE inboxes SET handed_out = ? WHERE id = ?", number, x.inbox); err != nil {
+		if _, err := t.Exec("UPDATE inboxes SET handed_out = ? WHERE id = ?", number, x.inbox.id); err != nil {
 			return err
 		}
 		if x.Knock {
-			_, err = t.exec("UPDATE knocks SET prekeys = prekeys + 1 WHERE id = ?", x.knock)
+			_, err = t.Exec("UPDATE knocks SET prekeys = prekeys + 1 WHERE id = ?", x.knock)
 		}
 		return err
 	})
@@ -79,7 +81,7 @@ func (s *Store) TakePrekeys(ctx context.Context, inbox, tokenHash [32]byte, now 
 
 // AllowWork implements [relay.Store].
 func (s *Store) AllowWork(ctx context.Context, owner, inbox [32]byte, bits uint8) error {
-	return s.w.write(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		id, knock, err := t.owned(owner, inbox)
 		if err != nil {
 			return err
@@ -87,7 +89,10 @@ func (s *Store) AllowWork(ctx context.Context, owner, inbox [32]byte, bits uint8
 		if !knock {
 			return relay.ErrNoInbox
 		}
-		_, err = t.exec("UPDATE inboxes SET work = ? WHERE id = ?", bits, id)
+		if x := t.held.byID[id]; x != nil {
+			t.held.drop(x)
+		}
+		_, err = t.Exec("UPDATE inboxes SET work = ? WHERE id = ?", bits, id)
 		return err
 	})
 }
@@ -124,30 +129,24 @@ func (s *Store) TakeBundle(ctx context.Context, inbox [32]byte, work uint8) (bun
 // Put implements [relay.Store].
 func (s *Store) Put(ctx context.Context, d relay.Delivery) (relay.Stored, error) {
 	var stored relay.Stored // not a result, see Owner
-	err := s.w.write(ctx, func(t *tx) error {
+	err := s.write(ctx, func(t *tx) error {
 		x, err := t.find(d.Inbox, d.TokenHash)
 		if err != nil {
 			return err
 		}
-		if !x.Takes(d) {
-			return relay.ErrNoInbox
+		var earlier *relay.Stored
+		var owner [32]byte
+		if x.Takes(d) {
+			owner = x.owner.key
+			if earlier, err = t.earlier(x.inbox.id, d.Hash); err != nil {
+				return err
+			}
 		}
-		var at, expires int64
-		copy(stored.Owner[:], x.ownerKey)
-		found, err := t.get("SELECT stored, expires FROM mail WHERE inbox = ? AND hash = ?", []any{x.inbox, d.Hash[:]}, &at, &expires)
-		if err != nil {
+		stored, err = d.Settle(x.InboxState, earlier, owner)
+		if err != nil || !stored.Fresh {
 			return err
 		}
-		if found {
-			stored.StoredAt, stored.Expires, stored.Fresh = fromMS(at), fromMS(expires), false
-			return nil
-		}
-		if err := d.Limits.Admit(x.InboxState, d); err != nil {
-			return err
-		}
-		at, expires = ms(d.Now), ms(d.Now.Add(d.Limits.TTL))
-		stored.StoredAt, stored.Expires, stored.Fresh = fromMS(at), fromMS(expires), true
-		return t.insert(x, d, at, expires)
+		return t.insert(x, d, stored)
 	})
 	if err != nil {
 		return relay.Stored{}, err
@@ -155,23 +154,35 @@ func (s *Store) Put(ctx context.Context, d relay.Delivery) (relay.Stored, error)
 	return stored, nil
 }
 
-func (t *tx) insert(x target, d relay.Delivery, at, expires int64) error {
+// earlier returns when a blob was stored, nil if it is not there.
+func (t *tx) earlier(inbox int64, hash [32]byte) (*relay.Stored, error) {
+	var at, expires int64
+	found, err := t.Get("SELECT stored, expires FROM mail WHERE inbox = ? AND substr(hash, 1, 8) = ? AND hash = ?",
+		[]any{inbox, hash[:8], hash[:]}, &at, &expires)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &relay.Stored{StoredAt: fromMS(at), Expires: fromMS(expires)}, nil
+}
+
+func (t *tx) insert(x target, d relay.Delivery, s relay.Stored) error {
 	n := len(d.Blob)
-	if _, err := t.exec(`INSERT INTO mail (inbox, owner, seq, hash, stored, expires, size, body)
-		VALUES (?1, ?2, (SELECT next_seq FROM owners WHERE id = ?2), ?3, ?4, ?5, ?6, ?7)`,
-		x.inbox, x.owner, d.Hash[:], at, expires, n, d.Blob); err != nil {
+	seq, err := t.number(x.owner)
+	if err != nil {
 		return err
 	}
-	if _, err := t.exec("UPDATE owners SET next_seq = next_seq + 1, blobs = blobs + 1, bytes = bytes + ? WHERE id = ?", n, x.owner); err != nil {
+	if _, err := t.Exec("INSERT INTO mail (inbox, owner, seq, hash, stored, expires, size, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		x.inbox.id, x.owner.id, seq, d.Hash[:], ms(s.StoredAt), ms(s.Expires), n, d.Blob); err != nil {
 		return err
 	}
-	if _, err := t.exec("UPDATE inboxes SET blobs = blobs + 1, bytes = bytes + ? WHERE id = ?", n, x.inbox); err != nil {
-		return err
-	}
+	x.inbox.blobs++
+	x.inbox.bytes += int64(n)
+	x.owner.blobs++
+	x.owner.bytes += int64(n)
 	if !x.Knock || d.Work > 0 {
 		return nil
 	}
-	_, err := t.exec("UPDATE knocks SET blobs = blobs + 1, bytes = bytes + ? WHERE id = ?", n, x.knock)
+	_, err = t.Exec("UPDATE knocks SET blobs = blobs + 1, bytes = bytes + ? WHERE id = ?", n, x.knock)
 	return err
 }
 
@@ -208,30 +219,29 @@ func (s *Store) Fetch(ctx context.Context, owner [32]byte, after uint64, now tim
 }
 
 // drop deletes one blob and gives its room back.
-func (t *tx) drop(id int64) error {
-	if _, err := t.exec("UPDATE owners SET blobs = blobs - 1, bytes = bytes - (SELECT size FROM mail WHERE id = ?1) WHERE id = (SELECT owner FROM mail WHERE id = ?1)", id); err != nil {
-		return err
-	}
-	if _, err := t.exec("UPDATE inboxes SET blobs = blobs - 1, bytes = bytes - (SELECT size FROM mail WHERE id = ?1) WHERE id = (SELECT inbox FROM mail WHERE id = ?1)", id); err != nil {
-		return err
-	}
-	_, err := t.exec("DELETE FROM mail WHERE id = ?", id)
+func (t *tx) drop(id, owner, inbox, size int64) error {
+	t.held.gone(owner, inbox, size)
+	_, err := t.Exec("DELETE FROM mail WHERE id = ?", id)
 	return err
 }
 
 // Ack implements [relay.Store].
 func (s *Store) Ack(ctx context.Context, owner [32]byte, seqs []uint64) error {
-	return s.w.write(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
+		var o int64
+		if found, err := t.Get("SELECT id FROM owners WHERE key = ?", []any{owner[:]}, &o); err != nil || !found {
+			return err
+		}
 		for _, seq := range seqs {
-			var id int64
-			found, err := t.get("SELECT m.id FROM mail m JOIN owners o ON o.id = m.owner WHERE o.key = ? AND m.seq = ?", []any{owner[:], int64(seq)}, &id)
+			var id, inbox, size int64
+			found, err := t.Get("SELECT id, inbox, size FROM mail WHERE owner = ? AND seq = ?", []any{o, int64(seq)}, &id, &inbox, &size)
 			if err != nil {
 				return err
 			}
 			if !found {
 				continue
 			}
-			if err := t.drop(id); err != nil {
+			if err := t.drop(id, o, inbox, size); err != nil {
 				return err
 			}
 		}
@@ -245,15 +255,15 @@ const expireBatch = 256
 // Expire implements [relay.Store].
 func (s *Store) Expire(ctx context.Context, now, ownersBefore time.Time) error {
 	for more := true; more; {
-		err := s.w.write(ctx, func(t *tx) error {
+		err := s.write(ctx, func(t *tx) error {
 			more = false
 			for range expireBatch {
-				var id int64
-				found, err := t.get("SELECT id FROM mail WHERE expires <= ? LIMIT 1", []any{ms(now)}, &id)
+				var id, owner, inbox, size int64
+				found, err := t.Get("SELECT id, owner, inbox, size FROM mail WHERE expires <= ? LIMIT 1", []any{ms(now)}, &id, &owner, &inbox, &size)
 				if err != nil || !found {
 					return err
 				}
-				if err := t.drop(id); err != nil {
+				if err := t.drop(id, owner, inbox, size); err != nil {
 					return err
 				}
 			}
@@ -264,11 +274,14 @@ func (s *Store) Expire(ctx context.Context, now, ownersBefore time.Time) error {
 			return err
 		}
 	}
-	err := s.w.write(ctx, func(t *tx) error {
-		if _, err := t.exec("DELETE FROM knocks WHERE expires <= ?", ms(now)); err != nil {
+	err := s.write(ctx, func(t *tx) error {
+		if _, err := t.Exec("DELETE FROM knocks WHERE expires <= ?", ms(now)); err != nil {
 			return err
 		}
-		_, err := t.exec("DELETE FROM owners WHERE day < ?", day(ownersBefore))
+		n, err := t.Exec("DELETE FROM owners WHERE day < ?", relay.Day(ownersBefore))
+		if n > 0 {
+			t.held.forget()
+		}
 		return err
 	})
 	if err != nil {

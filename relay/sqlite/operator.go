@@ -17,8 +17,8 @@ import (
 
 // AddToken implements [relay.Operator].
 func (s *Store) AddToken(ctx context.Context, a relay.AdmissionToken) error {
-	return s.w.write(ctx, func(t *tx) error {
-		_, err := t.exec("INSERT OR REPLACE INTO tokens (hash, note, uses, created, expires) VALUES (?, ?, ?, ?, ?)",
+	return s.write(ctx, func(t *tx) error {
+		_, err := t.Exec("INSERT OR REPLACE INTO tokens (hash, note, uses, created, expires) VALUES (?, ?, ?, ?, ?)",
 			a.Hash[:], a.Note, a.Uses, a.Created.Unix(), a.Expires.Unix())
 		return err
 	})
@@ -56,8 +56,8 @@ func (s *Store) RevokeToken(ctx context.Context, hash [32]byte) (bool, error) {
 
 func (s *Store) delete(ctx context.Context, query string, key [32]byte) (bool, error) {
 	n := make(chan int64, 2) // do may run twice
-	err := s.w.write(ctx, func(t *tx) error {
-		rows, err := t.exec(query, key[:])
+	err := s.write(ctx, func(t *tx) error {
+		rows, err := t.Exec(query, key[:])
 		if err == nil {
 			n <- rows
 		}
@@ -71,18 +71,15 @@ func (s *Store) delete(ctx context.Context, query string, key [32]byte) (bool, e
 
 // Block implements [relay.Operator].
 func (s *Store) Block(ctx context.Context, key [32]byte, now time.Time) error {
-	err := s.w.write(ctx, func(t *tx) error {
-		if _, err := t.exec(`UPDATE owners SET (blobs, bytes) = (SELECT owners.blobs - i.blobs, owners.bytes - i.bytes FROM inboxes i WHERE i.name = ?1)
-			WHERE id = (SELECT owner FROM inboxes WHERE name = ?1)`, key[:]); err != nil {
+	err := s.write(ctx, func(t *tx) error {
+		t.held.forget()
+		if _, err := t.Exec("DELETE FROM inboxes WHERE name = ?", key[:]); err != nil {
 			return err
 		}
-		if _, err := t.exec("DELETE FROM inboxes WHERE name = ?", key[:]); err != nil {
+		if _, err := t.Exec("DELETE FROM owners WHERE key = ?", key[:]); err != nil {
 			return err
 		}
-		if _, err := t.exec("DELETE FROM owners WHERE key = ?", key[:]); err != nil {
-			return err
-		}
-		_, err := t.exec("INSERT OR IGNORE INTO blocked (key, day) VALUES (?, ?)", key[:], day(now))
+		_, err := t.Exec("INSERT OR IGNORE INTO blocked (key, day) VALUES (?, ?)", key[:], relay.Day(now))
 		return err
 	})
 	if err != nil {
@@ -119,7 +116,7 @@ func (s *Store) Blocked(ctx context.Context) ([][32]byte, error) {
 
 func (t *tx) blocked(key [32]byte) (bool, error) {
 	var one int
-	return t.get("SELECT 1 FROM blocked WHERE key = ?", []any{key[:]}, &one)
+	return t.Get("SELECT 1 FROM blocked WHERE key = ?", []any{key[:]}, &one)
 }
 
 // knows lists, for each table, the rows in which a key occurs. A test holds it
@@ -176,22 +173,20 @@ func (s *Store) each(ctx context.Context, table, query string, key [32]byte, f f
 // database (secure_delete), and the write-ahead log, which may still hold them, is
 // emptied. Readers at work put that off to the next time.
 func (s *Store) forget(ctx context.Context) error {
-	return s.w.run(ctx, change{done: make(chan error, 1), alone: func(c *sql.Conn) error {
-		ctx := context.Background()
+	err := s.w.Alone(ctx, func(ctx context.Context, c *sql.Conn) error {
 		// A reader at work must not hold up deliveries.
 		if _, err := c.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil {
-			return failure(err)
+			return err
 		}
 		var busy, pages, moved int
 		err := c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
-		if _, e := c.ExecContext(ctx, "PRAGMA busy_timeout = 5000"); e != nil {
-			err = errors.Join(err, e)
-		}
-		if err != nil {
-			return failure(err)
-		}
-		return nil
-	}})
+		_, e := c.ExecContext(ctx, "PRAGMA busy_timeout = 5000")
+		return errors.Join(err, e)
+	})
+	if err != nil && ctx.Err() == nil {
+		return failure(err)
+	}
+	return err
 }
 
 // Backup writes a consistent copy of the database to a new file, while the
@@ -249,11 +244,11 @@ func Restore(ctx context.Context, path, backup string) (err error) {
 	}
 	err = store.Check(ctx, s.db)
 	if err == nil {
-		err = s.w.write(ctx, func(t *tx) error {
-			if _, err := t.exec("DELETE FROM one_time"); err != nil {
+		err = s.write(ctx, func(t *tx) error {
+			if _, err := t.Exec("DELETE FROM one_time"); err != nil {
 				return err
 			}
-			_, err := t.exec("UPDATE owners SET next_seq = next_seq + ?", restoredSeqs)
+			_, err := t.Exec("UPDATE owners SET next_seq = next_seq + ?", restoredSeqs)
 			return err
 		})
 	}

@@ -1,5 +1,6 @@
 // Package sqlite keeps a relay's state in SQLite (docs/spec/60-relay.md, section
-// 6.8). One goroutine writes; what arrives during a commit shares the next one.
+// 6.8). One goroutine writes ([store.Writer]); what arrives during a commit shares
+// the next one.
 package sqlite
 
 import (
@@ -20,8 +21,15 @@ var migrations embed.FS
 
 // A Store is a [relay.Store].
 type Store struct {
-	db *sql.DB // readers
-	w  *writer
+	db   *sql.DB // readers
+	w    *store.Writer
+	held held // owned by changes
+}
+
+// A tx is what a change works with.
+type tx struct {
+	*store.Tx
+	held *held
 }
 
 var _ relay.Store = (*Store)(nil)
@@ -37,27 +45,28 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWriter(ctx, db)
-	if err != nil {
+	s := &Store{db: db}
+	s.held.forget()
+	if s.w, err = store.NewWriter(ctx, db, store.WriterConfig{Refusal: relay.Refusal, Forget: s.held.forget}); err != nil {
 		db.Close()
 		return nil, err
 	}
-	return &Store{db, w}, nil
+	return s, nil
 }
 
 // Close waits for the commit under way. Calls that come later fail.
 func (s *Store) Close() error {
-	return errors.Join(s.w.close(), s.db.Close())
+	return errors.Join(s.w.Close(), s.db.Close())
 }
 
-// refusal reports whether err is an answer to the caller and no failure.
-func refusal(err error) bool {
-	for _, e := range []error{relay.ErrNoInbox, relay.ErrQuota, relay.ErrTooLarge, relay.ErrExists, relay.ErrNoPrekeys, relay.ErrFull, relay.ErrAdmission} {
-		if err == e {
-			return true
-		}
+// write runs do in a transaction and returns when it is durable, or why it is
+// not. If ctx ends first, the outcome is unknown.
+func (s *Store) write(ctx context.Context, do func(*tx) error) error {
+	err := s.w.Write(ctx, func(t *store.Tx) error { return do(&tx{t, &s.held}) })
+	if err == nil || relay.Refusal(err) || ctx.Err() != nil && err == ctx.Err() {
+		return err
 	}
-	return false
+	return failure(err)
 }
 
 // failure wraps what the database reports.
@@ -71,23 +80,20 @@ func failure(err error) error {
 func ms(t time.Time) int64     { return t.UnixMilli() }
 func fromMS(v int64) time.Time { return time.UnixMilli(v) }
 
-// day is how exactly it is kept when an owner was seen.
-func day(t time.Time) int64 { return t.Unix() / 86400 }
-
 // Owner implements [relay.Store].
 func (s *Store) Owner(ctx context.Context, owner [32]byte, now time.Time, a relay.Admission) (bool, error) {
 	var known bool // not a result: if ctx ends first, the change is still to run
-	err := s.w.write(ctx, func(t *tx) error {
+	err := s.write(ctx, func(t *tx) error {
 		known = false
 		var id, seen int64
-		found, err := t.get("SELECT id, day FROM owners WHERE key = ?", []any{owner[:]}, &id, &seen)
+		found, err := t.Get("SELECT id, day FROM owners WHERE key = ?", []any{owner[:]}, &id, &seen)
 		if err != nil {
 			return err
 		}
 		if found {
 			known = true
-			if seen != day(now) {
-				_, err = t.exec("UPDATE owners SET day = ? WHERE id = ?", day(now), id)
+			if seen != relay.Day(now) {
+				_, err = t.Exec("UPDATE owners SET day = ? WHERE id = ?", relay.Day(now), id)
 			}
 			return err
 		}
@@ -96,7 +102,7 @@ func (s *Store) Owner(ctx context.Context, owner [32]byte, now time.Time, a rela
 		}
 		var token int64
 		if !a.Open && a.TokenHash != [32]byte{} {
-			if _, err := t.get("SELECT id FROM tokens WHERE hash = ? AND uses > 0 AND expires > ?", []any{a.TokenHash[:], now.Unix()}, &token); err != nil {
+			if _, err := t.Get("SELECT id FROM tokens WHERE hash = ? AND uses > 0 AND expires > ?", []any{a.TokenHash[:], now.Unix()}, &token); err != nil {
 				return err
 			}
 		}
@@ -104,7 +110,7 @@ func (s *Store) Owner(ctx context.Context, owner [32]byte, now time.Time, a rela
 			return nil
 		}
 		var n int
-		if _, err := t.get("SELECT count(*) FROM owners", nil, &n); err != nil {
+		if _, err := t.Get("SELECT count(*) FROM owners", nil, &n); err != nil {
 			return err
 		}
 		if n >= a.Limit {
@@ -112,11 +118,11 @@ func (s *Store) Owner(ctx context.Context, owner [32]byte, now time.Time, a rela
 		}
 		known = true
 		if token != 0 {
-			if _, err := t.exec("UPDATE tokens SET uses = uses - 1 WHERE id = ?", token); err != nil {
+			if _, err := t.Exec("UPDATE tokens SET uses = uses - 1 WHERE id = ?", token); err != nil {
 				return err
 			}
 		}
-		_, err = t.exec("INSERT INTO owners (key, day) VALUES (?, ?)", owner[:], day(now))
+		_, err = t.Exec("INSERT INTO owners (key, day) VALUES (?, ?)", owner[:], relay.Day(now))
 		return err
 	})
 	if err != nil {
@@ -135,10 +141,10 @@ func or(err, then error) error {
 
 // CreateInbox implements [relay.Store].
 func (s *Store) CreateInbox(ctx context.Context, owner [32]byte, p relay.InboxParams, limit int) error {
-	return s.w.write(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		var ownerID int64
 		var n int
-		found, err := t.get("SELECT id, (SELECT count(*) FROM inboxes WHERE owner = owners.id) FROM owners WHERE key = ?", []any{owner[:]}, &ownerID, &n)
+		found, err := t.Get("SELECT id, (SELECT count(*) FROM inboxes WHERE owner = owners.id) FROM owners WHERE key = ?", []any{owner[:]}, &ownerID, &n)
 		if err != nil {
 			return err
 		}
@@ -148,7 +154,7 @@ func (s *Store) CreateInbox(ctx context.Context, owner [32]byte, p relay.InboxPa
 		var has int64
 		var knock bool
 		var hash []byte
-		found, err = t.get("SELECT owner, knock, token_hash FROM inboxes WHERE name = ?", []any{p.ID[:]}, &has, &knock, &hash)
+		found, err = t.Get("SELECT owner, knock, token_hash FROM inboxes WHERE name = ?", []any{p.ID[:]}, &has, &knock, &hash)
 		switch {
 		case err != nil:
 			return err
@@ -162,14 +168,14 @@ func (s *Store) CreateInbox(ctx context.Context, owner [32]byte, p relay.InboxPa
 		if blocked, err := t.blocked(p.ID); err != nil || blocked {
 			return or(err, relay.ErrExists)
 		}
-		_, err = t.exec("INSERT INTO inboxes (name, owner, knock, token_hash) VALUES (?, ?, ?, ?)", p.ID[:], ownerID, p.Knock, p.TokenHash[:])
+		_, err = t.Exec("INSERT INTO inboxes (name, owner, knock, token_hash) VALUES (?, ?, ?, ?)", p.ID[:], ownerID, p.Knock, p.TokenHash[:])
 		return err
 	})
 }
 
 // owned returns the row of an inbox of the owner, or ErrNoInbox.
 func (t *tx) owned(owner, inbox [32]byte) (id int64, knock bool, err error) {
-	found, err := t.get("SELECT i.id, i.knock FROM inboxes i JOIN owners o ON o.id = i.owner WHERE i.name = ? AND o.key = ?",
+	found, err := t.Get("SELECT i.id, i.knock FROM inboxes i JOIN owners o ON o.id = i.owner WHERE i.name = ? AND o.key = ?",
 		[]any{inbox[:], owner[:]}, &id, &knock)
 	if err == nil && !found {
 		err = relay.ErrNoInbox
@@ -179,23 +185,33 @@ func (t *tx) owned(owner, inbox [32]byte) (id int64, knock bool, err error) {
 
 // DeleteInbox implements [relay.Store].
 func (s *Store) DeleteInbox(ctx context.Context, owner, inbox [32]byte) error {
-	return s.w.write(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		id, _, err := t.owned(owner, inbox)
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(`UPDATE owners SET (blobs, bytes) = (SELECT owners.blobs - i.blobs, owners.bytes - i.bytes FROM inboxes i WHERE i.id = ?1)
-			WHERE id = (SELECT owner FROM inboxes WHERE id = ?1)`, id); err != nil {
-			return err
-		}
-		_, err = t.exec("DELETE FROM inboxes WHERE id = ?", id)
-		return err
+		return t.dropInbox(id)
 	})
+}
+
+// dropInbox deletes an inbox with all that is in it. What the owner holds is
+// counted anew.
+func (t *tx) dropInbox(id int64) error {
+	if x := t.held.byID[id]; x != nil {
+		t.held.drop(x)
+	}
+	var owner int64
+	if _, err := t.Get("SELECT owner FROM inboxes WHERE id = ?", []any{id}, &owner); err != nil {
+		return err
+	}
+	t.held.unhold(owner)
+	_, err := t.Exec("DELETE FROM inboxes WHERE id = ?", id)
+	return err
 }
 
 // AllowKnock implements [relay.Store].
 func (s *Store) AllowKnock(ctx context.Context, owner, inbox, tokenHash [32]byte, now, expires time.Time, limit int) error {
-	return s.w.write(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		id, knock, err := t.owned(owner, inbox)
 		if err != nil {
 			return err
@@ -204,13 +220,13 @@ func (s *Store) AllowKnock(ctx context.Context, owner, inbox, tokenHash [32]byte
 			return relay.ErrNoInbox
 		}
 		var n int
-		if _, err := t.get("SELECT count(*) FROM knocks WHERE inbox = ? AND expires > ? AND token_hash <> ?", []any{id, ms(now), tokenHash[:]}, &n); err != nil {
+		if _, err := t.Get("SELECT count(*) FROM knocks WHERE inbox = ? AND expires > ? AND token_hash <> ?", []any{id, ms(now), tokenHash[:]}, &n); err != nil {
 			return err
 		}
 		if n >= limit {
 			return relay.ErrQuota
 		}
-		_, err = t.exec(`INSERT INTO knocks (inbox, token_hash, expires) VALUES (?, ?, ?)
+		_, err = t.Exec(`INSERT INTO knocks (inbox, token_hash, expires) VALUES (?, ?, ?)
 			ON CONFLICT (inbox, token_hash) DO UPDATE SET expires = excluded.expires`, id, tokenHash[:], ms(expires))
 		return err
 	})
@@ -218,14 +234,14 @@ func (s *Store) AllowKnock(ctx context.Context, owner, inbox, tokenHash [32]byte
 
 // PutPrekeys implements [relay.Store].
 func (s *Store) PutPrekeys(ctx context.Context, owner, inbox [32]byte, replace bool, bundle []byte, oneTime []relay.SealedOneTime, limit int) error {
-	return s.w.write(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		id, _, err := t.owned(owner, inbox)
 		if err != nil {
 			return err
 		}
 		var handedOut, left int64
 		if !replace {
-			if _, err := t.get("SELECT handed_out, (SELECT count(*) FROM one_time WHERE inbox = inboxes.id) FROM inboxes WHERE id = ?",
+			if _, err := t.Get("SELECT handed_out, (SELECT count(*) FROM one_time WHERE inbox = inboxes.id) FROM inboxes WHERE id = ?",
 				[]any{id}, &handedOut, &left); err != nil {
 				return err
 			}
@@ -238,7 +254,7 @@ func (s *Store) PutPrekeys(ctx context.Context, owner, inbox [32]byte, replace b
 				continue // a repetition must not bring back what somebody got
 			}
 			var one int
-			found, err := t.get("SELECT 1 FROM one_time WHERE inbox = ? AND number = ?", []any{id, k.ID}, &one)
+			found, err := t.Get("SELECT 1 FROM one_time WHERE inbox = ? AND number = ?", []any{id, k.ID}, &one)
 			if err != nil {
 				return err
 			}
@@ -250,16 +266,16 @@ func (s *Store) PutPrekeys(ctx context.Context, owner, inbox [32]byte, replace b
 		if left > int64(limit) {
 			return relay.ErrQuota
 		}
-		if _, err := t.exec("UPDATE inboxes SET bundle = ?, handed_out = ? WHERE id = ?", bundle, handedOut, id); err != nil {
+		if _, err := t.Exec("UPDATE inboxes SET bundle = ?, handed_out = ? WHERE id = ?", bundle, handedOut, id); err != nil {
 			return err
 		}
 		if replace {
-			if _, err := t.exec("DELETE FROM one_time WHERE inbox = ?", id); err != nil {
+			if _, err := t.Exec("DELETE FROM one_time WHERE inbox = ?", id); err != nil {
 				return err
 			}
 		}
 		for _, k := range fresh {
-			if _, err := t.exec("INSERT OR REPLACE INTO one_time (inbox, number, body) VALUES (?, ?, ?)", id, k.ID, k.Blob); err != nil {
+			if _, err := t.Exec("INSERT OR REPLACE INTO one_time (inbox, number, body) VALUES (?, ?, ?)", id, k.ID, k.Blob); err != nil {
 				return err
 			}
 		}

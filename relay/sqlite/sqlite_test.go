@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -151,43 +153,6 @@ func killed(t *testing.T, path string) {
 	wg.Wait()
 }
 
-// A change that fails by itself must not take those of its commit with it.
-func TestGroupCommitIsolatesFailures(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "relay.db"))
-	defer s.Close()
-	setUp(t, s)
-	boom := errors.New("boom")
-	insert := func(n int) func(*tx) error {
-		return func(t *tx) error {
-			_, err := t.exec("INSERT INTO one_time (inbox, number, body) VALUES (1, ?, x'00')", n)
-			return err
-		}
-	}
-	batch := []change{
-		{do: insert(1), done: make(chan error, 1)},
-		{do: func(t *tx) error { insert(2)(t); return boom }, done: make(chan error, 1)},
-		{do: func(t *tx) error { insert(3)(t); return relay.ErrQuota }, done: make(chan error, 1)}, // after a write: rolled back too
-		{do: func(*tx) error { return relay.ErrNoInbox }, done: make(chan error, 1)},
-		{do: insert(4), done: make(chan error, 1)},
-	}
-	done := make(chan struct{})
-	hold := func(*tx) error { <-done; return nil }
-	go s.w.write(t.Context(), hold) // the others gather behind it
-	for _, c := range batch {
-		s.w.changes <- c
-	}
-	close(done)
-	for i, want := range []error{nil, boom, relay.ErrQuota, relay.ErrNoInbox, nil} {
-		if err := <-batch[i].done; !errors.Is(err, want) {
-			t.Errorf("change %d: %v, want %v", i, err, want)
-		}
-	}
-	var got string
-	if err := s.db.QueryRow("SELECT group_concat(number) FROM one_time").Scan(&got); err != nil || got != "1,4" {
-		t.Errorf("rows %q, %v; want 1,4", got, err)
-	}
-}
-
 func TestClosed(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "relay.db"))
 	setUp(t, s)
@@ -206,7 +171,10 @@ func TestDiskFull(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "relay.db"))
 	defer s.Close()
 	setUp(t, s)
-	if _, err := s.w.conn.ExecContext(t.Context(), "PRAGMA max_page_count = 40"); err != nil {
+	if err := s.w.Alone(t.Context(), func(ctx context.Context, c *sql.Conn) error {
+		_, err := c.ExecContext(ctx, "PRAGMA max_page_count = 40")
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Put(t.Context(), delivery(make([]byte, 1<<20))); !errors.Is(err, relay.ErrFull) {

@@ -8,12 +8,13 @@ import (
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/rendezvous"
+	"github.com/sremp/sremp/store"
 )
 
 // List implements [rendezvous.Store].
 func (s *Store) List(ctx context.Context, r rendezvous.ListedRecord, limit int) error {
-	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return upsert(ctx, tx,
+	err := s.writer.Write(ctx, func(tx *store.Tx) error {
+		return upsert(tx,
 			"UPDATE listed SET fold = ?, entry = ?, expires = ?, seen = ? WHERE identity = ?",
 			"INSERT INTO listed (fold, entry, expires, seen, identity) SELECT ?, ?, ?, ?, ? FROM listed_total WHERE n < ?",
 			limit, []byte(r.Fold), r.Entry, r.Expires.Unix(), r.Seen.Unix(), r.Identity[:])
@@ -28,9 +29,9 @@ func (s *Store) Unlist(ctx context.Context, id identity.PeerID) error {
 
 // Seen implements [rendezvous.Store].
 func (s *Store) Seen(ctx context.Context, ids []identity.PeerID, at time.Time) error {
-	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.writer.Write(ctx, func(tx *store.Tx) error {
 		for _, id := range ids {
-			if _, err := tx.ExecContext(ctx, "UPDATE listed SET seen = ? WHERE identity = ?", at.Unix(), id[:]); err != nil {
+			if _, err := tx.Exec("UPDATE listed SET seen = ? WHERE identity = ?", at.Unix(), id[:]); err != nil {
 				return err
 			}
 		}

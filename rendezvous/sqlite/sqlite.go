@@ -24,7 +24,7 @@ type Store struct {
 	db      *sql.DB
 	readers chan reader // those that are idle
 	all     []reader
-	writer  *writer
+	writer  *store.Writer
 }
 
 // A reader is a connection that looks records up. It maps the file: a cache of
@@ -56,7 +56,11 @@ func Open(ctx context.Context, path string) (*Store, error) {
 			return nil, wrap("opening the store", err)
 		}
 	}
-	s.writer = newWriter(db)
+	if s.writer, err = store.NewWriter(ctx, db, store.WriterConfig{Refusal: full}); err != nil {
+		_ = s.closeReaders()
+		db.Close()
+		return nil, wrap("opening the store", err)
+	}
 	return s, nil
 }
 
@@ -90,15 +94,16 @@ func (s *Store) closeReaders() error {
 
 // Close waits for the commit under way and closes the file.
 func (s *Store) Close() error {
-	s.writer.close()
-	s.writer.wg.Wait()
-	return errors.Join(s.closeReaders(), s.db.Close())
+	return errors.Join(s.writer.Close(), s.closeReaders(), s.db.Close())
 }
+
+// full is the one answer of a change that is no failure.
+func full(err error) bool { return errors.Is(err, rendezvous.ErrFull) }
 
 // Put implements [rendezvous.Store].
 func (s *Store) Put(ctx context.Context, r rendezvous.StoredRecord, limit int) error {
-	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return upsert(ctx, tx,
+	err := s.writer.Write(ctx, func(tx *store.Tx) error {
+		return upsert(tx,
 			"UPDATE records SET sealed = ?, expires = ? WHERE blinded = ?",
 			"INSERT INTO records (sealed, expires, blinded) SELECT ?, ?, ? FROM total WHERE n < ?",
 			limit, r.Sealed, r.Expires.Unix(), r.Blinded[:])
@@ -108,18 +113,11 @@ func (s *Store) Put(ctx context.Context, r rendezvous.StoredRecord, limit int) e
 
 // upsert updates, or inserts if there is room: no conflict clause, which would
 // fire the counting triggers for a row that stays.
-func upsert(ctx context.Context, tx *sql.Tx, update, insert string, limit int, args ...any) error {
-	res, err := tx.ExecContext(ctx, update, args...)
-	if err != nil {
+func upsert(tx *store.Tx, update, insert string, limit int, args ...any) error {
+	if n, err := tx.Exec(update, args...); n > 0 || err != nil {
 		return err
 	}
-	if n, err := res.RowsAffected(); n > 0 || err != nil {
-		return err
-	}
-	if res, err = tx.ExecContext(ctx, insert, append(args, limit)...); err != nil {
-		return err
-	}
-	if n, err := res.RowsAffected(); n > 0 || err != nil {
+	if n, err := tx.Exec(insert, append(args, limit)...); n > 0 || err != nil {
 		return err
 	}
 	return rendezvous.ErrFull
@@ -155,22 +153,22 @@ func (s *Store) Delete(ctx context.Context, blinded [32]byte) error {
 
 // exec is one statement as a change.
 func (s *Store) exec(ctx context.Context, query string, args ...any) error {
-	return s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, query, args...)
+	return s.writer.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(query, args...)
 		return err
 	})
 }
 
 // Renew implements [rendezvous.Store].
 func (s *Store) Renew(ctx context.Context, records, listed []rendezvous.Renewal) error {
-	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.writer.Write(ctx, func(tx *store.Tx) error {
 		for _, r := range records {
-			if _, err := tx.ExecContext(ctx, "UPDATE records SET expires = ? WHERE blinded = ?", r.Expires.Unix(), r.Name[:]); err != nil {
+			if _, err := tx.Exec("UPDATE records SET expires = ? WHERE blinded = ?", r.Expires.Unix(), r.Name[:]); err != nil {
 				return err
 			}
 		}
 		for _, r := range listed {
-			if _, err := tx.ExecContext(ctx, "UPDATE listed SET expires = ? WHERE identity = ?", r.Expires.Unix(), r.Name[:]); err != nil {
+			if _, err := tx.Exec("UPDATE listed SET expires = ? WHERE identity = ?", r.Expires.Unix(), r.Name[:]); err != nil {
 				return err
 			}
 		}
@@ -181,14 +179,10 @@ func (s *Store) Renew(ctx context.Context, records, listed []rendezvous.Renewal)
 
 // Expire implements [rendezvous.Store].
 func (s *Store) Expire(ctx context.Context, now time.Time) (n int, err error) {
-	err = s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.writer.Write(ctx, func(tx *store.Tx) error {
 		n = 0
 		for _, query := range []string{"DELETE FROM records WHERE expires <= ?", "DELETE FROM listed WHERE expires <= ?"} {
-			res, err := tx.ExecContext(ctx, query, now.Unix())
-			if err != nil {
-				return err
-			}
-			removed, err := res.RowsAffected()
+			removed, err := tx.Exec(query, now.Unix())
 			if err != nil {
 				return err
 			}
