@@ -68,7 +68,7 @@ func newNetwork(c *Client, k *core) (*network, error) {
 	}
 	n.ep, err = transport.New(transport.Config{
 		PacketConn: pc, Identity: k.local, Known: n.known, Allow: n.allow, Logger: c.log,
-		NetworkChanged: n.networkChanged,
+		NetworkChanged: n.networkChanged, Tunnel: openTunnel,
 	})
 	if err != nil {
 		pc.Close()
@@ -79,7 +79,7 @@ func newNetwork(c *Client, k *core) (*network, error) {
 		pc, err = net.ListenPacket("udp", net.JoinHostPort(host, "0"))
 	}
 	if err == nil {
-		n.anon, err = transport.New(transport.Config{PacketConn: pc, Logger: c.log})
+		n.anon, err = transport.New(transport.Config{PacketConn: pc, Tunnel: openTunnel, Logger: c.log})
 	}
 	if err != nil {
 		n.ep.Close()

@@ -440,7 +440,7 @@ func (n *network) stunServers() (out []netip.AddrPort) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, s := range n.servers {
-		if s.rendezvous != nil {
+		if s.rendezvous != nil && !n.tunnelled(s) {
 			out = append(out, s.stun...)
 		}
 	}
@@ -452,7 +452,7 @@ func (n *network) observed() (out []netip.AddrPort) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, s := range n.servers {
-		if s.rendezvous != nil {
+		if s.rendezvous != nil && !n.tunnelled(s) {
 			if a := s.rendezvous.Observed(); a.IsValid() {
 				out = append(out, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
 			}

@@ -48,6 +48,13 @@ type Config struct {
 	// ListenPacket opens a further socket, on the network of PacketConn and a port
 	// of its own, for searches that need many. nil: one like PacketConn.
 	ListenPacket func() (net.PacketConn, error)
+	// Tunnel opens a way to a server's UDP port that takes no UDP from here. It is
+	// used while the server does not answer by UDP (spec §5.8). nil: there is none.
+	// What is written to the result goes to addr, and what is read came from there.
+	Tunnel func(ctx context.Context, server identity.ServerAddr, addr netip.AddrPort) (net.PacketConn, error)
+	// RouteChanged is called when a tunnel to a server is taken, or left. It must
+	// not block.
+	RouteChanged func(server identity.ServerAddr, tunnelled bool)
 	// Logger may be nil.
 	Logger *slog.Logger
 }

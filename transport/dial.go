@@ -25,7 +25,7 @@ func (e *Endpoint) DialServer(ctx context.Context, a identity.ServerAddr, alpn s
 	}
 	for _, addr := range addrs {
 		var c *Conn
-		if c, err = e.dialServer(ctx, a.ID, addr, alpn); err == nil {
+		if c, err = e.dialByRoute(ctx, a, addr, alpn); err == nil {
 			return c, nil
 		}
 		if ctx.Err() != nil || errors.Is(err, ErrServerKey) {

@@ -43,14 +43,24 @@ func (x *extraSocket) leadsTo(a netip.AddrPort) bool {
 
 // A sideDatagram came from an extra socket.
 type sideDatagram struct {
-	b    []byte
-	from netip.AddrPort
+	b      []byte
+	from   netip.AddrPort
+	tunnel bool // it came through a tunnel instead
 }
 
 // inject gives a datagram of an extra socket to the read loop, or drops it.
 func (m *mux) inject(from netip.AddrPort, b []byte) {
+	m.injectSide(sideDatagram{slices.Clone(b), from, false})
+}
+
+// injectTunnel does the same for one of a tunnel.
+func (m *mux) injectTunnel(from netip.AddrPort, b []byte) {
+	m.injectSide(sideDatagram{slices.Clone(b), from, true})
+}
+
+func (m *mux) injectSide(d sideDatagram) {
 	select {
-	case m.side <- sideDatagram{slices.Clone(b), from}:
+	case m.side <- d:
 	default:
 		m.stats.dropped.Add(1)
 		return
@@ -65,7 +75,7 @@ func (m *mux) inject(from netip.AddrPort, b []byte) {
 func (m *mux) injected() (datagram, bool) {
 	select {
 	case s := <-m.side:
-		return datagram{data: s.b, from: s.from, addr: net.UDPAddrFromAddrPort(s.from)}, true
+		return datagram{data: s.b, from: s.from, addr: net.UDPAddrFromAddrPort(s.from), tunnel: s.tunnel}, true
 	default:
 		return datagram{}, false
 	}

@@ -27,12 +27,13 @@ const (
 // A mux owns the socket. The goroutine in which quic-go reads the main
 // transport is its read loop: what is not QUIC is handled there and then.
 type mux struct {
-	pc    net.PacketConn
-	sock  socket
-	oob   bool // the socket takes control messages
-	paths *pathTable
-	start time.Time // of the clock in link.received
-	stats counters
+	pc     net.PacketConn
+	sock   socket
+	oob    bool // the socket takes control messages
+	paths  *pathTable
+	routes routeTable // to servers, where they may be tunnels
+	start  time.Time  // of the clock in link.received
+	stats  counters
 	// unblock is set while the main transport wants its read to return.
 	unblock atomic.Bool
 	// side holds what extra sockets got; sideWake is set while the read loop's
@@ -105,6 +106,9 @@ func (m *mux) sort(d datagram) (packet []byte, via net.Addr) {
 		m.stats.dropped.Add(1)
 		return nil, nil
 	}
+	if !d.tunnel && m.heard(d) {
+		return nil, nil
+	}
 	switch b := d.data[0]; {
 	case b >= firstQUIC:
 		if l := m.paths.from(d.from); l != nil {
@@ -174,7 +178,11 @@ func (m *mux) send(to netip.AddrPort, b []byte) {
 	if !to.IsValid() || isVirtual(to.Addr()) {
 		return
 	}
-	if err := m.sock.write(b, nil, unmap(to)); err != nil {
+	write := m.sock.write
+	if len(b) > 0 && b[0] >= firstForward && b[0] < firstProbe { // of a relay
+		write = func(b, oob []byte, to netip.AddrPort) error { return m.output(b, oob, to, 0) }
+	}
+	if err := write(b, nil, unmap(to)); err != nil {
 		m.stats.swallowed.Add(1)
 	}
 }
@@ -195,10 +203,14 @@ func (m *mux) sendTTL(to netip.AddrPort, b []byte, ttl int) {
 func (m *mux) write(b, oob []byte, to *net.UDPAddr, force int) error {
 	id, slot, ok := parseVirtual(to)
 	if !ok {
-		if len(oob) > 0 && segmentSize(oob) > 0 {
+		size := 0
+		if len(oob) > 0 {
+			size = segmentSize(oob)
+		}
+		if size > 0 {
 			m.stats.segmented.Add(1)
 		}
-		return m.filter(m.sock.write(b, oob, unmap(to.AddrPort())))
+		return m.filter(m.output(b, oob, unmap(to.AddrPort()), size))
 	}
 	if force != anySlot {
 		slot = force
@@ -257,7 +269,7 @@ func (m *mux) writeRelay(leg *legState, b []byte, size int) error {
 		var room [32]byte
 		oob = appendSegmentSize(room[:0], size+wire.ForwardHeaderLen)
 	}
-	return m.filter(m.sock.write(out, oob, leg.Server))
+	return m.filter(m.output(out, oob, leg.Server, size+wire.ForwardHeaderLen))
 }
 
 func (m *mux) filter(err error) error {

@@ -25,6 +25,7 @@ func (e *Endpoint) networkChanged() {
 		notify(p.changed)
 	}
 	e.mu.Unlock()
+	e.lookAtRoutes()
 	if e.c.NetworkChanged != nil {
 		e.c.NetworkChanged()
 	}

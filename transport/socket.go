@@ -18,10 +18,11 @@ const readErrorPause = 5 * time.Millisecond
 // A datagram is one received UDP payload. Its slices are valid until the next
 // fill.
 type datagram struct {
-	data []byte
-	from netip.AddrPort // never IPv4-mapped
-	addr net.Addr       // from, as the socket gave it
-	oob  []byte         // control messages
+	data   []byte
+	from   netip.AddrPort // never IPv4-mapped
+	addr   net.Addr       // from, as the socket gave it
+	oob    []byte         // control messages
+	tunnel bool           // it came through a tunnel
 }
 
 // counters show that the fast paths are taken.

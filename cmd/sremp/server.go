@@ -40,8 +40,10 @@ type serverOptions struct {
 
 	// Of the relay.
 	admission, database, metrics, config string
-	websocket, tlsCert, tlsKey           string
 	limits                               relay.Limits
+
+	// For clients without UDP.
+	websocket, tlsCert, tlsKey, domain string
 }
 
 func (a *app) serverCommand() *cobra.Command {
@@ -80,11 +82,9 @@ func (a *app) newServerCommand(name, short string, o serverOptions) *cobra.Comma
 	if o.relay {
 		cmd.Flags().StringVar(&o.admission, "admission", "open", "who may become an owner: open, or token")
 		cmd.Flags().StringVar(&o.database, "database", "", "connection `string` of a PostgreSQL database for the relay, instead of a file")
-		cmd.Flags().StringVar(&o.websocket, "websocket", "", "TCP `address`, such as :443, for clients whose network lets no UDP through")
-		cmd.Flags().StringVar(&o.tlsCert, "tls-cert", "", "`file` of its certificate")
-		cmd.Flags().StringVar(&o.tlsKey, "tls-key", "", "`file` of its certificate's key")
 		cmd.Flags().StringVar(&o.metrics, "metrics", "", "loopback `address` for Prometheus metrics and health")
 	}
+	addWebSocketFlags(cmd, &o)
 	cmd.Flags().StringVar(&o.config, "config", "", "`file` with lines \"FLAG = VALUE\" and \"limit.NAME = VALUE\"; SIGHUP reloads the limits")
 	cmd.Flags().StringVar(&o.dir, "dir", "sremp-server", "`directory` of its key and databases")
 	cmd.Flags().StringVar(&o.listen, "listen", defaultServerListen, "UDP `address` to listen on")
@@ -138,7 +138,7 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 		return err
 	}
 	defer stopMetrics()
-	stopWeb, err := a.serveWebSocket(s, o, ep.LocalAddr())
+	stopWeb, err := a.serveWebSocket(o, key, ep.LocalAddr())
 	if err != nil {
 		return err
 	}

@@ -181,7 +181,9 @@ func TestOperatorUsage(t *testing.T) {
 	}
 	for want, args := range map[string][]string{
 		"loopback":           {"server", "--dir", dir, "--listen", "127.0.0.1:0", "--metrics", "0.0.0.0:1"},
-		"needs --tls-cert":   {"server", "--dir", dir, "--listen", "127.0.0.1:0", "--websocket", "127.0.0.1:0"},
+		"needs --tls-key":    {"server", "--dir", dir, "--listen", "127.0.0.1:0", "--tls-cert", "cert.pem"},
+		"--websocket takes":  {"server", "--dir", dir, "--listen", "127.0.0.1:0", "--websocket", "443"},
+		"--domain takes":     {"server", "--dir", dir, "--listen", "127.0.0.1:0", "--domain", "192.0.2.1"},
 		"open or token":      {"server", "--dir", dir, "--admission", "friends"},
 		"64 hexadecimal":     {"server", "knows", "--dir", dir, "abc"},
 		"token takes":        {"server", "token", "--dir", dir},

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,7 +19,6 @@ import (
 	"github.com/sremp/sremp/relay"
 	relaypostgres "github.com/sremp/sremp/relay/postgres"
 	relaysqlite "github.com/sremp/sremp/relay/sqlite"
-	"github.com/sremp/sremp/relay/websocket"
 	"github.com/sremp/sremp/transport"
 )
 
@@ -78,52 +74,6 @@ func (a *app) serveMetrics(s *services, addr string) (stop func(), err error) {
 	a.say("metrics on http://%s/metrics", l.Addr())
 	return func() {
 		srv.Close()
-		<-done
-	}, nil
-}
-
-// maxWebSockets bounds connections of those without UDP.
-const maxWebSockets = 10_000
-
-// serveWebSocket carries the relay's datagrams over TCP until the returned
-// function is called.
-func (a *app) serveWebSocket(s *services, o serverOptions, udp netip.AddrPort) (stop func(), err error) {
-	if o.websocket == "" || s.relay == nil {
-		return func() {}, nil
-	}
-	if o.tlsCert == "" || o.tlsKey == "" {
-		return nil, usageError{errors.New("--websocket needs --tls-cert and --tls-key")}
-	}
-	cert, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
-	if err != nil {
-		return nil, fmt.Errorf("the certificate of --websocket: %w", err)
-	}
-	if udp.Addr().IsUnspecified() {
-		udp = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), udp.Port())
-	}
-	l, err := net.Listen("tcp", o.websocket)
-	if err != nil {
-		return nil, fmt.Errorf("listening for WebSocket: %w", err)
-	}
-	h := websocket.NewHandler(udp, maxWebSockets)
-	mux := http.NewServeMux()
-	mux.Handle("GET "+websocket.Path, h)
-	srv := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10, ErrorLog: log.New(io.Discard, "", 0),
-		TLSConfig:    &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // WebSocket is HTTP/1.1's
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := srv.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
-			a.say("WebSocket: %v", err)
-		}
-	}()
-	a.say("WebSocket on TCP %s", l.Addr())
-	return func() {
-		srv.Close()
-		h.Close()
 		<-done
 	}, nil
 }

@@ -35,11 +35,11 @@ var allowed = map[string][]string{
 	"transfer":   {"wire"},
 	"relay":      with(core, "transport", "nat"),
 	"rendezvous": with(core, "transport", "nat"),
-	"client":     with(core, "relay", "rendezvous", "ratchet", "transfer", "transport", "nat"),
+	"client":     with(core, "relay", "relay/websocket", "rendezvous", "ratchet", "transfer", "transport", "nat"),
 
 	"relay/sqlite":        with(core, "relay", "store"),
 	"relay/postgres":      with(core, "relay"),
-	"relay/websocket":     {},
+	"relay/websocket":     core,
 	"rendezvous/sqlite":   with(core, "rendezvous", "store"),
 	"rendezvous/postgres": with(core, "rendezvous"),
 	"client/sqlite":       with(core, "client", "store"),

@@ -52,6 +52,8 @@ func Pairs() (out []Pair) {
 		Pair{A: "symseq", B: "symseq", Direct: true},
 		Pair{A: "sym", B: "sym"},
 		Pair{A: "port", B: "blocked"},
+		Pair{A: "blocked", B: "blocked"},
+		Pair{A: "port", B: "tcponly443"},
 		Pair{A: "port", B: "port", Direct: true, Conditions: loss},
 		Pair{A: "addr", B: "sym", Direct: true, Conditions: loss},
 		Pair{A: "port/accept", B: "port/accept", Direct: true},

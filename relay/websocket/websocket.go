@@ -1,25 +1,25 @@
-// Package websocket carries a relay's datagrams over WebSocket on TCP, for
+// Package websocket carries a server's datagrams over WebSocket on TCP, for
 // networks that let no UDP through (docs/spec/60-relay.md, section 6.6.7). Each
-// binary message is one datagram as it would stand on the relay's UDP port: QUIC,
+// binary message is one datagram as it would stand on the server's UDP port: QUIC,
 // with the same handshake and the same keys, and forwarding frames.
 package websocket
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/sremp/sremp/identity"
 )
 
-// Protocol is the WebSocket subprotocol, and Path the relay's path.
+// Protocol is the WebSocket subprotocol, and Path the path of the URL.
 const (
 	Protocol = "sremp-relay.1"
 	Path     = "/sremp-relay"
@@ -33,29 +33,39 @@ const (
 	queue = 256
 	// writeTime bounds one message: a peer who reads nothing is cut off.
 	writeTime = 10 * time.Second
-	// idle ends a connection on which nothing comes: QUIC keeps itself alive.
-	idle = time.Minute
+	// idle ends a connection on which nothing comes; a client without anything to
+	// say sends an empty message every keepAlive, for what is in between.
+	idle      = 3 * time.Minute
+	keepAlive = 45 * time.Second
+	// maxPerPrefix bounds the connections of one IPv4 address or IPv6 /56.
+	maxPerPrefix = 64
 )
 
-// A Handler joins WebSocket connections to a relay's UDP port on this machine.
+// A Handler joins WebSocket connections to a server's UDP port on this machine.
 // Each has a socket of its own, whose address in 127.0.0.0/8 stands for the
-// client's prefix, so that the relay's limits by prefix go on to hold.
+// client's prefix, so that limits by prefix go on to hold. (IPv6 has one loopback
+// address only: there all clients count as one.)
 type Handler struct {
-	relay netip.AddrPort // constant
-	max   int
-	seed  maphash.Seed
+	server netip.AddrPort // constant
+	max    int
+	key    *identity.ServerKey
+	seed   maphash.Seed
 
 	mu    sync.Mutex
 	conns int
+	per   map[netip.Prefix]int
 	ends  map[*websocket.Conn]struct{}
 	stop  bool
 	wg    sync.WaitGroup
 }
 
-// NewHandler returns a handler for at most max connections at a time. relay is
-// the relay's address on loopback.
-func NewHandler(relay netip.AddrPort, max int) *Handler {
-	return &Handler{relay: relay, max: max, seed: maphash.MakeSeed(), ends: map[*websocket.Conn]struct{}{}}
+// NewHandler returns a handler for at most max connections at a time, which
+// proves key to each client. server is the server's UDP address, as seen from
+// this machine.
+func NewHandler(server netip.AddrPort, max int, key *identity.ServerKey) *Handler {
+	return &Handler{
+		server: server, max: max, key: key, seed: maphash.MakeSeed(), per: map[netip.Prefix]int{}, ends: map[*websocket.Conn]struct{}{},
+	}
 }
 
 // Close ends all connections and waits for them.
@@ -72,10 +82,17 @@ func (h *Handler) Close() error {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || r.TLS == nil {
+		http.Error(w, "no address, or no TLS", http.StatusInternalServerError)
+		return
+	}
+	prefix := prefixOf(from.Addr())
 	h.mu.Lock()
-	full := h.stop || h.conns >= h.max
+	full := h.stop || h.conns >= h.max || h.per[prefix] >= maxPerPrefix
 	if !full {
 		h.conns++
+		h.per[prefix]++
 		h.wg.Add(1)
 	}
 	h.mu.Unlock()
@@ -86,20 +103,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		h.mu.Lock()
 		h.conns--
+		if h.per[prefix]--; h.per[prefix] == 0 {
+			delete(h.per, prefix)
+		}
 		h.mu.Unlock()
 		h.wg.Done()
 	}()
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	proof, err := prove(h.key, r.TLS)
 	if err != nil {
-		http.Error(w, "no address", http.StatusInternalServerError)
+		http.Error(w, "no TLS exporter", http.StatusInternalServerError)
 		return
 	}
-	udp, err := net.DialUDP("udp4", &net.UDPAddr{IP: h.standIn(from.Addr())}, net.UDPAddrFromAddrPort(h.relay))
+	udp, err := h.dial(prefix)
 	if err != nil {
 		http.Error(w, "busy", http.StatusServiceUnavailable)
 		return
 	}
 	defer udp.Close()
+	w.Header().Set(proofHeader, proof)
 	// Nobody's browser has anything to steal here: no cookie counts.
 	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{Protocol}, InsecureSkipVerify: true})
 	if err != nil {
@@ -124,19 +145,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// standIn returns the loopback address of a client's prefix.
-func (h *Handler) standIn(a netip.Addr) net.IP {
-	a = a.Unmap()
+// prefixOf returns what counts as one client: an IPv4 address or an IPv6 /56.
+func prefixOf(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
 	bits := 32
 	if a.Is6() {
 		bits = 56
 	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		p = netip.Prefix{}
+	p, _ := a.Prefix(bits) // of a valid address: no error
+	return p
+}
+
+// dial opens a socket to the server, from the loopback address of a client's
+// prefix.
+func (h *Handler) dial(p netip.Prefix) (*net.UDPConn, error) {
+	if h.server.Addr().Unmap().Is6() {
+		return net.DialUDP("udp6", nil, net.UDPAddrFromAddrPort(h.server))
 	}
 	v := maphash.Comparable(h.seed, p)
-	return net.IPv4(127, byte(v>>8)|1, byte(v>>16), byte(v>>24)%254+1).To4()
+	from := net.IPv4(127, byte(v>>8)|1, byte(v>>16), byte(v>>24)%254+1).To4()
+	return net.DialUDP("udp4", &net.UDPAddr{IP: from}, net.UDPAddrFromAddrPort(h.server))
 }
 
 // join carries datagrams both ways until one end is gone.
@@ -169,8 +197,9 @@ func join(c *websocket.Conn, udp *net.UDPConn) {
 		if err != nil || typ != websocket.MessageBinary {
 			break
 		}
-		// Lost, as a datagram may be.
-		_, _ = udp.Write(b)
+		if len(b) > 0 {
+			_, _ = udp.Write(b) // lost, as a datagram may be
+		}
 	}
 	udp.Close()
 }
@@ -180,141 +209,3 @@ func write(ctx context.Context, c *websocket.Conn, b []byte) error {
 	defer cancel()
 	return c.Write(ctx, websocket.MessageBinary, b)
 }
-
-// A Conn is the client's end: a net.PacketConn that leads to the relay alone.
-type Conn struct {
-	c      *websocket.Conn
-	server *net.UDPAddr // constant: whose address packets come from
-	out    chan []byte
-	in     chan []byte
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-
-	mu       sync.Mutex
-	deadline time.Time
-	changed  chan struct{} // closed when deadline changes
-}
-
-// Dial connects to a relay's WebSocket, such as wss://host/sremp-relay. server is
-// the relay's UDP address, which packets are sent to and come from by name;
-// nothing is sent to it by UDP. Who the relay is, the handshake inside says, not
-// TLS: client may accept any certificate. It may be nil.
-func Dial(ctx context.Context, url string, server netip.AddrPort, client *http.Client) (*Conn, error) {
-	c, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{Protocol}})
-	if err != nil {
-		return nil, fmt.Errorf("relay/websocket: %w", err)
-	}
-	if c.Subprotocol() != Protocol {
-		c.CloseNow()
-		return nil, errors.New("relay/websocket: the other end is no relay")
-	}
-	c.SetReadLimit(maxDatagram)
-	x := &Conn{
-		c: c, server: net.UDPAddrFromAddrPort(server), out: make(chan []byte, queue), in: make(chan []byte, queue), changed: make(chan struct{}),
-	}
-	x.ctx, x.cancel = context.WithCancel(context.Background())
-	x.wg.Go(x.write)
-	x.wg.Go(x.read)
-	return x, nil
-}
-
-func (x *Conn) write() {
-	defer x.cancel()
-	for {
-		select {
-		case b := <-x.out:
-			if write(x.ctx, x.c, b) != nil {
-				return
-			}
-		case <-x.ctx.Done():
-			return
-		}
-	}
-}
-
-func (x *Conn) read() {
-	defer x.cancel()
-	for {
-		typ, b, err := x.c.Read(x.ctx)
-		if err != nil || typ != websocket.MessageBinary {
-			return
-		}
-		select {
-		case x.in <- b:
-		default: // dropped, as a full socket buffer drops
-		}
-	}
-}
-
-// ReadFrom implements net.PacketConn.
-func (x *Conn) ReadFrom(b []byte) (int, net.Addr, error) {
-	for {
-		x.mu.Lock()
-		deadline, changed := x.deadline, x.changed
-		x.mu.Unlock()
-		var due <-chan time.Time
-		if !deadline.IsZero() {
-			d := time.Until(deadline)
-			if d <= 0 {
-				return 0, nil, os.ErrDeadlineExceeded
-			}
-			t := time.NewTimer(d)
-			defer t.Stop()
-			due = t.C
-		}
-		select {
-		case p := <-x.in:
-			return copy(b, p), x.server, nil
-		case <-x.ctx.Done():
-			return 0, nil, net.ErrClosed
-		case <-due:
-			return 0, nil, os.ErrDeadlineExceeded
-		case <-changed:
-		}
-	}
-}
-
-// WriteTo implements net.PacketConn. What is not for the relay goes nowhere.
-func (x *Conn) WriteTo(b []byte, to net.Addr) (int, error) {
-	if x.ctx.Err() != nil {
-		return 0, net.ErrClosed
-	}
-	u, ok := to.(*net.UDPAddr)
-	if !ok || u.Port != x.server.Port || !u.IP.Equal(x.server.IP) {
-		return len(b), nil
-	}
-	select {
-	case x.out <- append([]byte(nil), b...):
-	default: // dropped, as a full socket buffer drops
-	}
-	return len(b), nil
-}
-
-// Close implements net.PacketConn.
-func (x *Conn) Close() error {
-	x.cancel()
-	x.c.CloseNow()
-	x.wg.Wait()
-	return nil
-}
-
-// LocalAddr implements net.PacketConn: an address that leads nowhere, for nobody
-// can reach this end by it.
-func (x *Conn) LocalAddr() net.Addr { return &net.UDPAddr{IP: net.IPv4zero.To4()} }
-
-// SetReadDeadline implements net.PacketConn.
-func (x *Conn) SetReadDeadline(t time.Time) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.deadline = t
-	close(x.changed)
-	x.changed = make(chan struct{})
-	return nil
-}
-
-// SetDeadline implements net.PacketConn; writes never wait.
-func (x *Conn) SetDeadline(t time.Time) error { return x.SetReadDeadline(t) }
-
-// SetWriteDeadline implements net.PacketConn; writes never wait.
-func (x *Conn) SetWriteDeadline(time.Time) error { return nil }

@@ -50,7 +50,7 @@ func start(t *testing.T, max int) (udp identity.ServerAddr, web *httptest.Server
 	s.SetSend(ep.WritePacket)
 	ep.Forward(1, s)
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), ep.LocalAddr().Port())
-	h := NewHandler(at, max)
+	h := NewHandler(at, max, key)
 	web = httptest.NewTLSServer(h)
 	t.Cleanup(web.Close)
 	t.Cleanup(func() { h.Close() })
@@ -59,9 +59,15 @@ func start(t *testing.T, max int) (udp identity.ServerAddr, web *httptest.Server
 
 func url(web *httptest.Server) string { return "wss" + strings.TrimPrefix(web.URL, "https") + Path }
 
+// dialWeb dials the test's port instead of 443.
+func dialWeb(t *testing.T, web *httptest.Server, a identity.ServerAddr) (*Conn, error) {
+	at := netip.MustParseAddrPort(web.Listener.Addr().String())
+	return dialPorts(t.Context(), a, netip.AddrPortFrom(at.Addr(), a.Port), []uint16{at.Port()})
+}
+
 func endpoint(t *testing.T, web *httptest.Server, a identity.ServerAddr, id *identity.Local) *transport.Endpoint {
 	t.Helper()
-	c, err := Dial(t.Context(), url(web), netip.AddrPortFrom(netip.MustParseAddr(a.Host), a.Port), web.Client())
+	c, err := dialWeb(t, web, a)
 	check(t, err)
 	ep, err := transport.New(transport.Config{PacketConn: c, Identity: id})
 	check(t, err)
@@ -148,11 +154,14 @@ func TestWrongKey(t *testing.T) {
 	if _, err := relay.DialSender(t.Context(), ep, a); !errors.Is(err, transport.ErrServerKey) {
 		t.Errorf("err = %v, want ErrServerKey", err)
 	}
+	// TLS is bound to the key as well.
+	if _, err := dialWeb(t, web, a); !errors.Is(err, ErrServerKey) {
+		t.Errorf("dialling: err = %v, want ErrServerKey", err)
+	}
 }
 
 func TestHostile(t *testing.T) {
 	a, web := start(t, 2)
-	at := netip.AddrPortFrom(netip.MustParseAddr(a.Host), a.Port)
 	raw := func(protocols ...string) (*websocket.Conn, error) {
 		c, _, err := websocket.Dial(t.Context(), url(web), &websocket.DialOptions{HTTPClient: web.Client(), Subprotocols: protocols})
 		return c, err
@@ -185,15 +194,15 @@ func TestHostile(t *testing.T) {
 	var held []*Conn
 	for range 2 {
 		var x *Conn
-		for ctx := t.Context(); ; { // those above may not be counted out yet
-			if x, err = Dial(ctx, url(web), at, web.Client()); err == nil {
+		for { // those above may not be counted out yet
+			if x, err = dialWeb(t, web, a); err == nil {
 				break
 			}
 			time.Sleep(time.Millisecond)
 		}
 		held = append(held, x)
 	}
-	if _, err := Dial(t.Context(), url(web), at, web.Client()); err == nil {
+	if _, err := dialWeb(t, web, a); err == nil {
 		t.Error("one connection too many")
 	}
 	// A write to anybody else goes nowhere; deadlines and Close unblock a read.

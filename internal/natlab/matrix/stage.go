@@ -194,7 +194,7 @@ func (s *stage) open(ctx context.Context, dir string, pair natlab.Pair, c natlab
 
 // serve starts a server and returns its address.
 func (p *play) serve(place *natlab.Place, kind, host string) (string, error) {
-	cmd := p.command(kind, kind, "--dir", filepath.Join(p.dir, kind), "--listen", host+":"+serverPort)
+	cmd := p.command(kind, kind, "--dir", filepath.Join(p.dir, kind), "--listen", host+":"+serverPort, "--websocket", host+":443")
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", err

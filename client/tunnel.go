@@ -1,0 +1,31 @@
+package client
+
+import (
+	"context"
+	"net"
+	"net/netip"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/relay/websocket"
+)
+
+// openTunnel is how servers are reached from networks that let no UDP through:
+// over WebSocket on TCP (spec §5.8, §6.6.7).
+func openTunnel(ctx context.Context, a identity.ServerAddr, addr netip.AddrPort) (net.PacketConn, error) {
+	c, err := websocket.Dial(ctx, a, addr)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// tunnelled reports whether a server is reached through a tunnel now. Then what
+// it sees of us is an address of its own, and it answers no STUN.
+func (n *network) tunnelled(s *server) bool {
+	for _, a := range s.stun {
+		if n.ep.Tunnelled(a) {
+			return true
+		}
+	}
+	return false
+}
