@@ -20,7 +20,7 @@ type API interface {
 	WhoAmI(ctx context.Context) (Me, error)
 	// Invite makes an invite and stores it; it can be used by one person.
 	Invite(ctx context.Context, o InviteOptions) (Invite, error)
-	// Add joins by an invite's URI. It returns once the contact and its first
+	// Add joins by an invite's URI or words. It returns once the contact and its first
 	// message are stored; delivery goes on in the background.
 	Add(ctx context.Context, uri, nick string) (Contact, error)
 	// Contacts lists all contacts, in the order of their names.
@@ -32,6 +32,7 @@ type API interface {
 	People
 	Writing
 	Keeping
+	Managing
 	// Path returns the path to a contact now.
 	Path(ctx context.Context, to identity.PeerID) (Path, error)
 	// AddServer makes the profile use a server from now on.
@@ -186,6 +187,7 @@ type Contact struct {
 	FirstSeen time.Time       `json:"first_seen"`
 	LastSeen  time.Time       `json:"last_seen"`
 	Unread    int             `json:"unread"`
+	Mentions  int             `json:"mentions,omitempty"` // unread ones that name us
 	Path      Path            `json:"path"`
 	LastText  string          `json:"last_text,omitempty"` // of the newest message, for lists
 	LastAt    time.Time       `json:"last_at"`
@@ -201,6 +203,8 @@ type Contact struct {
 	ShareRead   bool          `json:"share_read,omitempty"`   // it is told what we have read
 	ShareTyping bool          `json:"share_typing,omitempty"` // and that we write
 	RelayOnly   bool          `json:"relay_only,omitempty"`   // it is given no address of ours
+	FormerName  string        `json:"former_name,omitempty"`  // what it called itself before it changed that
+	Successor   string        `json:"successor,omitempty"`    // invite of the identity that it says to have now: to be doubted
 }
 
 // Label returns the name to show: the nick, else the name, else a short id.
@@ -250,16 +254,21 @@ type InviteOptions struct {
 	// Ask makes who uses it a request until SetTrust: for an invite that many
 	// can read. A request learns nothing, not even that its messages arrived.
 	Ask bool
+	// Words also leaves the invite with our relays, so that 8 words find it for
+	// whoever uses one of them. [ErrNoRelay] if none could be given it.
+	Words bool
 }
 
 // An Invite is what another person needs to become a contact.
 type Invite struct {
 	URI     string    `json:"uri"`
+	Words   string    `json:"words,omitempty"` // the same in 8 words, if that was asked for
 	Expires time.Time `json:"expires"`
 }
 
 // An Event is one of [MessageEvent], [ChangeEvent], [RemovalEvent],
-// [DeliveryEvent], [TypingEvent], [PathEvent], [ContactEvent] and [ServerEvent].
+// [DeliveryEvent], [TypingEvent], [PathEvent], [ContactEvent], [ContactGoneEvent], [ServerEvent],
+// [NotificationEvent], [WithdrawEvent], [SettingsEvent] and [LockEvent].
 type Event interface{ event() }
 
 // A MessageEvent reports a message that was received or sent.

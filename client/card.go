@@ -101,14 +101,23 @@ func (k *core) takeRecord(c *contact, raw []byte) {
 			return
 		}
 	}
-	if c.record != nil {
+	if c.record != nil && !sameKeys(c.record, r) {
 		c.info.KeysChanged = k.now()
+		k.notify(c, NotifyKeys, Message{})
+	}
+	if c.record != nil && c.record.Name != r.Name {
+		c.info.FormerName = c.record.Name
 	}
 	c.record, c.info.Record, c.info.Name = r, r.Bytes(), r.Name
 	c.setInfo(k)
 	k.emit(ContactEvent{Contact: c.view()})
 	peer := c.info.ID
 	k.then(func() { k.c.net.contactChanged(k, k.contacts[peer]) })
+}
+
+// sameKeys reports whether two records of one identity differ in words only.
+func sameKeys(a, b *identity.Record) bool {
+	return a.Noise == b.Noise && a.Agreement == b.Agreement && a.Epoch == b.Epoch
 }
 
 // cardsChanged sends new cards to everyone.

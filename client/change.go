@@ -180,6 +180,7 @@ func (k *core) remove(c *contact, ids []MessageID, seqs []int64) {
 		}
 	}
 	k.emit(RemovalEvent{Contact: c.info.ID, IDs: ids})
+	k.emit(WithdrawEvent{Contact: c.info.ID, IDs: ids})
 	// The text in lists goes with its message; the one before it shows once
 	// the batch is stored.
 	c.flow.LastText = ""
@@ -229,9 +230,10 @@ func (k *core) forgetHistory(c *contact) {
 		k.changes = append(k.changes, Change{Kind: Delete, Table: t, Row: Row{Owner: c.num}, Through: 1<<63 - 1})
 	}
 	clear(c.expiries)
-	c.flow.Unread, c.flow.LastText, c.flow.LastAt = 0, "", time.Time{}
+	c.flow.Unread, c.flow.Mentions, c.flow.LastText, c.flow.LastAt = 0, 0, "", time.Time{}
 	c.setFlow(k)
 	k.emit(RemovalEvent{Contact: c.info.ID})
+	k.emit(WithdrawEvent{Contact: c.info.ID})
 	k.emit(ContactEvent{Contact: c.view()})
 }
 
@@ -287,7 +289,13 @@ func (k *core) takeReaction(c *contact, p wire.Payload) {
 		return
 	}
 	m.theirs = string(x.Emoji)
-	k.changed(c, seq, m)
+	v := k.changed(c, seq, m)
+	switch {
+	case m.theirs == "":
+		k.emit(WithdrawEvent{Contact: c.info.ID, IDs: []MessageID{m.id}})
+	case m.mine:
+		k.notify(c, NotifyReaction, v)
+	}
 }
 
 // takeTimer takes a contact's setting for both sides.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sremp/sremp/identity"
@@ -16,6 +17,8 @@ type Config struct {
 	Passphrase []byte             // may be empty
 	Kit        *[32]byte          // of Open and Restore: the recovery kit, instead of the passphrase
 	KeyringKey *[32]byte          // a key that the desktop's keyring keeps, instead of the passphrase
+	Keyring    Keyring            // the desktop's, for UseKeyring; may be nil
+	Settings   SettingsStore      // nil: settings last as long as the client
 	KDF        identity.KDFParams // of Create; identity.DefaultKDF
 	Listen     string             // UDP address, ":0"
 	Logger     *slog.Logger       // none
@@ -47,12 +50,16 @@ type Client struct {
 	jobs  chan func(*core)
 	net   *network
 
+	settings atomic.Pointer[Settings]
+
 	ctx    context.Context // done when Close begins
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // everything that runs on behalf of the core
 	ended  chan struct{}  // closed when the core has stopped
 	once   sync.Once
 	closed error // of the store; set before Close returns
+
+	destroy atomic.Bool // Close is to remove the store for good
 }
 
 var _ API = (*Client)(nil)
@@ -126,6 +133,9 @@ func open(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{cfg: cfg, log: cfg.Logger, vault: v, jobs: make(chan func(*core), maxBatch), ended: make(chan struct{})}
+	if err := c.loadSettings(); err != nil {
+		return nil, err
+	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := v.tagOldRows(ctx); err != nil {
 		c.cancel()
@@ -166,6 +176,10 @@ func (c *Client) Close() error {
 		c.tasks.Wait()
 		<-c.ended
 		c.hub.close()
+		if d, ok := c.cfg.Store.(Destroyer); ok && c.destroy.Load() {
+			c.closed = d.Destroy()
+			return
+		}
 		c.closed = c.cfg.Store.Close()
 	})
 	return c.closed

@@ -58,6 +58,8 @@ type contactInfo struct {
 	ShareRead   bool          `json:"share_read,omitempty"`
 	ShareTyping bool          `json:"share_typing,omitempty"`
 	RelayOnly   bool          `json:"relay_only,omitempty"`
+	FormerName  string        `json:"former_name,omitempty"`
+	Successor   hidden        `json:"successor,omitzero"`
 }
 
 // A flow is what changes with every message. It is one sealed row, written at
@@ -79,6 +81,7 @@ type flow struct {
 
 	NextSeq  int64     `json:"next_seq"`
 	Unread   int       `json:"unread"`
+	Mentions int       `json:"mentions,omitempty"`
 	LastText string    `json:"last_text"`
 	LastAt   time.Time `json:"last_at"`
 	LastSeen time.Time `json:"last_seen"`
@@ -137,11 +140,13 @@ func conversationOf(a, b identity.PeerID) [32]byte {
 func (k *core) newContact(id identity.PeerID, name string) *contact {
 	k.profile.LastContact++
 	k.dirtyProfile = true
+	defaults := k.c.settings.Load().Contacts
 	c := &contact{
 		num: k.profile.LastContact, flow: newFlow(), conversation: conversationOf(k.local.PeerID(), id),
 		waiting: map[uint64]waitingMessage{},
 		info: contactInfo{
 			ID: id, Name: name, Trust: Trusted, FirstSeen: k.now(),
+			ShareRead: defaults.ShareRead, ShareTyping: defaults.ShareTyping, RelayOnly: defaults.RelayOnly,
 			Inbox: randomSecret(), Token: randomSecret(), Intro: randomSecret(), Hello: randomSecret(),
 		},
 	}
@@ -232,6 +237,7 @@ func (c *contact) view() Contact {
 		Self: c.self, Verified: c.info.Verified, KeysChanged: c.info.KeysChanged, Draft: c.info.Draft,
 		Timer: c.info.Timer, Pinned: c.info.Pinned, Muted: c.info.Muted, Archived: c.info.Archived,
 		ShareRead: c.info.ShareRead, ShareTyping: c.info.ShareTyping, RelayOnly: c.info.RelayOnly,
+		Mentions: c.flow.Mentions, FormerName: c.info.FormerName, Successor: string(c.info.Successor.bytes()),
 	}
 }
 

@@ -33,7 +33,10 @@ func (k *core) findMessage(c *contact, id MessageID) (m storedMessage, seq int64
 			return m, 0, false
 		}
 	}
-	return k.openMessage(rows[0])
+	if m, seq, ok = k.openMessage(rows[0]); ok && m.id != id {
+		return m, 0, false // somebody moved the tag
+	}
+	return m, seq, ok
 }
 
 func (k *core) openMessage(r Row) (m storedMessage, seq int64, ok bool) {
@@ -120,7 +123,9 @@ func (c *Client) quote(ctx context.Context, view *contactView, ms []Message) err
 				if err != nil {
 					return err
 				}
-				text = m.text
+				if m.id == id {
+					text = m.text
+				}
 			}
 			byID[id] = text
 		}

@@ -66,6 +66,7 @@ func (k *core) knock(from identity.PeerID, x wire.Knock) {
 	c.info.Invited, c.info.PSK = i.num, newSecret(i.parsed.PSK())
 	c.setInfo(k)
 	i.Bound = r.Identity
+	k.takeWords(i)
 	k.changes = append(k.changes, k.v.putJSON(TableInvites, 0, i.num, i))
 	k.takeRecord(c, r.Bytes())
 	if c.info.CardSent == 0 && c.info.Trust == Trusted {

@@ -172,21 +172,7 @@ func (c *Client) ForgetKit(ctx context.Context) error {
 // ChangePassphrase implements [API].
 func (c *Client) ChangePassphrase(ctx context.Context, passphrase []byte) error {
 	return c.do(ctx, func(k *core) error {
-		header, err := k.v.store.Header(ctx)
-		if err != nil {
-			return err
-		}
-		hs, err := parseHolders(header)
-		if err != nil {
-			return fmt.Errorf("%w (its keys: %w)", ErrDamaged, err)
-		}
-		out := []holder{passphraseHolder(passphrase, c.cfg.KDF, k.v.key())}
-		for _, h := range hs {
-			if h.kind != holdsPassphrase {
-				out = append(out, h)
-			}
-		}
-		if err := k.v.store.SetHeader(ctx, appendHolders(out)); err != nil {
+		if err := k.setHolder(passphraseHolder(passphrase, c.cfg.KDF, k.v.key())); err != nil {
 			return err
 		}
 		c.cfg.Passphrase, c.cfg.Kit, c.cfg.KeyringKey = slices.Clone(passphrase), nil, nil // the core's, once it runs

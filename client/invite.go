@@ -28,6 +28,7 @@ type invite struct {
 	URI   hidden          `json:"uri"`
 	Bound identity.PeerID `json:"bound,omitzero"` // who used it; zero if nobody did
 	Ask   bool            `json:"ask,omitempty"`  // who uses it is a request
+	Words hidden          `json:"words,omitzero"` // its 8 words, if it lies with relays
 }
 
 func (i *invite) parse() (err error) {
@@ -66,6 +67,7 @@ func (c *Client) Invite(ctx context.Context, o InviteOptions) (Invite, error) {
 	}
 	ttl = min(ttl, maxInviteTTL)
 	addrs := c.net.inviteAddrs(ctx)
+	code := identity.NewInviteCode()
 	var out Invite
 	var made identity.Invite
 	err := c.do(ctx, func(k *core) error {
@@ -77,9 +79,15 @@ func (c *Client) Invite(ctx context.Context, o InviteOptions) (Invite, error) {
 		k.dirtyProfile = true
 		made = k.newInvite(addrs, k.now().Add(ttl))
 		i := &invite{num: k.profile.LastInvite, parsed: made, URI: newHidden([]byte(made.URI())), Ask: o.Ask}
+		if o.Words {
+			i.Words = newHidden([]byte(code.Words()))
+		}
 		k.invites[i.num] = i
 		k.changes = append(k.changes, k.v.putJSON(TableInvites, 0, i.num, i))
 		out = Invite{URI: made.URI(), Expires: made.Expires}
+		if o.Words {
+			out.Words = code.Words()
+		}
 		k.then(func() { c.net.invited(made) })
 		return nil
 	})
@@ -89,6 +97,11 @@ func (c *Client) Invite(ctx context.Context, o InviteOptions) (Invite, error) {
 	// The relay should know the invite before its URI is handed on; if it is not
 	// there now, it is told when it is.
 	c.net.announce(ctx, made)
+	if o.Words {
+		if err := c.net.leaveInvite(ctx, code, made); err != nil {
+			return Invite{}, err
+		}
+	}
 	return out, nil
 }
 
@@ -124,6 +137,7 @@ func (k *core) dropInvites() {
 		if !i.live(k.now()) {
 			delete(k.invites, n)
 			k.then(func() { k.c.net.uninvited(i.parsed) })
+			k.takeWords(i)
 			k.changes = append(k.changes, Change{Kind: Delete, Table: TableInvites, Row: Row{Seq: n}, Through: n})
 		}
 	}
@@ -131,6 +145,11 @@ func (k *core) dropInvites() {
 
 // Add implements [API].
 func (c *Client) Add(ctx context.Context, uri, nick string) (Contact, error) {
+	if code, err := identity.ParseInviteCode(uri); err == nil {
+		if uri, err = c.net.findInvite(ctx, code); err != nil {
+			return Contact{}, err
+		}
+	}
 	i, err := identity.ParseInvite(uri)
 	if err != nil {
 		return Contact{}, ErrBadInvite

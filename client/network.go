@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sremp/sremp/identity"
@@ -27,7 +28,7 @@ const (
 // they post jobs to it, and it tells them what changed.
 type network struct {
 	c     *Client
-	local *identity.Local
+	local atomic.Pointer[identity.Local]
 	ep    *transport.Endpoint // peers, and servers that know us
 	anon  *transport.Endpoint // what must not be linked to us: deliveries, prekeys of others
 
@@ -57,11 +58,12 @@ type openInvite struct {
 
 func newNetwork(c *Client, k *core) (*network, error) {
 	n := &network{
-		c: c, local: k.local, ctx: c.ctx, relayChanged: make(chan struct{}, 1),
+		c: c, ctx: c.ctx, relayChanged: make(chan struct{}, 1),
 		targets: map[identity.PeerID]*target{}, expected: map[identity.PeerID]time.Time{},
 		invites: map[[32]byte]*openInvite{}, servers: map[identity.ServerID]*server{},
 		senders: map[identity.ServerID]*relay.Sender{}, guests: map[identity.ServerID]*relay.Client{}, answers: map[[32]byte]*given{},
 	}
+	n.local.Store(k.local)
 	pc, err := net.ListenPacket("udp", c.cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("client: listening on %s: %w", c.cfg.Listen, err)
@@ -86,6 +88,12 @@ func newNetwork(c *Client, k *core) (*network, error) {
 		return nil, fmt.Errorf("client: the second socket: %w", err)
 	}
 	return n, nil
+}
+
+// setLocal has every connection from now on made with this record.
+func (n *network) setLocal(l *identity.Local) {
+	n.local.Store(l)
+	n.ep.SetIdentity(l)
 }
 
 // start begins to reach for servers and contacts. The core runs already: it
@@ -144,7 +152,7 @@ var errStranger = errors.New("client: not a contact")
 func (n *network) allow(r *identity.Record) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if t := n.targets[r.Identity]; t != nil {
+	if t := n.targets[r.Identity]; t != nil && !t.gone {
 		if t.blocked {
 			return errStranger
 		}

@@ -72,7 +72,7 @@ func randomBytes() (b [32]byte) {
 // newOffer makes an offer, with a forwarding session at a relay of ours if one
 // stands.
 func (n *network) newOffer(ctx context.Context, rendezvous []identity.ServerAddr) (wire.Offer, *transport.Leg) {
-	o := wire.Offer{Peer: n.local.PeerID(), Secret: randomBytes(), SentAt: millis(n.c.cfg.Now())}
+	o := wire.Offer{Peer: n.local.Load().PeerID(), Secret: randomBytes(), SentAt: millis(n.c.cfg.Now())}
 	// These wait for servers, each for one round trip: at the same time.
 	var waits sync.WaitGroup
 	waits.Go(func() { o.Candidates = n.gather(ctx) })
@@ -204,7 +204,7 @@ func (n *network) openOffer(sealed []byte) (o wire.Offer, key [32]byte, peer ide
 // the same answer; nil means none.
 func (n *network) answer(o wire.Offer, peer identity.PeerID, token [32]byte) *given {
 	from := identity.PeerID(o.Peer)
-	if from == n.local.PeerID() || identity.CheckEd25519(from) != nil || !peer.IsZero() && peer != from {
+	if from == n.local.Load().PeerID() || identity.CheckEd25519(from) != nil || !peer.IsZero() && peer != from {
 		return nil
 	}
 	n.mu.Lock()

@@ -41,6 +41,8 @@ type profile struct {
 	LastContact int64        `json:"last_contact"`
 	LastInvite  int64        `json:"last_invite"`
 
+	KeysSince time.Time `json:"keys_since,omitzero"` // when the X25519 keys were made; zero: with the record
+
 	Listed   listState `json:"listed,omitempty"` // on the public lists
 	ListNote string    `json:"list_note,omitempty"`
 }

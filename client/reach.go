@@ -51,6 +51,7 @@ type target struct {
 	away     bool      // a rendezvous said in it that the contact is not there
 	cancel   context.CancelFunc
 	blocked  bool // nobody that we know any more
+	gone     bool // deleted: a stranger, who may come with an invite
 }
 
 // contactChanged tells the network of a contact. It runs on the core.
@@ -191,7 +192,7 @@ func (n *network) yield(from identity.PeerID) bool {
 	case !t.offering:
 		return true
 	}
-	if n.local.PeerID().Compare(from) < 0 {
+	if n.local.Load().PeerID().Compare(from) < 0 {
 		return false
 	}
 	t.cancel()

@@ -19,9 +19,10 @@ const maxReadEvents = 1024
 // that is shared with it.
 func (k *core) markRead(c *contact) {
 	if c.flow.Unread > 0 {
-		c.flow.Unread = 0
+		c.flow.Unread, c.flow.Mentions = 0, 0
 		c.setFlow(k)
 		k.emit(ContactEvent{Contact: c.view()})
+		k.emit(WithdrawEvent{Contact: c.info.ID})
 	}
 	if through := c.flow.Shown - 1; c.info.ShareRead && c.info.Trust == Trusted && through > c.flow.ReadTold {
 		c.flow.ReadTold, c.readDue = through, true

@@ -205,6 +205,8 @@ func (k *core) show(c *contact, m waitingMessage, missing uint64) {
 		k.takeReaction(c, p)
 	case wire.PayloadTimer:
 		k.takeTimer(c, p)
+	case wire.PayloadSuccessor:
+		k.takeSuccessor(c, p.Body)
 	case wire.PayloadCard:
 		k.takeCard(c, p.Body)
 	}
@@ -248,7 +250,13 @@ func (k *core) showText(c *contact, m waitingMessage, missing uint64) {
 			v.Quote = preview(q.text)
 		}
 	}
+	kind := NotifyMessage
+	if v.Mention {
+		kind = NotifyMention
+		c.flow.Mentions++
+	}
 	k.emit(MessageEvent{Message: v})
+	k.notify(c, kind, v)
 }
 
 // sendAcks acknowledges what waited for more.

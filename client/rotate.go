@@ -14,7 +14,7 @@ const keyLifetime = 30 * 24 * time.Hour
 func (k *core) rotateKeys(ctx context.Context) error {
 	now := k.now()
 	local := k.local.Expire(now)
-	rotated := now.Sub(local.Record().Created) >= keyLifetime
+	rotated := now.Sub(k.keysSince()) >= keyLifetime
 	if rotated {
 		next, err := local.Rotate(now)
 		if err != nil {
@@ -35,6 +35,7 @@ func (k *core) rotateKeys(ctx context.Context) error {
 	k.dirtyPrekeys = k.dirtyPrekeys || prekeys
 	if rotated {
 		k.profile.CardVersion++
+		k.profile.KeysSince = now
 	}
 	k.finish()
 	changes := k.changes

@@ -170,7 +170,7 @@ func (k *core) enqueueWith(c *contact, typ wire.PayloadType, body []byte, ext []
 	c.sending.remember(c.link != nil, outRow{counter: counter, state: state, typ: typ, id: id, content: content})
 	peer := c.info.ID
 	k.then(func() {
-		if c := k.contacts[peer]; c.link != nil {
+		if c := k.contacts[peer]; c != nil && c.link != nil {
 			k.pump(c)
 		} else {
 			k.c.net.poke(peer)
@@ -271,7 +271,7 @@ func (k *core) eachOutbox(c *contact, from, below uint64, f func(outRow) bool) b
 // encryptWaiting encrypts what waited for a session, in order. It runs after a
 // batch was stored, so that it sees all rows.
 func (k *core) encryptWaiting(c *contact) {
-	if c.session == nil || !c.sending.plain {
+	if c == nil || c.session == nil || !c.sending.plain {
 		return
 	}
 	all := k.eachOutbox(c, c.flow.Acked.Next, c.flow.NextOut, func(r outRow) bool {

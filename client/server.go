@@ -413,10 +413,10 @@ func (n *network) register(ctx context.Context, cl *rendezvous.Client) error {
 	if err != nil {
 		return err
 	}
-	if err := cl.Register(ctx, n.c.cfg.Now(), n.local, lookup, content, 0); err != nil {
+	if err := cl.Register(ctx, n.c.cfg.Now(), n.local.Load(), lookup, content, 0); err != nil {
 		return err
 	}
-	return n.list(ctx, cl, n.local, listed, content, note)
+	return n.list(ctx, cl, n.local.Load(), listed, content, note)
 }
 
 // resolve returns a server's addresses, for STUN.

@@ -132,12 +132,11 @@ func (k *core) block(c *contact) {
 	k.setPath(c, Path{Kind: PathNone, Reason: "blocked"})
 	k.profile.LookupOld, k.dirtyProfile = true, true
 	k.renewLookup()
-	id := c.info.ID
 	k.then(func() {
 		if l != nil {
 			l.conn.Close(0, "")
 		}
-		k.c.net.forget(k, k.contacts[id])
+		k.c.net.forget(k, c)
 	})
 }
 

@@ -40,7 +40,8 @@ type Endpoint struct {
 
 	netChanges atomic.Int64 // of this machine's network, seen so far
 
-	sibling atomic.Pointer[stunSibling] // that answers STUN with us, if any
+	identity atomic.Pointer[identity.Local] // c.Identity at first, see SetIdentity
+	sibling  atomic.Pointer[stunSibling]    // that answers STUN with us, if any
 
 	stun    stunClient
 	budgets budgetTable
@@ -63,6 +64,7 @@ func New(c Config) (*Endpoint, error) {
 		attempts: make(map[identity.PeerID]*attempt),
 		probers:  make(map[*prober]struct{}),
 	}
+	e.identity.Store(c.Identity)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.hello.init()
 	e.m.stun, e.m.probe, e.m.hello, e.m.forward = e.handleSTUN, e.handleProbe, e.handleHello, c.Forward
@@ -101,6 +103,15 @@ func (e *Endpoint) listen() error {
 	}
 	e.wg.Go(e.serve)
 	return nil
+}
+
+// SetIdentity has handshakes from now on made with another record and other X25519
+// keys of the same identity. Connections that stand are left alone.
+func (e *Endpoint) SetIdentity(l *identity.Local) {
+	if e.c.Identity == nil || l.PeerID() != e.c.Identity.PeerID() {
+		panic("transport: SetIdentity with another identity")
+	}
+	e.identity.Store(l)
 }
 
 func (e *Endpoint) accepts() bool {

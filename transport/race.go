@@ -245,7 +245,7 @@ type proof struct {
 
 // provePeer is the dialling side's handshake (spec §5.2.3).
 func (e *Endpoint) provePeer(ctx context.Context, q *quic.Conn, at *attempt) (p proof, err error) {
-	c := handshake.Config{Local: e.c.Identity, Remote: at.Record, RemoteID: at.Peer}
+	c := handshake.Config{Local: e.identity.Load(), Remote: at.Record, RemoteID: at.Peer}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if q.ConnectionState().TLS.NegotiatedProtocol == alpnIK {

@@ -67,7 +67,7 @@ func slotOf(a net.Addr) int {
 func (e *Endpoint) admit(q *quic.Conn, alpn string, via *link) (*quic.Stream, handshake.Result, error) {
 	ctx, cancel := context.WithTimeout(q.Context(), handshakeTimeout)
 	defer cancel()
-	c := handshake.Config{Pattern: handshake.XX, Local: e.c.Identity}
+	c := handshake.Config{Pattern: handshake.XX, Local: e.identity.Load()}
 	if via != nil {
 		c.RemoteID, c.Remote = via.peer, via.record
 	}

@@ -4,11 +4,12 @@ import "encoding/binary"
 
 // Payloads that change messages, and the extensions of a text (spec §8.2, §8.10).
 const (
-	PayloadEdit     PayloadType = 3    // Edit
-	PayloadDelete   PayloadType = 4    // Deletion
-	PayloadReaction PayloadType = 5    // Reaction
-	PayloadTimer    PayloadType = 6    // Timer
-	PayloadTyping   PayloadType = 0x82 // Typing
+	PayloadEdit      PayloadType = 3    // Edit
+	PayloadDelete    PayloadType = 4    // Deletion
+	PayloadReaction  PayloadType = 5    // Reaction
+	PayloadSuccessor PayloadType = 7    // URI of an invite that the sender's new identity made
+	PayloadTimer     PayloadType = 6    // Timer
+	PayloadTyping    PayloadType = 0x82 // Typing
 
 	ExtensionReply = 1 // opaque id[16] of the message that the text answers
 	ExtensionTimer = 2 // Timer: the text disappears that long after it is stored

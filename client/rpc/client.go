@@ -19,19 +19,22 @@ type Client struct {
 
 	mu            sync.Mutex
 	ended         bool
-	last          uint64                  // newest request id
-	lastSub       uint64                  // newest subscription's number
-	waiting       map[uint64]chan message // capacity 1
+	last          uint64                     // newest request id
+	lastSub       uint64                     // newest subscription's number
+	waiting       map[requestID]chan message // capacity 1
 	subscriptions map[uint64]*queue
 }
 
-var _ client.API = (*Client)(nil)
+var (
+	_ client.API     = (*Client)(nil)
+	_ client.Locking = (*Client)(nil)
+)
 
 // NewClient uses conn until Close.
 func NewClient(conn io.ReadWriteCloser) *Client {
 	c := &Client{
 		conn: conn, w: &writer{w: conn}, done: make(chan struct{}),
-		waiting: map[uint64]chan message{}, subscriptions: map[uint64]*queue{},
+		waiting: map[requestID]chan message{}, subscriptions: map[uint64]*queue{},
 	}
 	go c.read() // ends with the connection, see Close
 	return c
@@ -128,10 +131,10 @@ func (c *Client) call(ctx context.Context, method string, params, result any) er
 		return client.ErrClosed
 	}
 	c.last++
-	id := c.last
+	m.ID = idOf(c.last)
+	id := *m.ID
 	c.waiting[id] = answer
 	c.mu.Unlock()
-	m.ID = &id
 	if err := c.w.write(m); err != nil {
 		c.forget(id)
 		return client.ErrClosed
@@ -156,7 +159,7 @@ func (c *Client) call(ctx context.Context, method string, params, result any) er
 	}
 }
 
-func (c *Client) forget(id uint64) {
+func (c *Client) forget(id requestID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.waiting, id)
@@ -170,7 +173,7 @@ func (c *Client) WhoAmI(ctx context.Context) (me client.Me, err error) {
 
 // Invite implements [client.API].
 func (c *Client) Invite(ctx context.Context, o client.InviteOptions) (inv client.Invite, err error) {
-	err = c.call(ctx, "invite", inviteParams{TTLMillis: o.TTL.Milliseconds(), Ask: o.Ask}, &inv)
+	err = c.call(ctx, "invite", inviteParams{TTLMillis: o.TTL.Milliseconds(), Ask: o.Ask, Words: o.Words}, &inv)
 	return inv, err
 }
 
@@ -202,7 +205,7 @@ func (c *Client) History(ctx context.Context, with identity.PeerID, q client.His
 
 // Path implements [client.API].
 func (c *Client) Path(ctx context.Context, to identity.PeerID) (p client.Path, err error) {
-	err = c.call(ctx, "path", pathParams{To: to}, &p)
+	err = c.call(ctx, "path", toParams{To: to}, &p)
 	return p, err
 }
 
@@ -257,10 +260,10 @@ func (c *Client) unsubscribe(number uint64) {
 	}
 	c.mu.Lock()
 	c.last++
-	id := c.last
+	id := idOf(c.last)
 	ended := c.ended
 	c.mu.Unlock()
 	if !ended {
-		_ = c.w.write(message{ID: &id, Method: "unsubscribe", Params: b}) // a broken connection has no subscriptions
+		_ = c.w.write(message{ID: id, Method: "unsubscribe", Params: b}) // a broken connection has no subscriptions
 	}
 }

@@ -15,6 +15,7 @@ const (
 	codeNoMethod       = -32601
 	codeInvalidParams  = -32602
 	codeOther          = -32000 // an error without a sentinel
+	codeSetting        = -32001 // a setting that cannot be
 )
 
 // codes gives each sentinel that the API returns a number for ever: new ones
@@ -57,14 +58,25 @@ var codes = []error{
 	35: client.ErrFileExists,
 	36: client.ErrBadBackup,
 	37: client.ErrNeedKit,
+	38: client.ErrLocked,
+	39: client.ErrNoRelay,
+	40: client.ErrNoWords,
+	41: client.ErrKeyring,
+	42: client.ErrNoHolder,
+	43: identity.ErrBadKit,
 }
 
 type wireError struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
+	// Data of a [*client.SettingError], which is -32001.
+	Data *client.SettingError `json:"data,omitempty"`
 }
 
 func encodeError(err error) *wireError {
+	if s, ok := errors.AsType[*client.SettingError](err); ok {
+		return &wireError{Code: codeSetting, Message: err.Error(), Data: s}
+	}
 	for code, sentinel := range codes {
 		if sentinel != nil && errors.Is(err, sentinel) {
 			return &wireError{Code: code, Message: err.Error()}
@@ -83,6 +95,9 @@ func (e *remoteError) Error() string { return e.text }
 func (e *remoteError) Unwrap() error { return e.sentinel }
 
 func decodeError(e *wireError) error {
+	if e.Code == codeSetting && e.Data != nil {
+		return e.Data
+	}
 	r := &remoteError{text: e.Message}
 	if e.Code > 0 && e.Code < len(codes) {
 		r.sentinel = codes[e.Code]

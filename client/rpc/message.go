@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
-
-	"github.com/sremp/sremp/client"
-	"github.com/sremp/sremp/identity"
 )
 
 // Limits of one line. A request holds one text of at most 64 KiB, which JSON may
@@ -17,51 +15,47 @@ import (
 const (
 	maxRequest = 1 << 20
 	maxAnswer  = 256 << 20
+	maxID      = 128 // bytes
 )
+
+// A requestID is a number or a string, as it was written.
+type requestID string
+
+// MarshalJSON implements [json.Marshaler].
+func (id requestID) MarshalJSON() ([]byte, error) { return []byte(id), nil }
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (id *requestID) UnmarshalJSON(b []byte) error {
+	if len(b) == 0 || len(b) > maxID || b[0] != '"' && b[0] != '-' && (b[0] < '0' || b[0] > '9') {
+		return errors.New("rpc: an id is a number or a string")
+	}
+	*id = requestID(b)
+	return nil
+}
+
+// idOf is the id of a client's nth request.
+func idOf(n uint64) *requestID {
+	id := requestID(strconv.FormatUint(n, 10))
+	return &id
+}
 
 // message is a request, a notification or a response.
 type message struct {
 	Version string          `json:"jsonrpc"`
-	ID      *uint64         `json:"id,omitempty"`
+	ID      *requestID      `json:"id,omitempty"`
 	Method  string          `json:"method,omitempty"`
 	Params  json.RawMessage `json:"params,omitempty"`
 	Result  json.RawMessage `json:"result,omitempty"`
 	Error   *wireError      `json:"error,omitempty"`
 }
 
-// Parameters of the methods that have any.
+// Parameters of what is no method of the API.
 type (
-	inviteParams struct {
-		TTLMillis int64 `json:"ttl_ms,omitempty"`
-		Ask       bool  `json:"ask,omitempty"`
-	}
-	addParams struct {
-		URI  string `json:"uri"`
-		Nick string `json:"nick,omitempty"`
-	}
-	sendParams struct {
-		To   identity.PeerID `json:"to"`
-		Text string          `json:"text"`
-	}
-	historyParams struct {
-		With   identity.PeerID `json:"with"`
-		Before int64           `json:"before,omitempty"`
-		Limit  int             `json:"limit,omitempty"`
-
-		Forward bool  `json:"forward,omitempty"`
-		After   int64 `json:"after,omitempty"`
-	}
-	pathParams struct {
-		To identity.PeerID `json:"to"`
-	}
-	addServerParams struct {
-		Address identity.ServerAddr `json:"address"`
-	}
 	subscribeParams struct {
 		Subscription uint64 `json:"subscription"`
 	}
 	cancelParams struct {
-		ID uint64 `json:"id"`
+		ID requestID `json:"id"`
 	}
 	eventParams struct {
 		Subscription uint64          `json:"subscription"`
@@ -70,72 +64,6 @@ type (
 		End          bool            `json:"end,omitempty"`
 	}
 )
-
-// encodeEvent returns the kind and the data of e.
-func encodeEvent(e client.Event) (kind string, data json.RawMessage, err error) {
-	var v any
-	switch e := e.(type) {
-	case client.MessageEvent:
-		kind, v = "message", e.Message
-	case client.ChangeEvent:
-		kind, v = "change", e.Message
-	case client.RemovalEvent:
-		kind, v = "removal", e
-	case client.TypingEvent:
-		kind, v = "typing", e
-	case client.DeliveryEvent:
-		kind, v = "delivery", e
-	case client.PathEvent:
-		kind, v = "path", e.Path
-	case client.ContactEvent:
-		kind, v = "contact", e.Contact
-	case client.ServerEvent:
-		kind, v = "server", e.Server
-	default:
-		return "", nil, fmt.Errorf("rpc: event of unknown type %T", e)
-	}
-	data, err = json.Marshal(v)
-	return kind, data, err
-}
-
-// decodeEvent is the inverse of encodeEvent. Kinds of a newer version give nil.
-func decodeEvent(kind string, data json.RawMessage) (client.Event, error) {
-	switch kind {
-	case "message":
-		var e client.MessageEvent
-		err := json.Unmarshal(data, &e.Message)
-		return e, err
-	case "change":
-		var e client.ChangeEvent
-		err := json.Unmarshal(data, &e.Message)
-		return e, err
-	case "removal":
-		var e client.RemovalEvent
-		err := json.Unmarshal(data, &e)
-		return e, err
-	case "typing":
-		var e client.TypingEvent
-		err := json.Unmarshal(data, &e)
-		return e, err
-	case "delivery":
-		var e client.DeliveryEvent
-		err := json.Unmarshal(data, &e)
-		return e, err
-	case "path":
-		var e client.PathEvent
-		err := json.Unmarshal(data, &e.Path)
-		return e, err
-	case "contact":
-		var e client.ContactEvent
-		err := json.Unmarshal(data, &e.Contact)
-		return e, err
-	case "server":
-		var e client.ServerEvent
-		err := json.Unmarshal(data, &e.Server)
-		return e, err
-	}
-	return nil, nil
-}
 
 var errLineTooLong = errors.New("rpc: line too long")
 

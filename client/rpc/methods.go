@@ -3,185 +3,264 @@ package rpc
 import (
 	"context"
 	"encoding/json"
+	"reflect"
+	"time"
 
 	"github.com/sremp/sremp/client"
 	"github.com/sremp/sremp/identity"
 )
 
-// contactParams are the parameters of the methods about one contact; each uses
-// the fields that it needs.
-type contactParams struct {
-	Contact    identity.PeerID         `json:"contact"`
-	Trust      *client.TrustState      `json:"trust,omitempty"`
-	Proof      string                  `json:"proof,omitempty"`
-	Settings   *client.ContactSettings `json:"settings,omitempty"`
-	Draft      *client.Draft           `json:"draft,omitempty"`
-	ID         client.MessageID        `json:"id,omitzero"`
-	IDs        []client.MessageID      `json:"ids,omitempty"`
-	Text       string                  `json:"text,omitempty"`
-	Everywhere bool                    `json:"everywhere,omitempty"`
-	On         bool                    `json:"on,omitempty"`
+// A method decodes its parameters and runs. Its types are what docs/rpc.schema.json
+// is made of.
+type method struct {
+	doc            string
+	params, result reflect.Type // result is nil if there is none
+	run            func(ctx context.Context, api client.API, raw json.RawMessage) (any, *wireError, error)
 }
 
-// keepingParams are those of the methods about keys and backups.
-type keepingParams struct {
-	Passphrase []byte `json:"passphrase,omitempty"` // base64, as all bytes in JSON
-	Path       string `json:"path,omitempty"`
-}
-
-// A method decodes its parameters and runs.
-type method func(ctx context.Context, api client.API, raw json.RawMessage) (any, *wireError, error)
-
-func takes[P, R any](f func(context.Context, client.API, P) (R, error)) method {
-	return func(ctx context.Context, api client.API, raw json.RawMessage) (any, *wireError, error) {
-		var p P
-		if werr := params(message{Params: raw}, &p); werr != nil {
-			return nil, werr, nil
-		}
-		r, err := f(ctx, api, p)
-		return r, nil, err
+func takes[P, R any](doc string, f func(context.Context, client.API, P) (R, error)) method {
+	return method{
+		doc: doc, params: reflect.TypeFor[P](), result: reflect.TypeFor[R](),
+		run: func(ctx context.Context, api client.API, raw json.RawMessage) (any, *wireError, error) {
+			var p P
+			if werr := params(message{Params: raw}, &p); werr != nil {
+				return nil, werr, nil
+			}
+			r, err := f(ctx, api, p)
+			return r, nil, err
+		},
 	}
 }
 
 // does is takes for methods without a result.
-func does[P any](f func(context.Context, client.API, P) error) method {
-	return takes(func(ctx context.Context, api client.API, p P) (any, error) { return nil, f(ctx, api, p) })
+func does[P any](doc string, f func(context.Context, client.API, P) error) method {
+	m := takes(doc, func(ctx context.Context, api client.API, p P) (any, error) { return nil, f(ctx, api, p) })
+	m.result = nil
+	return m
 }
 
-// methods beyond those of session.call.
+// locks is does for what only a client that can be locked offers.
+func locks[P, R any](doc string, f func(context.Context, client.Locking, P) (R, error)) method {
+	return takes(doc, func(ctx context.Context, api client.API, p P) (r R, err error) {
+		l, ok := api.(client.Locking)
+		if !ok {
+			return r, errNoLocking
+		}
+		return f(ctx, l, p)
+	})
+}
+
+// Parameters of the methods. Those with a name of the API's parameter have it.
+type (
+	none     struct{}
+	toParams struct {
+		To identity.PeerID `json:"to"`
+	}
+	withParams struct {
+		With identity.PeerID `json:"with"`
+	}
+
+	inviteParams struct {
+		TTLMillis int64 `json:"ttl_ms,omitempty"`
+		Ask       bool  `json:"ask,omitempty"`
+		Words     bool  `json:"words,omitempty"`
+	}
+	addParams struct {
+		URI  string `json:"uri"`
+		Nick string `json:"nick,omitempty"`
+	}
+	sendParams struct {
+		To   identity.PeerID `json:"to"`
+		Text string          `json:"text"`
+	}
+	historyParams struct {
+		With    identity.PeerID `json:"with"`
+		Before  int64           `json:"before,omitempty"`
+		Limit   int             `json:"limit,omitempty"`
+		Forward bool            `json:"forward,omitempty"`
+		After   int64           `json:"after,omitempty"`
+	}
+	addServerParams struct {
+		Address identity.ServerAddr `json:"address"`
+	}
+	trustParams struct {
+		Contact identity.PeerID   `json:"contact"`
+		Trust   client.TrustState `json:"trust"`
+	}
+	contactParams struct {
+		Contact identity.PeerID `json:"contact"`
+	}
+	proofParams struct {
+		Contact identity.PeerID `json:"contact"`
+		Proof   string          `json:"proof"`
+	}
+	settingsParams struct {
+		Contact  identity.PeerID        `json:"contact"`
+		Settings client.ContactSettings `json:"settings"`
+	}
+	draftParams struct {
+		Contact identity.PeerID `json:"contact"`
+		Draft   client.Draft    `json:"draft"`
+	}
+	textParams struct {
+		Contact identity.PeerID  `json:"contact"`
+		ID      client.MessageID `json:"id"`
+		Text    string           `json:"text"`
+	}
+	deleteParams struct {
+		Contact    identity.PeerID    `json:"contact"`
+		IDs        []client.MessageID `json:"ids"`
+		Everywhere bool               `json:"everywhere,omitempty"`
+	}
+	onParams struct {
+		Contact identity.PeerID `json:"contact"`
+		On      bool            `json:"on"`
+	}
+	markParams struct {
+		With   identity.PeerID `json:"with"`
+		Unread bool            `json:"unread,omitempty"`
+	}
+	introduceParams struct {
+		To  identity.PeerID `json:"to"`
+		URI string          `json:"uri"`
+	}
+	nameParams struct {
+		Name string `json:"name"`
+	}
+	keyringParams struct {
+		On bool `json:"on"`
+	}
+	passphraseParams struct {
+		Passphrase []byte `json:"passphrase"` // base64, as all bytes in JSON
+	}
+	pathParams struct {
+		Path string `json:"path"`
+	}
+)
+
+// methods are all of them but subscribe and unsubscribe.
 var methods = map[string]method{
-	"set_trust": does(func(ctx context.Context, api client.API, p contactParams) error {
-		if p.Trust == nil {
-			return client.ErrUnknownContact
-		}
-		return api.SetTrust(ctx, p.Contact, *p.Trust)
+	"who_am_i": takes("Describes the profile's owner.", func(ctx context.Context, api client.API, _ none) (client.Me, error) {
+		return api.WhoAmI(ctx)
 	}),
-	"verification": takes(func(ctx context.Context, api client.API, p contactParams) (client.Verification, error) {
-		return api.Verification(ctx, p.Contact)
+	"invite": takes("Makes an invite.", func(ctx context.Context, api client.API, p inviteParams) (client.Invite, error) {
+		return api.Invite(ctx, client.InviteOptions{
+			TTL: time.Duration(p.TTLMillis) * time.Millisecond, Ask: p.Ask, Words: p.Words,
+		})
 	}),
-	"verify": does(func(ctx context.Context, api client.API, p contactParams) error {
-		return api.Verify(ctx, p.Contact, p.Proof)
+	"add": takes("Joins by an invite's URI or words.", func(ctx context.Context, api client.API, p addParams) (client.Contact, error) {
+		return api.Add(ctx, p.URI, p.Nick)
 	}),
-	"set_contact": takes(func(ctx context.Context, api client.API, p contactParams) (client.Contact, error) {
-		var s client.ContactSettings
-		if p.Settings != nil {
-			s = *p.Settings
-		}
-		return api.SetContact(ctx, p.Contact, s)
+	"contacts": takes("Lists all contacts.", func(ctx context.Context, api client.API, _ none) ([]client.Contact, error) {
+		return api.Contacts(ctx)
 	}),
-	"send_draft": takes(func(ctx context.Context, api client.API, p contactParams) (client.Message, error) {
-		var d client.Draft
-		if p.Draft != nil {
-			d = *p.Draft
-		}
-		return api.SendDraft(ctx, p.Contact, d)
+	"send": takes("Sends a text.", func(ctx context.Context, api client.API, p sendParams) (client.Message, error) {
+		return api.Send(ctx, p.To, p.Text)
 	}),
-	"edit": takes(func(ctx context.Context, api client.API, p contactParams) (client.Message, error) {
-		return api.Edit(ctx, p.Contact, p.ID, p.Text)
+	"history": takes("Returns messages of one conversation, oldest first.",
+		func(ctx context.Context, api client.API, p historyParams) ([]client.Message, error) {
+			return api.History(ctx, p.With, client.HistoryQuery{
+				Before: p.Before, Limit: p.Limit, Forward: p.Forward, After: p.After,
+			})
+		}),
+	"path": takes("Says how a contact is reached now.", func(ctx context.Context, api client.API, p toParams) (client.Path, error) {
+		return api.Path(ctx, p.To)
 	}),
-	"react": takes(func(ctx context.Context, api client.API, p contactParams) (client.Message, error) {
-		return api.React(ctx, p.Contact, p.ID, p.Text)
+	"add_server": does("Uses a server from now on.", func(ctx context.Context, api client.API, p addServerParams) error {
+		return api.AddServer(ctx, p.Address)
 	}),
-	"delete": does(func(ctx context.Context, api client.API, p contactParams) error {
-		return api.Delete(ctx, p.Contact, p.IDs, p.Everywhere)
+	"servers": takes("Lists the servers in use.", func(ctx context.Context, api client.API, _ none) ([]client.Server, error) {
+		return api.Servers(ctx)
 	}),
-	"delete_history": does(func(ctx context.Context, api client.API, p contactParams) error {
+	"set_trust": does("Accepts a request (trusted), or blocks (rejected).",
+		func(ctx context.Context, api client.API, p trustParams) error {
+			return api.SetTrust(ctx, p.Contact, p.Trust)
+		}),
+	"verification": takes("Returns the words to compare with a contact.",
+		func(ctx context.Context, api client.API, p contactParams) (client.Verification, error) {
+			return api.Verification(ctx, p.Contact)
+		}),
+	"verify": does("Marks a contact as verified if proof is what the contact sees; with an empty one takes the mark away.",
+		func(ctx context.Context, api client.API, p proofParams) error {
+			return api.Verify(ctx, p.Contact, p.Proof)
+		}),
+	"set_contact": takes("Changes what is set of a contact: nick, draft, timer, pin, mute, archive and the rest.",
+		func(ctx context.Context, api client.API, p settingsParams) (client.Contact, error) {
+			return api.SetContact(ctx, p.Contact, p.Settings)
+		}),
+	"send_draft": takes("Sends a text that answers another, or disappears.",
+		func(ctx context.Context, api client.API, p draftParams) (client.Message, error) {
+			return api.SendDraft(ctx, p.Contact, p.Draft)
+		}),
+	"edit": takes("Replaces the text of a message of ours, on both sides.",
+		func(ctx context.Context, api client.API, p textParams) (client.Message, error) {
+			return api.Edit(ctx, p.Contact, p.ID, p.Text)
+		}),
+	"react": takes("Sets our reaction to a message; an empty text takes it back.",
+		func(ctx context.Context, api client.API, p textParams) (client.Message, error) {
+			return api.React(ctx, p.Contact, p.ID, p.Text)
+		}),
+	"delete": does("Deletes messages here, or messages of ours everywhere.",
+		func(ctx context.Context, api client.API, p deleteParams) error {
+			return api.Delete(ctx, p.Contact, p.IDs, p.Everywhere)
+		}),
+	"delete_history": does("Deletes a conversation here.", func(ctx context.Context, api client.API, p contactParams) error {
 		return api.DeleteHistory(ctx, p.Contact)
 	}),
-	"set_typing": does(func(ctx context.Context, api client.API, p contactParams) error {
-		return api.SetTyping(ctx, p.Contact, p.On)
-	}),
-	"recovery_kit": takes(func(ctx context.Context, api client.API, _ keepingParams) ([]string, error) {
-		return api.RecoveryKit(ctx)
-	}),
-	"forget_kit": does(func(ctx context.Context, api client.API, _ keepingParams) error { return api.ForgetKit(ctx) }),
-	"change_passphrase": does(func(ctx context.Context, api client.API, p keepingParams) error {
-		return api.ChangePassphrase(ctx, p.Passphrase)
-	}),
-	"backup": does(func(ctx context.Context, api client.API, p keepingParams) error { return api.Backup(ctx, p.Path) }),
-	"search": takes(func(ctx context.Context, api client.API, q client.SearchQuery) ([]client.Message, error) {
-		return api.Search(ctx, q)
-	}),
-}
-
-// SetTrust implements [client.API].
-func (c *Client) SetTrust(ctx context.Context, id identity.PeerID, t client.TrustState) error {
-	return c.call(ctx, "set_trust", contactParams{Contact: id, Trust: &t}, nil)
-}
-
-// Verification implements [client.API].
-func (c *Client) Verification(ctx context.Context, id identity.PeerID) (v client.Verification, err error) {
-	err = c.call(ctx, "verification", contactParams{Contact: id}, &v)
-	return v, err
-}
-
-// Verify implements [client.API].
-func (c *Client) Verify(ctx context.Context, id identity.PeerID, proof string) error {
-	return c.call(ctx, "verify", contactParams{Contact: id, Proof: proof}, nil)
-}
-
-// SetContact implements [client.API].
-func (c *Client) SetContact(ctx context.Context, id identity.PeerID, s client.ContactSettings) (ct client.Contact, err error) {
-	err = c.call(ctx, "set_contact", contactParams{Contact: id, Settings: &s}, &ct)
-	return ct, err
-}
-
-// SendDraft implements [client.API].
-func (c *Client) SendDraft(ctx context.Context, to identity.PeerID, d client.Draft) (m client.Message, err error) {
-	err = c.call(ctx, "send_draft", contactParams{Contact: to, Draft: &d}, &m)
-	return m, err
-}
-
-// Edit implements [client.API].
-func (c *Client) Edit(ctx context.Context, with identity.PeerID, id client.MessageID, text string) (m client.Message, err error) {
-	err = c.call(ctx, "edit", contactParams{Contact: with, ID: id, Text: text}, &m)
-	return m, err
-}
-
-// React implements [client.API].
-func (c *Client) React(ctx context.Context, with identity.PeerID, id client.MessageID, emoji string) (m client.Message, err error) {
-	err = c.call(ctx, "react", contactParams{Contact: with, ID: id, Text: emoji}, &m)
-	return m, err
-}
-
-// Delete implements [client.API].
-func (c *Client) Delete(ctx context.Context, with identity.PeerID, ids []client.MessageID, everywhere bool) error {
-	return c.call(ctx, "delete", contactParams{Contact: with, IDs: ids, Everywhere: everywhere}, nil)
-}
-
-// DeleteHistory implements [client.API].
-func (c *Client) DeleteHistory(ctx context.Context, with identity.PeerID) error {
-	return c.call(ctx, "delete_history", contactParams{Contact: with}, nil)
-}
-
-// SetTyping implements [client.API].
-func (c *Client) SetTyping(ctx context.Context, to identity.PeerID, on bool) error {
-	return c.call(ctx, "set_typing", contactParams{Contact: to, On: on}, nil)
-}
-
-// RecoveryKit implements [client.API].
-func (c *Client) RecoveryKit(ctx context.Context) (words []string, err error) {
-	err = c.call(ctx, "recovery_kit", keepingParams{}, &words)
-	return words, err
-}
-
-// ForgetKit implements [client.API].
-func (c *Client) ForgetKit(ctx context.Context) error {
-	return c.call(ctx, "forget_kit", keepingParams{}, nil)
-}
-
-// ChangePassphrase implements [client.API].
-func (c *Client) ChangePassphrase(ctx context.Context, passphrase []byte) error {
-	return c.call(ctx, "change_passphrase", keepingParams{Passphrase: passphrase}, nil)
-}
-
-// Backup implements [client.API]. The path is the other process's: make it absolute.
-func (c *Client) Backup(ctx context.Context, path string) error {
-	return c.call(ctx, "backup", keepingParams{Path: path}, nil)
-}
-
-// Search implements [client.API].
-func (c *Client) Search(ctx context.Context, q client.SearchQuery) (list []client.Message, err error) {
-	err = c.call(ctx, "search", q, &list)
-	return list, err
+	"set_typing": does("Tells a contact that we write, if that is shared with it.",
+		func(ctx context.Context, api client.API, p onParams) error {
+			return api.SetTyping(ctx, p.Contact, p.On)
+		}),
+	"search": takes("Finds messages by a part of their text.",
+		func(ctx context.Context, api client.API, q client.SearchQuery) ([]client.Message, error) {
+			return api.Search(ctx, q)
+		}),
+	"recovery_kit": takes("Returns the 24 words of the recovery kit.",
+		func(ctx context.Context, api client.API, _ none) ([]string, error) { return api.RecoveryKit(ctx) }),
+	"forget_kit": does("Removes the kit from this computer.",
+		func(ctx context.Context, api client.API, _ none) error { return api.ForgetKit(ctx) }),
+	"change_passphrase": does("Sets another passphrase.",
+		func(ctx context.Context, api client.API, p passphraseParams) error {
+			return api.ChangePassphrase(ctx, p.Passphrase)
+		}),
+	"backup": does("Writes a backup to a new file; the path is absolute.",
+		func(ctx context.Context, api client.API, p pathParams) error { return api.Backup(ctx, p.Path) }),
+	"set_name": takes("Changes the name that others see.",
+		func(ctx context.Context, api client.API, p nameParams) (client.Me, error) {
+			return api.SetName(ctx, p.Name)
+		}),
+	"rotate_keys": does("Replaces the X25519 keys now.",
+		func(ctx context.Context, api client.API, _ none) error { return api.RotateKeys(ctx) }),
+	"settings": takes("Returns the settings.",
+		func(ctx context.Context, api client.API, _ none) (client.Settings, error) { return api.Settings(ctx) }),
+	"set_settings": does("Stores the settings, all of them.",
+		func(ctx context.Context, api client.API, p client.Settings) error { return api.SetSettings(ctx, p) }),
+	"mark_read": does("Marks a conversation as read, or as unread.",
+		func(ctx context.Context, api client.API, p markParams) error {
+			return api.MarkRead(ctx, p.With, p.Unread)
+		}),
+	"delete_contact": does("Removes a contact with everything that is known of it.",
+		func(ctx context.Context, api client.API, p contactParams) error {
+			return api.DeleteContact(ctx, p.Contact)
+		}),
+	"delete_all_history": does("Deletes all conversations here.",
+		func(ctx context.Context, api client.API, _ none) error { return api.DeleteAllHistory(ctx) }),
+	"erase": does("Takes the identity off its servers, destroys the keys and the database, and ends the client.",
+		func(ctx context.Context, api client.API, _ none) error { return api.Erase(ctx) }),
+	"introduce": does("Tells a contact of a new identity of ours, which made the invite.",
+		func(ctx context.Context, api client.API, p introduceParams) error {
+			return api.Introduce(ctx, p.To, p.URI)
+		}),
+	"keys": takes("Says who can open this profile.",
+		func(ctx context.Context, api client.API, _ none) (client.Keys, error) { return api.Keys(ctx) }),
+	"use_keyring": does("Lets the desktop's keyring open the profile, or no longer.",
+		func(ctx context.Context, api client.API, p keyringParams) error { return api.UseKeyring(ctx, p.On) }),
+	"lock": locks("Forgets all keys and ends all connections.",
+		func(ctx context.Context, l client.Locking, _ none) (any, error) { return nil, l.Lock(ctx) }),
+	"unlock": locks("Opens the profile again.",
+		func(ctx context.Context, l client.Locking, p client.Unlock) (any, error) {
+			return nil, l.Unlock(ctx, p)
+		}),
+	"locked": locks("Says whether the profile is locked.",
+		func(ctx context.Context, l client.Locking, _ none) (bool, error) { return l.Locked(ctx) }),
 }

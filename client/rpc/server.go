@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/sremp/sremp/client"
 )
@@ -48,7 +47,7 @@ func ServeConn(ctx context.Context, conn io.ReadWriteCloser, api client.API) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &session{
 		ctx: ctx, api: api, w: &writer{w: conn}, slots: make(chan struct{}, maxRequests),
-		requests: map[uint64]context.CancelFunc{}, subscriptions: map[uint64]context.CancelFunc{},
+		requests: map[requestID]context.CancelFunc{}, subscriptions: map[uint64]context.CancelFunc{},
 	}
 	defer s.work.Wait()
 	defer cancel()
@@ -77,8 +76,8 @@ type session struct {
 	work  sync.WaitGroup // requests and subscriptions
 
 	mu            sync.Mutex
-	requests      map[uint64]context.CancelFunc // by request id
-	subscriptions map[uint64]context.CancelFunc // by the caller's number
+	requests      map[requestID]context.CancelFunc // by request id
+	subscriptions map[uint64]context.CancelFunc    // by the caller's number
 }
 
 func (s *session) handle(m message) {
@@ -127,7 +126,7 @@ func (s *session) handle(m message) {
 }
 
 // respond ignores write errors: the reader sees the connection end as well.
-func (s *session) respond(id uint64, result any, werr *wireError) {
+func (s *session) respond(id requestID, result any, werr *wireError) {
 	m := message{ID: &id, Error: werr}
 	if werr == nil {
 		b, err := json.Marshal(result)
@@ -143,44 +142,6 @@ func (s *session) respond(id uint64, result any, werr *wireError) {
 func (s *session) call(ctx context.Context, m message) (result any, werr *wireError) {
 	var err error
 	switch m.Method {
-	case "who_am_i":
-		result, err = s.api.WhoAmI(ctx)
-	case "invite":
-		var p inviteParams
-		if werr = params(m, &p); werr == nil {
-			result, err = s.api.Invite(ctx, client.InviteOptions{TTL: time.Duration(p.TTLMillis) * time.Millisecond, Ask: p.Ask})
-		}
-	case "add":
-		var p addParams
-		if werr = params(m, &p); werr == nil {
-			result, err = s.api.Add(ctx, p.URI, p.Nick)
-		}
-	case "contacts":
-		result, err = s.api.Contacts(ctx)
-	case "send":
-		var p sendParams
-		if werr = params(m, &p); werr == nil {
-			result, err = s.api.Send(ctx, p.To, p.Text)
-		}
-	case "history":
-		var p historyParams
-		if werr = params(m, &p); werr == nil {
-			result, err = s.api.History(ctx, p.With, client.HistoryQuery{
-				Before: p.Before, Limit: p.Limit, Forward: p.Forward, After: p.After,
-			})
-		}
-	case "path":
-		var p pathParams
-		if werr = params(m, &p); werr == nil {
-			result, err = s.api.Path(ctx, p.To)
-		}
-	case "add_server":
-		var p addServerParams
-		if werr = params(m, &p); werr == nil {
-			err = s.api.AddServer(ctx, p.Address)
-		}
-	case "servers":
-		result, err = s.api.Servers(ctx)
 	case "subscribe":
 		var p subscribeParams
 		if werr = params(m, &p); werr == nil {
@@ -192,11 +153,14 @@ func (s *session) call(ctx context.Context, m message) (result any, werr *wireEr
 			s.unsubscribe(p.Subscription)
 		}
 	default:
-		if f := methods[m.Method]; f != nil {
-			result, werr, err = f(ctx, s.api, m.Params)
-			break
+		f, ok := methods[m.Method]
+		if !ok {
+			return nil, &wireError{Code: codeNoMethod, Message: fmt.Sprintf("rpc: there is no method %q", m.Method)}
 		}
-		werr = &wireError{Code: codeNoMethod, Message: fmt.Sprintf("rpc: there is no method %q", m.Method)}
+		result, werr, err = f.run(ctx, s.api, m.Params)
+	}
+	if errors.Is(err, errNoLocking) {
+		return nil, &wireError{Code: codeNoMethod, Message: err.Error()}
 	}
 	if err != nil {
 		werr = encodeError(err)
@@ -204,8 +168,15 @@ func (s *session) call(ctx context.Context, m message) (result any, werr *wireEr
 	return result, werr
 }
 
+var errNoLocking = errors.New("rpc: this client cannot be locked")
+
+// params decodes parameters; none are an empty object.
 func params(m message, p any) *wireError {
-	if err := json.Unmarshal(m.Params, p); err != nil {
+	raw := m.Params
+	if len(raw) == 0 {
+		raw = json.RawMessage("{}")
+	}
+	if err := json.Unmarshal(raw, p); err != nil {
 		return &wireError{Code: codeInvalidParams, Message: "rpc: " + err.Error()}
 	}
 	return nil

@@ -85,7 +85,7 @@ func TestMalformedRequests(t *testing.T) {
 		{"too long", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", maxRequest) + `"}`, `"code":-32700`},
 		{"unknown method", `{"jsonrpc":"2.0","id":1,"method":"nonsense"}`, `"id":1,"error":{"code":-32601`},
 		{"wrong parameters", `{"jsonrpc":"2.0","id":1,"method":"send","params":{"to":"nobody"}}`, `"id":1,"error":{"code":-32602`},
-		{"no parameters", `{"jsonrpc":"2.0","id":1,"method":"add"}`, `"id":1,"error":{"code":-32602`},
+		{"no parameters", `{"jsonrpc":"2.0","id":1,"method":"add","params":7}`, `"id":1,"error":{"code":-32602`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			near, far := net.Pipe()

@@ -217,3 +217,19 @@ func full(err error) error {
 	}
 	return err
 }
+
+var _ client.Destroyer = (*Store)(nil)
+
+// Destroy implements [client.Destroyer]. What the disk itself keeps of deleted
+// files cannot be opened: the wrapped key was overwritten before.
+func (s *Store) Destroy() error {
+	path := s.lock.Name()
+	dir := filepath.Dir(path)
+	err := s.db.Close()
+	for _, name := range []string{databaseFile, databaseFile + "-wal", databaseFile + "-shm", lockFile} {
+		if e := os.Remove(filepath.Join(dir, name)); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	return errors.Join(err, s.lock.Close())
+}
