@@ -38,8 +38,8 @@ var parts = []part{
 	{name: "ratchet", command: []string{"scripts/bench.sh", "1s", "own"}},
 	{name: "ratchet-peers", command: []string{"scripts/bench.sh", "1s", "peers"}},
 	{name: "paths", command: []string{"make", "natlab"}},
-	{name: "punch", env: []string{"SREMP_NATLAB_RUNS=20"},
-		command: []string{"go", "test", "./internal/natlab", "-run", "^TestPairs$", "-count", "1", "-timeout", "1h", "-v"}},
+	{name: "punch", env: []string{"SREMP_NATLAB_RUNS=20"}, // about ten minutes
+		command: []string{"go", "test", "./internal/natlab", "-run", "^TestPairs$", "-count", "1", "-parallel", "4", "-timeout", "1h", "-v"}},
 	{name: "rendezvous", env: []string{"SREMP_LAB=1"},
 		command: []string{"go", "test", "./bench/rendezvous", "-count", "1", "-v", "-timeout", "30m"}},
 	{name: "chat", env: []string{"SREMP_FLOOD=10000"},

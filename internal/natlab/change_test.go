@@ -60,7 +60,7 @@ func converse(t *testing.T, kind Kind, relayOnly bool, watch func(from, to byte,
 		c.ends[i] = endpointAt(t, c.places[i].Site, netip.AddrPortFrom(c.places[i].Addr, 0), *l)
 		t.Cleanup(func() { c.ends[i].Close() })
 		cands[i] = c.ends[i].Gather(t.Context(), stun)
-		c.ends[i].WritePacket(relay.addr, []byte{0xff, byte(i)})
+		relay.register(c.ends[i], uint8(i))
 	}
 	if watch != nil {
 		w.Net.Filter(watch)

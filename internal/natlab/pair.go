@@ -4,6 +4,7 @@ package natlab
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 )
@@ -11,10 +12,12 @@ import (
 // A Pair is two sides between which a direct path is possible, or not.
 type Pair struct {
 	// A and B are what lies before the two sides: a router's kind, or one of
-	// none (a public address), carrier (two NATs in a row), port/accept,
-	// port/reject (what the router does with packets to itself), ipv6 (behind a
-	// firewall). "same KIND" on both sides is one router of KIND for both,
-	// "same isolated KIND" one that does not connect them inside.
+	// none (a public address), carrier (two NATs in a row), ipv6 (IPv6 alone,
+	// behind a firewall), dual (port, and IPv6 behind a firewall). KIND/accept
+	// and KIND/reject say what the routers do with packets to themselves. "same
+	// KIND" on both sides is one router of KIND for both, "same isolated KIND"
+	// one that does not connect them inside, "same carrier KIND" a carrier's
+	// router of KIND before the home routers of both.
 	A, B       string
 	Direct     bool          // what theory says
 	Skew       time.Duration // A is told to begin that much before B
@@ -57,14 +60,41 @@ func Pairs() (out []Pair) {
 		Pair{A: "port", B: "port", Direct: true, Conditions: loss},
 		Pair{A: "addr", B: "sym", Direct: true, Conditions: loss},
 		Pair{A: "port/accept", B: "port/accept", Direct: true},
-		Pair{A: "port/accept", B: "port/accept", Direct: true, Skew: 100 * time.Millisecond, Within: 2 * time.Second},
-		Pair{A: "port/accept", B: "port/accept", Direct: true, Skew: -100 * time.Millisecond, Within: 2 * time.Second},
-		Pair{A: "port/reject", B: "port/reject", Direct: true, Skew: 100 * time.Millisecond},
+		Pair{A: "port/reject", B: "port/reject", Direct: true},
 		Pair{A: "same fullcone", B: "same fullcone", Direct: true},
 		Pair{A: "same isolated port", B: "same isolated port"},
 		Pair{A: "same isolated portcone", B: "same isolated portcone", Direct: true},
+		Pair{A: "same carrier portcone", B: "same carrier portcone", Direct: true},
+		Pair{A: "same carrier portrnd", B: "same carrier portrnd"},
 		Pair{A: "ipv6", B: "ipv6", Direct: true},
+		Pair{A: "dual", B: "dual", Direct: true},
+		Pair{A: "dual", B: "port", Direct: true},
 	)
+}
+
+// LossyPairs returns every pair that can be punched, with 5 % of loss.
+func LossyPairs() (out []Pair) {
+	for _, c := range Pairs() {
+		if c.Direct && c.Conditions.Loss == 0 {
+			c.Conditions = Conditions{Delay: PairRTT / 2, Loss: 0.05}
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// SkewedPairs returns pairs of routers that accept packets to themselves, whose
+// sides begin 100 ms apart, either of them first.
+func SkewedPairs() (out []Pair) {
+	easy := []string{"port", "portrnd", "portcone", "addr", "carrier"}
+	for i, a := range easy {
+		for _, b := range easy[i:] {
+			for _, skew := range []time.Duration{100 * time.Millisecond, -100 * time.Millisecond} {
+				out = append(out, Pair{A: a + "/accept", B: b + "/accept", Direct: true, Skew: skew, Within: 2 * time.Second})
+			}
+		}
+	}
+	return append(out, Pair{A: "port/reject", B: "port/reject", Direct: true, Skew: 100 * time.Millisecond, Within: 2 * time.Second})
 }
 
 // Name names the pair.
@@ -93,6 +123,9 @@ func (c Pair) Places(w *World) (a, b *Place, err error) {
 		}
 		return a, b, err
 	}
+	if outer, ok := strings.CutPrefix(kind, "carrier "); ok {
+		return w.neighbours(Kind(outer))
+	}
 	kind, isolated := strings.CutPrefix(kind, "isolated ")
 	r, err := w.Router(RouterOptions{Kind: Kind(kind), Isolated: isolated})
 	if err == nil {
@@ -104,28 +137,50 @@ func (c Pair) Places(w *World) (a, b *Place, err error) {
 	return a, b, err
 }
 
+// neighbours makes two homes behind one carrier's router.
+func (w *World) neighbours(outer Kind) (a, b *Place, err error) {
+	carrier, err := w.Carrier(RouterOptions{Kind: outer, Seed: seed()})
+	if err != nil {
+		return nil, nil, err
+	}
+	var homes [2]*Place
+	for i := range homes {
+		r, err := carrier.Behind(RouterOptions{Kind: Port})
+		if err != nil {
+			return nil, nil, err
+		}
+		if homes[i], err = r.Home(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return homes[0], homes[1], nil
+}
+
+// seed makes each router choose ports of its own.
+func seed() uint32 { return rand.Uint32() }
+
 // side makes one host and what is before it.
 func (w *World) side(kind string) (*Place, error) {
-	o := RouterOptions{Kind: Kind(kind), Seed: uint32(time.Now().UnixNano())}
+	kind, input, _ := strings.Cut(kind, "/")
+	o := RouterOptions{Kind: Kind(kind), Input: WANInput(input), Seed: seed()}
 	switch kind {
 	case "none":
 		return w.Public(1)
 	case "carrier":
-		outer, err := w.Carrier(RouterOptions{Kind: PortRnd, Seed: o.Seed})
+		o.Kind = PortRnd
+		outer, err := w.Carrier(o)
 		if err != nil {
 			return nil, err
 		}
-		inner, err := outer.Behind(RouterOptions{Kind: Port})
+		inner, err := outer.Behind(RouterOptions{Kind: Port, Input: WANInput(input)})
 		if err != nil {
 			return nil, err
 		}
 		return inner.Home()
 	case "ipv6":
-		o = RouterOptions{Kind: Port, IPv6: true}
-	case "port/accept":
-		o = RouterOptions{Kind: Port, Input: Accept}
-	case "port/reject":
-		o = RouterOptions{Kind: Port, Input: Reject}
+		o.Kind, o.IPv6, o.NoIPv4 = Port, true, true
+	case "dual":
+		o.Kind, o.IPv6 = Port, true
 	}
 	r, err := w.Router(o)
 	if err != nil {
