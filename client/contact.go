@@ -65,19 +65,21 @@ type contactInfo struct {
 // A flow is what changes with every message. It is one sealed row, written at
 // most once in a transaction.
 type flow struct {
-	NextOut     uint64     `json:"next_out"` // counter of our next message
-	Acked       counterSet `json:"acked"`    // of ours
-	ReadThrough uint64     `json:"read"`     // of ours, by the contact
+	NextOut     uint64     `json:"next_out"`           // counter of our next message
+	Acked       counterSet `json:"acked"`              // of ours
+	AckedSum    digest     `json:"acked_sum,omitzero"` // of ours that were acknowledged; zero: not known
+	ReadThrough uint64     `json:"read"`               // of ours, by the contact
 
 	InEpoch uint32     `json:"in_epoch"`
-	In      counterSet `json:"in"`    // received
+	In      counterSet `json:"in"` // received
+	InSum   digest     `json:"in_sum,omitzero"`
 	Shown   uint64     `json:"shown"` // every message received below it is in the conversation
 	AckDue  bool       `json:"ack_due"`
 
 	ReadTold uint64      `json:"read_told,omitempty"` // how far the contact was told that we have read
 	Deleted  []MessageID `json:"deleted,omitempty"`   // by the contact before they came
 
-	Rewrite bool `json:"rewrite,omitempty"` // the outbox is encrypted for a device that is lost
+	Rewrite bool `json:"rewrite,omitempty"` // the outbox is encrypted for a session that is over
 
 	NextSeq  int64     `json:"next_seq"`
 	Unread   int       `json:"unread"`
@@ -119,6 +121,7 @@ type contact struct {
 	tickAt   time.Time     // when time-outs are looked at next, if something is outstanding
 	tickWait time.Duration // between two such looks
 
+	renewal renewal
 	link    *link // newest connection, nil if there is none
 	path    Path
 	sending sending

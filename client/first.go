@@ -61,6 +61,7 @@ func (k *core) knock(from identity.PeerID, x wire.Knock) {
 			c.info.Trust = TrustUnknown
 		}
 	}
+	k.sayLastResort(c, x.Message)
 	c.session = p
 	c.setSession(k)
 	c.info.Invited, c.info.PSK = i.num, newSecret(i.parsed.PSK())
@@ -125,27 +126,38 @@ func knockPublic(h hidden) ([]byte, error) {
 	return key.PublicKey().Bytes(), nil
 }
 
-// takeBundle starts the session with somebody whose invite we use.
-func (k *core) takeBundle(c *contact, x wire.PrekeyBox) {
-	if _, ok := c.joined(); !ok && c.card == nil || c.session != nil || c.info.Trust != Trusted {
+// takeBundle starts the session with somebody whose invite we use, or with a
+// contact with whom we have none that works. byHand tells that the contact gave
+// the bundle itself, over its connection.
+func (k *core) takeBundle(c *contact, x wire.PrekeyBox, byHand bool) {
+	if _, ok := c.joined(); !ok && c.card == nil || c.session != nil && !c.renewal.asked || c.info.Trust != Trusted {
 		return
 	}
+	c.renewal.asked = false
 	psk := c.info.PSK.bytes()
 	if c.card != nil {
 		psk = [32]byte{} // an invite's is for the first session only
 	}
 	b, err := ratchet.ParseBundle(x.Bundle, c.info.ID, k.now())
-	if err != nil || b.Serial() < c.info.Serial {
+	// A contact whose disk is an old copy is at a lower serial, which is no
+	// reason to believe a relay.
+	if err != nil || b.Serial() < c.info.Serial && !(byHand && c.card != nil) {
 		k.c.log.Warn("prekeys refused", "contact", c.info.ID.Short(), "err", err)
 		k.unlinkedPath(c, "could not verify the contact's keys, not sent")
 		return
 	}
-	p, err := ratchet.Initiate(k.now(), k.local, b, x.OneTime, psk)
+	if c.session != nil {
+		err = k.renewWith(c, b, x.OneTime)
+	} else if c.session, err = ratchet.Initiate(k.now(), k.local, b, x.OneTime, psk); err == nil {
+		k.rewrite(c) // what a session encrypted that is lost
+	}
 	if err != nil {
 		k.c.log.Warn("prekeys refused", "contact", c.info.ID.Short(), "err", err)
 		return
 	}
-	c.session = p
+	if len(x.OneTime) == 0 {
+		k.c.log.Info("no one-time prekey was left: the last-resort key serves", "contact", c.info.ID.Short())
+	}
 	c.setSession(k)
 	c.info.Serial, c.info.KnockKey = b.Serial(), x.KnockKey
 	c.setInfo(k)

@@ -51,48 +51,6 @@ func (k *core) reborn(c *contact, msg []byte) ([]byte, error) {
 	c.session = p
 	c.setSession(k)
 	k.takeRecord(c, r.Bytes())
-	c.flow.Rewrite = true
-	c.setFlow(k)
-	peer := c.info.ID
-	k.then(func() { k.rewriteOutbox(k.contacts[peer]) })
+	k.rewrite(c)
 	return plain, nil
-}
-
-// rewriteOutbox makes what waits for a contact readable for its new device:
-// texts and cards are encrypted anew, in order; other changes, which are not
-// kept in clear, are given up. It runs after a batch was stored.
-func (k *core) rewriteOutbox(c *contact) {
-	if c == nil || !c.flow.Rewrite {
-		return
-	}
-	all := k.eachOutbox(c, c.flow.Acked.Next, c.flow.NextOut, func(r outRow) bool {
-		if r.state == outPlain {
-			return true
-		}
-		var plain []byte
-		switch m, _, found := k.findMessage(c, r.id); {
-		case r.typ == wire.PayloadText && found:
-			plain = k.payload(c, r.typ, r.id, r.counter, []byte(m.text), m.extensions())
-		case r.typ == wire.PayloadCard:
-			plain = k.payload(c, r.typ, r.id, r.counter, k.card(c).Append(nil), nil)
-		default:
-			c.flow.Acked.add(r.counter)
-			n := int64(r.counter)
-			k.changes = append(k.changes, Change{
-				Kind: Delete, Table: TableOutbox, Row: Row{Owner: c.num, Seq: n}, Through: n,
-			})
-			return true
-		}
-		k.putOutbox(c, r.counter, outPlain, r.typ, r.id, plain)
-		c.sending.plain = true
-		return true
-	})
-	if !all {
-		return
-	}
-	c.flow.Rewrite = false
-	c.sending.recent, c.sending.cursor = nil, 0
-	c.setFlow(k)
-	peer := c.info.ID
-	k.then(func() { k.encryptWaiting(k.contacts[peer]) })
 }

@@ -114,7 +114,7 @@ func newPostman(t *testing.T) *postman {
 	}
 	var box wire.PrekeyBox
 	p.do(p.a, func(k *core) { box = k.prekeyBox() })
-	p.do(p.b, func(k *core) { k.takeBundle(p.other(k), box) })
+	p.do(p.b, func(k *core) { k.takeBundle(p.other(k), box, true) })
 	first := p.outbox(p.b)
 	p.do(p.a, func(k *core) { k.knock(identity.PeerID{}, wire.Knock{Token: inv.Knock(), Message: first[0]}) })
 	for i := range 2 { // cards and acknowledgements, both ways

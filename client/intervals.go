@@ -25,6 +25,8 @@ func (s *counterSet) has(n uint64) bool {
 	return i < len(s.Ranges) && s.Ranges[i].First <= n
 }
 
+func (s *counterSet) clone() counterSet { return counterSet{s.Next, slices.Clone(s.Ranges)} }
+
 // search returns the index of the first range that ends at n or later.
 func (s *counterSet) search(n uint64) (int, bool) {
 	return slices.BinarySearchFunc(s.Ranges, n, func(g wire.Range, n uint64) int {
@@ -134,7 +136,13 @@ func (s *counterSet) insert(g wire.Range) {
 	}
 }
 
-// ack returns the set as an acknowledgement.
-func (s *counterSet) ack(epoch uint32) wire.Ack {
-	return wire.Ack{Epoch: epoch, Next: s.Next, Ranges: s.Ranges[:min(len(s.Ranges), wire.MaxAckRanges)]}
+// ack returns what was received as an acknowledgement.
+func (f *flow) ack() wire.Ack {
+	a := wire.Ack{Epoch: f.InEpoch, Next: f.In.Next, Ranges: f.In.Ranges}
+	if len(a.Ranges) > wire.MaxAckRanges {
+		a.Ranges = a.Ranges[:wire.MaxAckRanges]
+	} else {
+		a.Digest = f.InSum
+	}
+	return a
 }

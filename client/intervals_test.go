@@ -33,7 +33,7 @@ func checkSet(t *testing.T, s counterSet, want map[uint64]bool) {
 		}
 	}
 	// What it sends must be what the wire accepts.
-	if _, err := wire.ParseAck(s.ack(1).Append(nil)); err != nil {
+	if _, err := wire.ParseAck((&flow{In: s, InEpoch: 1}).ack().Append(nil)); err != nil {
 		t.Fatalf("%+v: %v", s, err)
 	}
 }
@@ -47,7 +47,7 @@ func TestCounterSetMerge(t *testing.T) {
 			for range 5 {
 				theirs.add(1 + r.Uint64N(100))
 			}
-			added, ok := mine.merge(theirs.ack(0), 101)
+			added, ok := mine.merge((&flow{In: theirs}).ack(), 101)
 			if !ok {
 				t.Fatal("refused")
 			}

@@ -280,6 +280,6 @@ func (k *core) frame(l *link, typ uint16, payload []byte) {
 		if err != nil || c == nil {
 			return
 		}
-		k.takeBundle(c, x)
+		k.takeBundle(c, x, true)
 	}
 }

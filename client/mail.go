@@ -26,6 +26,7 @@ const (
 // mailing is the volatile side of a contact's way through its mailbox.
 type mailing struct {
 	busy   bool
+	round  int       // of the outbox: a courier's report is of the one it was sent out with
 	cursor uint64    // next counter to mail
 	next   time.Time // not before
 	wait   time.Duration
@@ -88,9 +89,9 @@ func (k *core) tickMail(c *contact) {
 		return
 	}
 	m.busy = true
-	id := c.info.ID
+	id, round := c.info.ID, m.round
 	k.then(func() {
-		if !k.c.net.run(func() { k.c.net.courier(id, *box, letters) }) {
+		if !k.c.net.run(func() { k.c.net.courier(id, round, *box, letters) }) {
 			m.busy = false
 		}
 	})
@@ -162,12 +163,12 @@ func (k *core) letterBlob(c *contact, box *mailBox, r outRow) []byte {
 
 // courier stores letters, in order, and reports what the relay holds. It runs
 // on a goroutine of its own.
-func (n *network) courier(id identity.PeerID, box mailBox, letters []letter) {
+func (n *network) courier(id identity.PeerID, round int, box mailBox, letters []letter) {
 	ctx, cancel := context.WithTimeout(n.ctx, mailTime)
 	defer cancel()
 	var held []letter
 	err := n.deliver(ctx, box, letters, func(l letter) { held = append(held, l) })
-	n.c.post(func(k *core) { k.mailed(id, held, letters, err) })
+	n.c.post(func(k *core) { k.mailed(id, round, held, letters, err) })
 }
 
 func (n *network) deliver(ctx context.Context, box mailBox, letters []letter, held func(letter)) error {
@@ -186,7 +187,7 @@ func (n *network) deliver(ctx context.Context, box mailBox, letters []letter, he
 }
 
 // mailed takes a courier's report.
-func (k *core) mailed(id identity.PeerID, held, all []letter, err error) {
+func (k *core) mailed(id identity.PeerID, round int, held, all []letter, err error) {
 	c := k.contacts[id]
 	if c == nil {
 		return
@@ -204,8 +205,8 @@ func (k *core) mailed(id identity.PeerID, held, all []letter, err error) {
 			c.setFlow(k)
 			continue
 		}
-		if c.flow.Acked.has(l.row.counter) {
-			continue
+		if c.flow.Acked.has(l.row.counter) || round != m.round {
+			continue // it is encrypted anew since
 		}
 		n := int64(l.row.counter)
 		k.changes = append(k.changes, Change{

@@ -336,7 +336,7 @@ func (n *network) wantBundle(ctx context.Context, id identity.PeerID, i identity
 	}
 	n.c.post(func(k *core) {
 		if c := k.contacts[id]; c != nil {
-			k.takeBundle(c, box)
+			k.takeBundle(c, box, false)
 		}
 	})
 }

@@ -54,6 +54,7 @@ func (k *core) incoming(c *contact, msg []byte) error {
 	if c.session == nil || c.info.Trust == Rejected {
 		return ratchet.ErrDecrypt
 	}
+	generation := c.session.Generation()
 	plain, err := c.session.Decrypt(k.now(), k.local, k.prekeys, c.info.PSK.bytes(), msg)
 	if errors.Is(err, ratchet.ErrWrongPeer) {
 		plain, err = k.reborn(c, msg)
@@ -64,11 +65,17 @@ func (k *core) incoming(c *contact, msg []byte) error {
 		k.ackDue(c)
 		return nil
 	case err != nil:
+		k.unreadable(c, err)
 		return err
 	}
 	c.setSession(k)
+	c.renewal.failures = 0
 	if ratchet.IsInitial(msg) {
 		k.dirtyPrekeys = true
+		k.sayLastResort(c, msg)
+	}
+	if c.session.Generation() > generation {
+		k.rewrite(c) // the contact may be unable to read what is on its way
 	}
 	k.plaintext(c, plain)
 	return nil
@@ -132,12 +139,13 @@ func (k *core) numbered(c *contact, p wire.Payload) {
 	}
 	if p.Epoch > f.InEpoch {
 		k.release(c)
-		f.InEpoch, f.In, f.Shown = p.Epoch, counterSet{Next: 1}, 1
+		f.InEpoch, f.In, f.InSum, f.Shown = p.Epoch, counterSet{Next: 1}, digest{}, 1
 	}
 	k.ackDue(c)
 	if !f.In.add(p.Counter) {
 		return
 	}
+	f.InSum = f.InSum.add(p.Counter, p.ID)
 	m := waitingMessage{payload: p, received: k.now()}
 	switch {
 	case p.Counter < f.Shown: // its gap was given up
@@ -219,6 +227,9 @@ func (k *core) showText(c *contact, m waitingMessage, missing uint64) {
 	text, ok := textOf(p.Body)
 	if !ok {
 		k.c.log.Warn("text ignored", "contact", c.info.ID.Short(), "len", len(p.Body))
+		return
+	}
+	if k.isRepeat(c, p) {
 		return
 	}
 	if i := slices.Index(c.flow.Deleted, p.ID); i >= 0 {
@@ -305,7 +316,7 @@ func (k *core) finishReceive(c *contact) {
 }
 
 func (k *core) encryptAck(c *contact) ([]byte, error) {
-	return k.encryptNotice(c, wire.PayloadAck, c.flow.In.ack(c.flow.InEpoch).Append(nil))
+	return k.encryptNotice(c, wire.PayloadAck, c.flow.ack().Append(nil))
 }
 
 // acksDue reports whether an acknowledgement could leave soon.

@@ -62,6 +62,9 @@ func (k *core) tick() {
 }
 
 func (k *core) tickContact(c *contact, now time.Time) {
+	if c.session == nil && c.link == nil && !c.self {
+		k.askPrekeys(c)
+	}
 	k.tickReceive(c)
 	k.tickSend(c)
 	if now.Sub(c.activeAt).Abs() < busyFor {

@@ -166,8 +166,12 @@ func (k *core) enqueueWith(c *contact, typ wire.PayloadType, body []byte, ext []
 	c.sending.plain = state == outPlain
 	c.flow.NextOut++
 	c.setFlow(k)
-	k.putOutbox(c, counter, state, typ, id, content)
-	c.sending.remember(c.link != nil, outRow{counter: counter, state: state, typ: typ, id: id, content: content})
+	row := outRow{counter: counter, state: state, typ: typ, id: id, content: content}
+	if state == outReady && keepsPayload(typ) {
+		row.plain = plain
+	}
+	k.putOutbox(c, row)
+	c.sending.remember(c.link != nil, row)
 	peer := c.info.ID
 	k.then(func() {
 		if c := k.contacts[peer]; c != nil && c.link != nil {
@@ -208,24 +212,6 @@ func (k *core) payload(c *contact, typ wire.PayloadType, id MessageID, counter u
 	}.Append(nil)
 }
 
-// An outbox row's body is type(1) id(16) content.
-const outboxHeader = 1 + 16
-
-func (k *core) putOutbox(c *contact, counter uint64, state uint8, typ wire.PayloadType, id MessageID, content []byte) {
-	body := make([]byte, 0, outboxHeader+len(content))
-	body = append(append(append(body, byte(typ)), id[:]...), content...)
-	k.changes = append(k.changes, k.v.put(TableOutbox, c.num, int64(counter), state, body))
-}
-
-// outRow is one row of the outbox.
-type outRow struct {
-	counter uint64
-	state   uint8
-	typ     wire.PayloadType
-	id      MessageID
-	content []byte
-}
-
 // outbox reads rows of the outbox. Errors of the store are logged: the next
 // tick tries again.
 func (k *core) outbox(c *contact, from, below uint64, limit int) (out []outRow) {
@@ -240,13 +226,9 @@ func (k *core) outbox(c *contact, from, below uint64, limit int) (out []outRow) 
 		return nil
 	}
 	for _, r := range rows {
-		if len(r.Body) < outboxHeader {
-			continue
+		if row, ok := parseOutRow(r); ok {
+			out = append(out, row)
 		}
-		out = append(out, outRow{
-			counter: uint64(r.Seq), state: r.State, typ: wire.PayloadType(r.Body[0]),
-			id: MessageID(r.Body[1:outboxHeader]), content: r.Body[outboxHeader:],
-		})
 	}
 	return out
 }
@@ -283,7 +265,11 @@ func (k *core) encryptWaiting(c *contact) {
 			return false // a later reply allows more
 		}
 		c.setSession(k)
-		k.putOutbox(c, r.counter, outReady, r.typ, r.id, msg)
+		if keepsPayload(r.typ) {
+			r.plain = r.content
+		}
+		r.state, r.content = outReady, msg
+		k.putOutbox(c, r)
 		return true
 	})
 	c.sending.plain = !all
@@ -356,10 +342,37 @@ func (k *core) acked(c *contact, a wire.Ack) {
 	if a.Epoch != k.local.Record().Epoch {
 		return
 	}
-	added, ok := c.flow.Acked.merge(a, c.flow.NextOut)
-	if !ok || len(added) == 0 {
+	all := c.flow.Acked.clone()
+	added, ok := all.merge(a, c.flow.NextOut)
+	if !ok {
+		k.wentBack(c, a)
 		return
 	}
+	if len(added) == 0 {
+		return
+	}
+	var rows []outRow // the acknowledged ones, without contents
+	for _, g := range added {
+		if !k.eachOutbox(c, g.First, g.Last+1, func(r outRow) bool {
+			rows = append(rows, outRow{counter: r.counter, typ: r.typ, id: r.id})
+			return true
+		}) {
+			return // the next acknowledgement tells it again
+		}
+	}
+	sum := c.flow.AckedSum
+	for _, r := range rows {
+		sum = sum.add(r.counter, r.id)
+	}
+	switch {
+	case a.Digest == sum || a.Digest == digest{}:
+	case c.flow.AckedSum == digest{} && c.flow.Acked.Next > 1:
+		sum = a.Digest // ours is not known
+	default:
+		k.wentBack(c, a)
+		return
+	}
+	c.flow.Acked, c.flow.AckedSum = all, sum
 	c.sending.progress = k.now()
 	c.setFlow(k)
 	if n := len(a.Ranges); n > 0 && k.now().Sub(c.sending.mail.remail) > remailAfter {
@@ -367,13 +380,12 @@ func (k *core) acked(c *contact, a wire.Ack) {
 		c.sending.mail.again, c.sending.mail.cursor = a.Ranges[n-1].First, 0
 		c.sending.mail.remail = k.now()
 	}
+	for _, r := range rows {
+		if r.typ == wire.PayloadText {
+			k.emit(DeliveryEvent{ID: r.id, Contact: c.info.ID, State: Delivered})
+		}
+	}
 	for _, g := range added {
-		k.eachOutbox(c, g.First, g.Last+1, func(r outRow) bool {
-			if r.typ == wire.PayloadText {
-				k.emit(DeliveryEvent{ID: r.id, Contact: c.info.ID, State: Delivered})
-			}
-			return true
-		})
 		k.changes = append(k.changes, Change{
 			Kind: Delete, Table: TableOutbox, Row: Row{Owner: c.num, Seq: int64(g.First)}, Through: int64(g.Last),
 		})

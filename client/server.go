@@ -264,7 +264,10 @@ func (n *network) relayWork(ctx context.Context, s *server, cl *relay.Client) {
 
 // furniture is what a relay should have of ours.
 type furniture struct {
-	knock   [32]byte
+	knock [32]byte
+	// Where contacts that lost their session find the bundle, and the token for it.
+	prekeys, prekeyToken [32]byte
+
 	inboxes []relay.InboxParams
 	knocks  []identity.Invite
 	bundle  []byte
@@ -291,6 +294,9 @@ func (n *network) furnish(ctx context.Context, s *server, cl *relay.Client) erro
 	if err := cl.PutPrekeys(ctx, f.knock, f.bundle, f.oneTime); err != nil {
 		return err
 	}
+	if err := n.furnishPrekeys(ctx, cl, &f); err != nil {
+		return err
+	}
 	for _, i := range f.knocks {
 		if err := cl.AllowKnock(ctx, f.knock, i.Knock(), i.Expires); err != nil {
 			return err
@@ -310,6 +316,7 @@ func (k *core) furniture(id identity.ServerID, f *furniture) error {
 		k.dirtyPrekeys = true
 	}
 	f.knock = k.profile.KnockInbox.bytes()
+	f.prekeys, f.prekeyToken = prekeyInbox(k.profile.Lookup.bytes(), id, k.local.Record().Epoch)
 	for _, c := range k.contacts {
 		if c.self || c.info.Trust != Trusted {
 			continue

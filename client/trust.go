@@ -119,7 +119,7 @@ func (k *core) block(c *contact) {
 		k.changes = append(k.changes, Change{Kind: Delete, Table: t, Row: Row{Owner: c.num}, Through: 1<<63 - 1})
 	}
 	clear(c.waiting)
-	c.flow.Acked = counterSet{Next: c.flow.NextOut}
+	c.flow.Acked, c.flow.AckedSum = counterSet{Next: c.flow.NextOut}, digest{}
 	c.flow.AckDue, c.readDue = false, false
 	c.sending = sending{mail: mailing{busy: c.sending.mail.busy}}
 	c.setFlow(k)

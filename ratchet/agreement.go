@@ -70,7 +70,7 @@ func initiate(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, psk [
 		return nil, ErrExpired
 	}
 	kem, one := b.kem, oneTimeKey{}
-	if oneTime != nil {
+	if len(oneTime) > 0 {
 		var err error
 		if one, err = b.parseOneTime(oneTime, now); err != nil {
 			return nil, err
@@ -94,7 +94,7 @@ func initiate(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, psk [
 	}
 	dh := [][]byte{dh1}
 	publics := [][32]byte{b.x.Agreement, b.x.SignedPrekey}
-	if oneTime != nil {
+	if len(oneTime) > 0 {
 		publics = append(publics, one.x25519)
 	}
 	for _, pub := range publics {

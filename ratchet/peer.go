@@ -51,8 +51,9 @@ type accepted struct {
 }
 
 // Initiate starts a session with the owner of a bundle (spec §4.2). oneTime is
-// a one-time pair handed out with the bundle, or nil; psk an invite's secret, or
-// zero. Until the first answer every message of [Peer.Encrypt] is an initial
+// a one-time pair handed out with the bundle, or empty: then the last-resort key
+// serves in its place, and whoever steals that before it is replaced reads the
+// messages until the first answer. psk is an invite's secret, or zero. Until the first answer every message of [Peer.Encrypt] is an initial
 // message; [Peer.Overhead] says how much larger it is.
 func Initiate(now time.Time, l *identity.Local, b *Bundle, oneTime []byte, psk [32]byte) (*Peer, error) {
 	return initiatePeer(now, l, b, oneTime, psk, system())
@@ -161,6 +162,11 @@ func (st *peerState) accept(dst []byte, now time.Time, l *identity.Local, store 
 	st.add(s)
 	return plaintext, nil
 }
+
+// Generation counts how often a session took the place of one that worked, by
+// this device's count (spec §4.4.2). When it rises, the remote device may be
+// unable to read what was encrypted before.
+func (p *Peer) Generation() uint32 { return p.s.generation() }
 
 // Answered reports whether the session that is sent on was ever answered; until
 // then messages are initial messages if we began it.
@@ -320,6 +326,13 @@ func PeekInitial(msg []byte) (*identity.Record, error) {
 		return nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
 	}
 	return r, nil
+}
+
+// PeekLastResort reports whether an initial message was made without a one-time
+// pair: there was none left, or its sender got none.
+func PeekLastResort(msg []byte) bool {
+	_, x, err := wire.ParseRatchetInitialMessage(msg)
+	return err == nil && x.OneTime == 0
 }
 
 // PeekDevice returns the device that claims to have sent an initial message.

@@ -27,7 +27,7 @@ func clientVectors() []vector {
 		Type: PayloadText, ID: filled[[16]byte](1), Conversation: filled[[32]byte](2), Device: filled[[16]byte](3),
 		Epoch: 1, Counter: 2, SentAt: 1700000000123, Body: []byte("hello"), Extensions: ext,
 	}
-	ack := Ack{Epoch: 1, Next: 7, Ranges: []Range{{8, 9}, {11, 11}}}
+	ack := Ack{Epoch: 1, Next: 7, Ranges: []Range{{8, 9}, {11, 11}}, Digest: [16]byte{1, 2, 3}}
 	unnumbered := text
 	unnumbered.Type, unnumbered.Counter, unnumbered.Body = PayloadAck, 0, ack.Append(nil)
 	card := Card{

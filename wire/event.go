@@ -13,6 +13,7 @@ const (
 
 	ExtensionReply = 1 // opaque id[16] of the message that the text answers
 	ExtensionTimer = 2 // Timer: the text disappears that long after it is stored
+	ExtensionAgain = 3 // empty: it may have arrived before, under another number
 )
 
 // Limits of those payloads.

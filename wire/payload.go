@@ -141,11 +141,16 @@ type Range struct{ First, Last uint64 }
 //	    uint32 epoch;
 //	    uint64 next;                 // at least 1: all below it arrived
 //	    uint8 count; Range ranges[count];   // at most 64, those above next
+//	    opaque digest[16];           // of all that arrived (spec §8.4); zero with more ranges
 //	} Ack;
+//
+// The digest tells a sender whose disk went back in time that the receiver means
+// other messages than it does.
 type Ack struct {
 	Epoch  uint32
 	Next   uint64
 	Ranges []Range // ascending, apart by at least one counter, the first above Next
+	Digest [16]byte
 }
 
 // Append appends the ack.
@@ -160,7 +165,7 @@ func (x Ack) Append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint64(b, g.First)
 		b = binary.BigEndian.AppendUint64(b, g.Last)
 	}
-	return b
+	return append(b, x.Digest[:]...)
 }
 
 // ParseAck decodes an ack.
@@ -183,6 +188,7 @@ func ParseAck(b []byte) (x Ack, err error) {
 		low = g.Last + 1
 		x.Ranges = append(x.Ranges, g)
 	}
+	x.Digest = r.Array16()
 	return done(r, x)
 }
 

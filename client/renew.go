@@ -1,0 +1,337 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/ratchet"
+	"github.com/sremp/sremp/relay"
+	"github.com/sremp/sremp/wire"
+)
+
+// This file heals conversations of which one side, or both, went back to an old
+// copy of its disk, or lost its sessions (spec §8.30).
+
+// Contexts (spec §8.30, §8.4).
+const (
+	contextPrekeyInbox = "SREMP v1 prekey inbox"
+	contextPrekeyToken = "SREMP v1 prekey inbox token"
+	contextDigest      = "SREMP v1 received"
+)
+
+// Tuning of renewals.
+const (
+	// failuresBefore is how many messages in a row cannot be read before we ask
+	// for prekeys: one may be a repeat that is older than what the ratchet keeps.
+	failuresBefore = 3
+	renewMin       = time.Minute // between two renewals with one contact,
+	renewMax       = 6 * time.Hour
+	// prekeyTokenTTL is how long a relay gives our prekeys to contacts; it is
+	// renewed with every visit.
+	prekeyTokenTTL = 60 * 24 * time.Hour
+	// maxAhead bounds how far an acknowledgement may be ahead of what we remember.
+	maxAhead = 1 << 32
+)
+
+// A renewal is the volatile side of healing a session.
+type renewal struct {
+	failures int       // messages in a row that could not be read
+	next     time.Time // not before
+	wait     time.Duration
+	asked    bool // for prekeys
+}
+
+// unreadable takes note of a message of the contact that its session cannot
+// read: by its connection or its own inbox, so that nobody else can send it.
+func (k *core) unreadable(c *contact, err error) {
+	r := &c.renewal
+	if r.failures++; !errors.Is(err, ratchet.ErrReused) && r.failures < failuresBefore {
+		return
+	}
+	k.askPrekeys(c)
+}
+
+// askPrekeys gets prekeys of a contact for another session, at most so often
+// that a contact who sends junk costs next to nothing.
+func (k *core) askPrekeys(c *contact) {
+	r := &c.renewal
+	if c.card == nil || c.info.Trust != Trusted || k.now().Before(r.next) {
+		return
+	}
+	if k.now().Sub(r.next) > renewMax {
+		r.wait = 0
+	}
+	if r.wait = min(max(2*r.wait, renewMin), renewMax); c.session == nil {
+		r.wait = min(r.wait, mailRetryMax) // there is nothing to disturb
+	}
+	r.next, r.failures, r.asked = k.now().Add(r.wait), 0, true
+	if c.link != nil {
+		c.link.send(wire.FrameGetBundle, wire.GetBundle{}.Append(nil))
+		return
+	}
+	id, lookup, epoch := c.info.ID, c.card.Lookup, c.epoch()
+	var relays []identity.ServerAddr
+	for _, m := range c.card.Mailboxes {
+		if a, ok := fromServer(m.Relay); ok {
+			relays = append(relays, a)
+		}
+	}
+	k.then(func() {
+		k.c.net.run(func() { k.c.net.wantPrekeys(id, lookup, epoch, relays) })
+	})
+}
+
+// epoch returns that of the contact's record, 0 if none is known.
+func (c *contact) epoch() uint32 {
+	if c.record == nil {
+		return 0
+	}
+	return c.record.Epoch
+}
+
+// wantPrekeys gets the prekeys of a contact that is away from its relays.
+func (n *network) wantPrekeys(id identity.PeerID, lookup [32]byte, epoch uint32, relays []identity.ServerAddr) {
+	ctx, cancel := context.WithTimeout(n.ctx, connectTime)
+	defer cancel()
+	err := errNoRelay
+	for _, a := range relays {
+		var box wire.PrekeyBox
+		if box, err = n.fetchPrekeys(ctx, id, lookup, epoch, a); err == nil {
+			n.c.post(func(k *core) {
+				if c := k.contacts[id]; c != nil {
+					k.takeBundle(c, box, false)
+				}
+			})
+			return
+		}
+	}
+	n.c.log.Info("prekeys not fetched", "contact", id.Short(), "err", err)
+}
+
+func (n *network) fetchPrekeys(ctx context.Context, id identity.PeerID, lookup [32]byte, epoch uint32, a identity.ServerAddr) (box wire.PrekeyBox, err error) {
+	s, err := n.sender(ctx, a)
+	if err != nil {
+		return box, err
+	}
+	inbox, token := prekeyInbox(lookup, a.ID, epoch)
+	sealed, oneTime, err := s.FetchPrekeys(ctx, inbox, token)
+	if err != nil {
+		n.senderFailed(a, s, err)
+		return box, err
+	}
+	return openPrekeys(identity.Invite{Peer: id, Lookup: lookup}, sealed, oneTime)
+}
+
+// prekeyInbox derives where a relay keeps prekeys for those who have a card, and
+// the token to get them. A restored device has others: the lost one owned them.
+func prekeyInbox(lookup [32]byte, id identity.ServerID, epoch uint32) (inbox, token [32]byte) {
+	salt := binary.BigEndian.AppendUint32(bytes.Clone(id[:]), epoch)
+	derive := func(context string) [32]byte {
+		b, err := hkdf.Key(sha256.New, lookup[:], salt, context, 32)
+		if err != nil {
+			panic(err)
+		}
+		return [32]byte(b)
+	}
+	return derive(contextPrekeyInbox), derive(contextPrekeyToken)
+}
+
+// furnishPrekeys gives a relay prekeys for contacts that have lost their session
+// while we are away. They get no one-time key: the last-resort one will do.
+func (n *network) furnishPrekeys(ctx context.Context, cl *relay.Client, f *furniture) error {
+	if err := cl.CreateInbox(ctx, relay.InboxParams{ID: f.prekeys, Knock: true}); err != nil {
+		return err
+	}
+	if err := cl.PutPrekeys(ctx, f.prekeys, f.bundle, nil); err != nil {
+		return err
+	}
+	return cl.AllowKnock(ctx, f.prekeys, f.prekeyToken, n.c.cfg.Now().Add(prekeyTokenTTL))
+}
+
+// renewWith starts another session with a contact that we cannot read.
+func (k *core) renewWith(c *contact, b *ratchet.Bundle, oneTime []byte) error {
+	err := c.session.Renew(k.now(), k.local, b, oneTime, [32]byte{})
+	if errors.Is(err, ratchet.ErrWrongPeer) && b.Record().Epoch > max(c.epoch(), c.flow.InEpoch) {
+		// It was restored elsewhere, and we did not hear of it yet.
+		var p *ratchet.Peer
+		if p, err = ratchet.Initiate(k.now(), k.local, b, oneTime, [32]byte{}); err == nil {
+			c.session = p
+		}
+	}
+	if err != nil {
+		return err
+	}
+	k.rewrite(c)
+	k.ackDue(c) // the contact learns of the session by its first message
+	return nil
+}
+
+// sayLastResort notes that a session began without a one-time prekey.
+func (k *core) sayLastResort(c *contact, msg []byte) {
+	if ratchet.PeekLastResort(msg) {
+		k.c.log.Info("a session began without a one-time prekey: the last-resort key served", "contact", c.info.ID.Short())
+	}
+}
+
+// rewrite has all that waits for the contact encrypted anew, in its session of
+// now.
+func (k *core) rewrite(c *contact) {
+	if c.flow.NextOut == c.flow.Acked.Next {
+		return
+	}
+	c.flow.Rewrite = true
+	c.setFlow(k)
+	peer := c.info.ID
+	k.then(func() { k.rewriteOutbox(k.contacts[peer]) })
+}
+
+// rewriteOutbox turns the outbox of a contact back into payloads, marked as
+// repeats, and has them encrypted in order. It runs after a batch was stored.
+func (k *core) rewriteOutbox(c *contact) {
+	if c == nil || !c.flow.Rewrite {
+		return
+	}
+	all := k.eachOutbox(c, c.flow.Acked.Next, c.flow.NextOut, func(r outRow) bool {
+		if r.state != outPlain {
+			k.putPlain(c, r, r.counter)
+		}
+		return true
+	})
+	if !all {
+		return
+	}
+	c.flow.Rewrite = false
+	k.outboxChanged(c)
+}
+
+// outboxChanged has the outbox encrypted and sent from its start, once what the
+// batch changed is stored: whoever reads it before sees the rows that it had.
+func (k *core) outboxChanged(c *contact) {
+	c.sending.mail.round++
+	c.setFlow(k)
+	peer := c.info.ID
+	k.then(func() {
+		c := k.contacts[peer]
+		c.sending.plain = true
+		c.sending.recent, c.sending.cursor = nil, 0
+		c.sending.mail.cursor, c.sending.mail.knocks = 0, nil
+		k.encryptWaiting(c)
+	})
+}
+
+// putPlain stores a row as a payload with a counter, marked as a repeat. A text
+// that is in the conversation no more is replaced by a new card: its number must
+// not stay a gap.
+func (k *core) putPlain(c *contact, r outRow, counter uint64) {
+	p, err := wire.ParsePayload(r.plain)
+	if r.state == outPlain {
+		p, err = wire.ParsePayload(r.content)
+	}
+	ext := []wire.Extension{{Type: wire.ExtensionAgain}}
+	switch {
+	case keepsPayload(r.typ) && err == nil, r.state == outPlain && err == nil:
+		ext = append(dropExtension(p.Extensions, wire.ExtensionAgain), ext...)
+		r.content = k.payload(c, r.typ, r.id, counter, p.Body, ext)
+	case r.typ == wire.PayloadText:
+		if m, seq, found := k.findMessage(c, r.id); found {
+			r.content = k.payload(c, r.typ, r.id, counter, []byte(m.text), append(m.extensions(), ext...))
+			if m.counter != counter {
+				m.counter = counter
+				k.putMessage(c, seq, m)
+			}
+			break
+		}
+		fallthrough
+	default:
+		r.typ = wire.PayloadCard
+		r.content = k.payload(c, r.typ, r.id, counter, k.card(c).Append(nil), nil)
+	}
+	r.counter, r.state, r.plain = counter, outPlain, nil
+	k.putOutbox(c, r)
+}
+
+func dropExtension(xs []wire.Extension, typ uint16) (out []wire.Extension) {
+	for _, x := range xs {
+		if x.Type != typ {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// isRepeat reports whether a text that says that it may have come before did.
+func (k *core) isRepeat(c *contact, p wire.Payload) bool {
+	for _, x := range p.Extensions {
+		if x.Type == wire.ExtensionAgain {
+			m, _, found := k.findMessage(c, p.ID)
+			return found && !m.mine
+		}
+	}
+	return false
+}
+
+// wentBack takes an acknowledgement that means other messages than those that we
+// remember under its numbers: our disk is an old copy. What waits gets numbers
+// that were never used, so that nothing is taken for delivered that the contact
+// never saw.
+func (k *core) wentBack(c *contact, a wire.Ack) {
+	f := &c.flow
+	top := a.Next - 1
+	if n := len(a.Ranges); n > 0 {
+		top = a.Ranges[n-1].Last
+	}
+	if top >= f.NextOut+maxAhead {
+		return
+	}
+	next, old, before := max(top+1, f.NextOut), f.NextOut, len(k.changes)
+	if !k.eachOutbox(c, f.Acked.Next, old, func(r outRow) bool {
+		k.putPlain(c, r, next)
+		next++
+		return true
+	}) {
+		k.changes = k.changes[:before]
+		return // the next acknowledgement tells it again
+	}
+	k.c.log.Warn("this profile is an old copy: a contact has messages that it does not know", "contact", c.info.ID.Short())
+	if old > 1 {
+		k.changes = append(k.changes, Change{
+			Kind: Delete, Table: TableOutbox, Row: Row{Owner: c.num, Seq: 1}, Through: int64(old - 1),
+		})
+	}
+	f.Acked, f.AckedSum, f.NextOut = counterSet{Next: max(top+1, old)}, a.Digest, next
+	k.outboxChanged(c)
+}
+
+// A digest stands for a set of numbered payloads: the sum, modulo 2^64 in each
+// half, of the first 16 bytes of a hash of each one's counter and id (spec §8.4).
+type digest [16]byte
+
+func (d digest) add(counter uint64, id MessageID) digest {
+	b := binary.BigEndian.AppendUint64([]byte(contextDigest), counter)
+	h := sha256.Sum256(append(b, id[:]...))
+	for _, i := range []int{0, 8} {
+		binary.BigEndian.PutUint64(d[i:], binary.BigEndian.Uint64(d[i:])+binary.BigEndian.Uint64(h[i:]))
+	}
+	return d
+}
+
+// MarshalText makes a digest a string in a flow's JSON.
+func (d digest) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
+
+// UnmarshalText decodes MarshalText's form.
+func (d *digest) UnmarshalText(b []byte) error {
+	if len(b) != 2*len(d) {
+		return errDigest
+	}
+	_, err := hex.Decode(d[:], b)
+	return err
+}
+
+var errDigest = errors.New("client: not a digest")
