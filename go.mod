@@ -11,6 +11,7 @@ require (
 	github.com/dchest/siphash v1.2.3
 	github.com/diamondburned/gotk4/pkg v0.2.2
 	github.com/flynn/noise v1.1.0
+	github.com/huin/goupnp v1.3.1
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/makiuchi-d/gozxing v0.1.1
 	github.com/mattn/go-sqlite3 v1.14.53

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/nat"
+	"github.com/sremp/sremp/portmap"
 	"github.com/sremp/sremp/relay"
 	"github.com/sremp/sremp/transport"
 )
@@ -45,6 +46,8 @@ type network struct {
 	guests   map[identity.ServerID]*relay.Client // at relays of others
 	answers  map[[32]byte]*given                 // by the offer's secret
 	addrs    []netip.AddrPort                    // of ours, as last gathered
+
+	mapper *portmap.Mapper // nil unless wanted
 
 	gathered   []nat.Candidate // the last ones, for a while
 	gatheredAt time.Time       // zero: not to be used again
@@ -99,6 +102,7 @@ func (n *network) setLocal(l *identity.Local) {
 // start begins to reach for servers and contacts. The core runs already: it
 // must not be touched here but through jobs.
 func (n *network) start() {
+	n.startMapper()
 	n.run(n.accept)
 	n.c.post(func(k *core) {
 		k.heal()
@@ -132,6 +136,7 @@ func (n *network) close() {
 	n.mu.Lock()
 	n.closed = true
 	n.mu.Unlock()
+	n.stopMapper()
 	n.ep.Close()
 	n.anon.Close()
 }

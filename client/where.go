@@ -123,6 +123,10 @@ func (n *network) attested(exts []wire.Extension, secret [32]byte) []netip.Addr 
 func (n *network) networkChanged() {
 	n.mu.Lock()
 	n.gatheredAt = time.Time{}
+	mapper := n.mapper
 	n.mu.Unlock()
+	if mapper != nil {
+		mapper.Refresh()
+	}
 	n.pokeAll()
 }

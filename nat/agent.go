@@ -146,6 +146,9 @@ func (a *Agent) AddRemote(now time.Time, cs []Candidate) {
 	// side's i-th prediction, with no other in between.
 	both := has(a.local, Predicted) && has(cs, Predicted)
 	plan := func(r *remote) {
+		if r.Kind == Mapped && r.pings == 0 && r.next.IsZero() {
+			r.next = now // its NAT lets us in anyway, and expects us if it is symmetric
+		}
 		if r.pings == 0 && r.next.IsZero() {
 			r.next, start = start, start.Add(pacing)
 		}

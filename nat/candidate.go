@@ -59,6 +59,10 @@ func hostRank(a netip.Addr) int {
 	return 0
 }
 
+// Usable returns ap in canonical form, and whether a packet to it can make
+// sense (spec §5.20.2).
+func Usable(ap netip.AddrPort) (netip.AddrPort, bool) { return usable(ap) }
+
 // usable returns ap in canonical form, and whether a packet to it can make
 // sense (spec §5.20.2).
 func usable(ap netip.AddrPort) (netip.AddrPort, bool) {

@@ -48,6 +48,7 @@ need libc6-dev test -e /usr/include/stdio.h
 want nftables has_command nft
 want iproute2 has_command ip
 if [ "$goal" = test ]; then
+	want miniupnpd-nftables test -x /usr/sbin/miniupnpd
 	need pkg-config has_command pkg-config
 	need libgtk-4-dev pkg-config --exists gtk4
 	need libgirepository1.0-dev pkg-config --exists gobject-introspection-1.0
@@ -69,7 +70,7 @@ missing=${needed}${optional}
 by_hand="apt-get update && sudo apt-get install -y --no-install-recommends$missing"
 if ! has_command apt-get; then
 	if [ -z "$needed" ]; then
-		say "going on without$optional: the demo will have no NAT routers."
+		say "going on without$optional: the demo will have no NAT routers, or their tests are skipped."
 		exit 0
 	fi
 	say "this is not Debian or Ubuntu; install what these Debian packages hold, then run make again:$missing"
@@ -80,7 +81,7 @@ if [ "$(id -u)" -eq 0 ]; then
 elif has_command sudo && sudo -n true 2>/dev/null; then
 	as_root="sudo -n"
 elif [ -z "$needed" ]; then
-	say "going on without$optional: the demo will have no NAT routers. To have them: sudo $by_hand"
+	say "going on without$optional: the demo will have no NAT routers, or their tests are skipped. To have them: sudo $by_hand"
 	exit 0
 else
 	say "some packages are missing and there is no right to install them; run this line, then make again:"

@@ -38,7 +38,10 @@ type Endpoint struct {
 	probers  map[*prober]struct{}
 	local    []nat.Candidate // the last Gather's result
 
+	mapped []netip.AddrPort // that the gateway forwards to us
+
 	netChanges atomic.Int64 // of this machine's network, seen so far
+	mappings   atomic.Int64 // made so far
 
 	identity atomic.Pointer[identity.Local] // c.Identity at first, see SetIdentity
 	sibling  atomic.Pointer[stunSibling]    // that answers STUN with us, if any

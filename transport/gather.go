@@ -112,7 +112,7 @@ func (e *Endpoint) Gather(ctx context.Context, stun []netip.AddrPort) []nat.Cand
 	e.stun.mu.Lock()
 	e.stun.asked = slices.Clone(stun)
 	e.stun.mu.Unlock()
-	return cs
+	return e.withMapped(cs)
 }
 
 // regather asks the servers of the last Gather again. Mapped candidates stay.
@@ -315,7 +315,7 @@ func (e *Endpoint) localCandidates() []nat.Candidate {
 	cs := e.local
 	e.mu.Unlock()
 	if cs == nil {
-		return e.hostCandidates()
+		cs = e.hostCandidates()
 	}
-	return cs
+	return e.withMapped(cs)
 }

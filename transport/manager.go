@@ -90,6 +90,7 @@ type manager struct {
 	calm     time.Time     // the path is not blamed before
 	pokeWait time.Duration // of silence, before the relay is poked again
 	netSeen  int64         // Endpoint.netChanges that was acted on
+	mapSeen  int64         // Endpoint.mappings too
 }
 
 // An event is a control frame, or the end of a validation.
@@ -116,7 +117,7 @@ func (e *Endpoint) startPeer(q *quic.Conn, l *link, x proof, slot int) (*PeerCon
 		wake:    make(chan struct{}, 1),
 		changes: make(chan Path, 1),
 	}
-	m := &manager{p: p, e: e, client: l.client, events: make(chan event), active: slot, roundDelay: roundRetry, netSeen: e.netChanges.Load()}
+	m := &manager{p: p, e: e, client: l.client, events: make(chan event), active: slot, roundDelay: roundRetry, netSeen: e.netChanges.Load(), mapSeen: e.mappings.Load()}
 	if x.early != nil {
 		p.early = &Stream{x.early, p.Conn}
 	}
@@ -364,6 +365,7 @@ func (m *manager) step(now time.Time) error {
 		m.poke(now)
 		return nil
 	}
+	m.mapAgain(now)
 	l := m.p.link
 	if !l.relayOnly && m.active == slotRelay {
 		if addr, ok := l.prober.validated(); ok && m.due(slotDirect, now) {

@@ -22,6 +22,8 @@ type app struct {
 
 	profile        string
 	listen         string // UDP address of the client, empty for any port
+	stays          bool   // the command runs until it is told to end
+	noPortMapping  bool
 	passphraseFile string
 	clockOffset    time.Duration
 	kit            *[32]byte // opens the profile instead of the passphrase, if set

@@ -27,9 +27,12 @@ func (a *app) listenCommand() *cobra.Command {
 	return cmd
 }
 
-// listenFlag sets the client's UDP address.
+// listenFlag sets how a command that stays uses the network. One that is over
+// in a moment asks for no port: nobody would come by it.
 func (a *app) listenFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.listen, "listen", "", "UDP `address` to use (default any port on all addresses)")
+	cmd.Flags().BoolVar(&a.noPortMapping, "no-port-mapping", false, "do not ask the router for a port")
+	cmd.PreRun = func(*cobra.Command, []string) { a.stays = true }
 }
 
 func (a *app) runListen(ctx context.Context, asJSON bool) error {

@@ -91,7 +91,7 @@ func (a *app) clientConfig(db client.Store, isNew bool) (client.Config, error) {
 	}
 	return client.Config{
 		Store: db, Passphrase: passphrase, Listen: a.listen, Logger: a.logger(), Now: a.now,
-		KeepEvents: a.keepEvents, Kit: a.kit,
+		KeepEvents: a.keepEvents, Kit: a.kit, MapPorts: a.stays && !a.noPortMapping,
 	}, nil
 }
 

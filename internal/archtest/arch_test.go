@@ -35,7 +35,8 @@ var allowed = map[string][]string{
 	"transfer":   {"wire"},
 	"relay":      with(core, "transport", "nat"),
 	"rendezvous": with(core, "transport", "nat"),
-	"client":     with(core, "relay", "relay/websocket", "rendezvous", "ratchet", "transfer", "transport", "nat"),
+	"client":     with(core, "relay", "relay/websocket", "rendezvous", "ratchet", "transfer", "transport", "nat", "portmap"),
+	"portmap":    with(core, "nat"),
 
 	"relay/sqlite":        with(core, "relay", "store"),
 	"relay/postgres":      with(core, "relay"),
@@ -73,6 +74,7 @@ var only = map[string][]string{
 	"github.com/mattn/go-sqlite3":        {"store"},
 	"github.com/diamondburned/gotk4/pkg": {"desktop", "cmd/sremp-desktop"},
 	"github.com/pion/stun/v2":            {"nat"},
+	"github.com/huin/goupnp":             {"portmap"},
 	"github.com/jackc/pgx/v5":            {"relay/postgres", "rendezvous/postgres"},
 	"github.com/coder/websocket":         {"relay/websocket"},
 	"golang.org/x/image":                 {"transfer"},

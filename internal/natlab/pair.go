@@ -14,7 +14,8 @@ type Pair struct {
 	// A and B are what lies before the two sides: a router's kind, or one of
 	// none (a public address), carrier (two NATs in a row), ipv6 (IPv6 alone,
 	// behind a firewall), dual (port, and IPv6 behind a firewall). KIND/accept
-	// and KIND/reject say what the routers do with packets to themselves. "same
+	// and KIND/reject say what the routers do with packets to themselves,
+	// KIND/mapped that they map ports for who asks. "same
 	// KIND" on both sides is one router of KIND for both, "same isolated KIND"
 	// one that does not connect them inside, "same carrier KIND" a carrier's
 	// router of KIND before the home routers of both.
@@ -51,6 +52,9 @@ func Pairs() (out []Pair) {
 		}
 	}
 	loss := Conditions{Delay: PairRTT / 2, Loss: 0.05}
+	if HasGateway() {
+		out = append(out, Pair{A: "sym/mapped", B: "sym", Direct: true}, Pair{A: "sym/mapped", B: "port", Direct: true})
+	}
 	return append(out,
 		Pair{A: "symseq", B: "symseq", Direct: true},
 		Pair{A: "sym", B: "sym"},
@@ -162,6 +166,10 @@ func seed() uint32 { return rand.Uint32() }
 // side makes one host and what is before it.
 func (w *World) side(kind string) (*Place, error) {
 	kind, input, _ := strings.Cut(kind, "/")
+	mapped := input == "mapped"
+	if mapped {
+		input = ""
+	}
 	o := RouterOptions{Kind: Kind(kind), Input: WANInput(input), Seed: seed()}
 	switch kind {
 	case "none":
@@ -185,6 +193,11 @@ func (w *World) side(kind string) (*Place, error) {
 	r, err := w.Router(o)
 	if err != nil {
 		return nil, err
+	}
+	if mapped {
+		if _, err := r.MapPorts(MapProtocols{PMP: true, UPnP: true}); err != nil {
+			return nil, err
+		}
 	}
 	return r.Home()
 }

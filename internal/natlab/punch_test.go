@@ -126,6 +126,7 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 		ids[i] = p.ids[i^order]
 		ends[i] = endpointAt(t, place.Site, bindAddr(p.kind(i), place), transport.Config{Identity: ids[i]})
 		defer ends[i].Close()
+		defer mapHere(t, p.kind(i), place, ends[i])()
 	}
 	var warm sync.WaitGroup
 	for i := range ends {
