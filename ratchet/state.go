@@ -124,7 +124,16 @@ func ParsePeer(b []byte) (*Peer, error) {
 	if v := r.Uint8(); r.Err() == nil && v != stateVersion {
 		return nil, fmt.Errorf("%w: version %d", ErrState, v)
 	}
-	st := &peerState{pair: r.Array16(), epoch: uint32(uvarint(r, 1<<32-1))}
+	// One allocation for what nearly every peer is: a peer with one session.
+	one := &struct {
+		peer     Peer
+		state    peerState
+		session  session
+		sessions [1]*session
+	}{}
+	st := &one.state
+	one.peer.s = st
+	st.pair, st.epoch = r.Array16(), uint32(uvarint(r, 1<<32-1))
 	st.recents = limit(r, int(r.Uint8()), 0, maxRecent)
 	for i := range st.recents {
 		st.recent[i] = r.Uint32()
@@ -135,14 +144,20 @@ func ParsePeer(b []byte) (*Peer, error) {
 	for i := range st.accepted {
 		st.accepted[i] = accepted{r.Array16(), uint32(uvarint(r, 1<<32-1))}
 	}
-	st.sessions = make([]*session, limit(r, int(r.Uint8()), 1, MaxSessions))
-	for i := range st.sessions {
-		st.sessions[i] = parseSession(r)
+	n := limit(r, int(r.Uint8()), 1, MaxSessions)
+	st.sessions = one.sessions[:0]
+	for i := range n {
+		s := &one.session
+		if i > 0 {
+			s = new(session)
+		}
+		s.parse(r)
+		st.sessions = append(st.sessions, s)
 	}
 	if err := r.Done(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
-	return &Peer{st}, nil
+	return &one.peer, nil
 }
 
 // limit returns n if it is within its limits, else 0 and the reader fails.
@@ -184,9 +199,8 @@ func uvarint(r *wire.Reader, most uint64) (n uint64) {
 	}
 }
 
-func parseSession(r *wire.Reader) *session {
+func (s *session) parse(r *wire.Reader) {
 	const max32, max64 = 1<<32 - 1, 1<<64 - 1
-	s := &session{}
 	s.flags, s.strays = r.Uint8(), r.Uint8()
 	s.generation = uint32(uvarint(r, max32))
 	s.created, s.received = uvarint(r, max64), uvarint(r, max64)
@@ -206,7 +220,7 @@ func parseSession(r *wire.Reader) *session {
 	if s.flags&(flagSend|flagReceive) == 0 || s.flags&flagMixed != 0 && (s.flags&flagSend == 0 || s.pq.epoch == 0) ||
 		s.pq.phase >= pqPhases || s.pq.wait >= PQRepeat || s.strays >= strays {
 		r.Fail(wire.ErrNotCanonical)
-		return s
+		return
 	}
 	if s.pq.phase != pqIdle {
 		f := &flight{}
@@ -231,7 +245,6 @@ func parseSession(r *wire.Reader) *session {
 	if total > MaxSkipTotal {
 		r.Fail(wire.ErrNotCanonical)
 	}
-	return s
 }
 
 // parse takes stored keys, whose numbers ascend.
