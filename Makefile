@@ -7,7 +7,6 @@ export CC := clang
 export CGO_ENABLED := 1
 
 GO ?= go
-BENCHTIME ?= 1s
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
@@ -64,8 +63,8 @@ desktop-test: ## the desktop's tests under a virtual screen; screenshots go to a
 bench-test: ## every benchmark once, as a test that it works
 	$(GO) test ./bench -run . -bench . -benchtime 1x
 
-bench: ## the benchmarks, with figures, in turns with other ratchets
-	@GO="$(GO)" scripts/bench.sh $(BENCHTIME)
+bench: ## the ratchet's benchmarks, in turns with other ratchets: docs/measurements.md, section ratchet
+	$(GO) run ./internal/measure -only ratchet,ratchet-peers
 
 measure: ## run what gives figures and write docs/measurements.md; ARGS='-only ratchet' runs a part
 	$(GO) run ./internal/measure $(ARGS)

@@ -170,10 +170,10 @@ func (p *mau) must(msg []byte) {
 
 func (p *mau) swap() { p.a, p.b = p.b, p.a }
 
-// reload stores the receiver's state and loads it again.
-func (p *mau) reload() {
-	r := p.b.store.sessions[p.a.address.String()]
-	n, err := record.NewSessionFromBytes(r.Serialize(), p.codec.Session, p.codec.State)
+func (p *mau) state() []byte { return p.b.store.sessions[p.a.address.String()].Serialize() }
+
+func (p *mau) restore(state []byte) {
+	n, err := record.NewSessionFromBytes(state, p.codec.Session, p.codec.State)
 	if err != nil {
 		p.t.Fatal(err)
 	}

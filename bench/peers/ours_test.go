@@ -18,6 +18,26 @@ type peer interface {
 	decrypt(msg []byte) (plain []byte, err error)
 	// swap exchanges a and b.
 	swap()
+	// state is what b stores, and restore loads it.
+	state() []byte
+	restore(state []byte)
+}
+
+// race runs two operations that time themselves, in turns, for about d. Each
+// returns the time of one call, without what comes before and after it.
+func race(d time.Duration, op, base func() time.Duration) (opTime, baseTime time.Duration, ratio float64) {
+	var ratios []float64
+	var a, b []time.Duration
+	turns := 0
+	for end := time.Now().Add(d); turns < 4 || time.Now().Before(end); turns++ {
+		x, y := op(), base()
+		if turns == 0 {
+			continue // buffers grow
+		}
+		a, b = append(a, x), append(b, y)
+		ratios = append(ratios, float64(y)/float64(x))
+	}
+	return median(a), median(b), median(ratios)
 }
 
 // duel calls op and base in turns of n, for about d, and returns the
@@ -131,11 +151,16 @@ func (p *ours) must(msg []byte) {
 
 func (p *ours) swap() { p.a, p.b = p.b, p.a }
 
-func (p *ours) reload() {
+func (p *ours) state() []byte {
 	state, err := p.b.peer.MarshalBinary()
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	return state
+}
+
+func (p *ours) restore(state []byte) {
+	var err error
 	if p.b.peer, err = ratchet.ParsePeer(state); err != nil {
 		p.t.Fatal(err)
 	}

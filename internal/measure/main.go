@@ -1,7 +1,7 @@
 // The measure command runs the benchmarks and labs that give figures, and writes
 // them to docs/measurements.json and docs/measurements.md.
 //
-//	go run ./internal/measure [-only part]
+//	go run ./internal/measure [-only part,part]
 //
 // A figure is a line of a benchmark (package testing's format) or a line
 //
@@ -22,6 +22,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -58,7 +59,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("measure", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	only := fs.String("only", "", "run this `part` only")
+	only := fs.String("only", "", "run these `parts` only, separated by commas")
 	dir := fs.String("docs", "docs", "`directory` of measurements.json and measurements.md")
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -74,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	status := 0
 	for _, p := range parts {
-		if *only != "" && *only != p.name {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), p.name) {
 			continue
 		}
 		fresh, err := p.measure(ctx, stdout)

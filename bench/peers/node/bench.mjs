@@ -78,6 +78,43 @@ async function decrypt(to, from, msg) {
   return s.signalDecrypt(s.SignalMessage.deserialize(msg), from.address, to.address, to.sessions, to.identities);
 }
 
+// Of these only the last call is timed. A refused message changes nothing that
+// was stored.
+const timed = {
+  async skip1000({ a, b }, plain) {
+    const msgs = await ahead(a, b, plain, 1001);
+    const saved = s.SessionRecord.deserialize((await b.sessions.getSession(a.address)).serialize());
+    const took = await time(() => decrypt(b, a, msgs[1000]));
+    await b.sessions.saveSession(a.address, saved);
+    for (const msg of msgs) await decrypt(b, a, msg);
+    return took;
+  },
+  async late({ a, b }, plain) {
+    const msgs = await ahead(a, b, plain, 1001);
+    await decrypt(b, a, msgs[1000]);
+    return time(() => decrypt(b, a, msgs[500]));
+  },
+  async forged({ a, b }, plain) {
+    const msg = await encrypt(a, b, plain), bad = Uint8Array.from(msg);
+    bad[bad.length - 1] ^= 1;
+    const took = await time(() => decrypt(b, a, bad).then(() => { throw new Error('taken'); }, () => {}));
+    await decrypt(b, a, msg);
+    return took;
+  },
+};
+
+async function ahead(a, b, plain, n) {
+  const msgs = [];
+  for (let i = 0; i < n; i++) msgs.push(await encrypt(a, b, plain));
+  return msgs;
+}
+
+async function time(op) {
+  const start = process.hrtime.bigint();
+  await op();
+  return process.hrtime.bigint() - start;
+}
+
 const nobody = s.ProtocolAddress.new('nobody', 1);
 const operations = {
   async encrypt({ a, b }, plain) { await encrypt(a, b, plain); },
@@ -95,10 +132,16 @@ const operations = {
 };
 
 const pairs = {};
-for (const name of Object.keys(operations)) pairs[name] = await pair();
+for (const name of Object.keys({ ...operations, ...timed })) pairs[name] = await pair();
 for await (const line of createInterface({ input: process.stdin })) {
   const [name, size, count] = line.split(' ');
   const plain = new Uint8Array(Number(size)).fill(1);
+  if (timed[name]) {
+    let sum = 0n;
+    for (let i = 0; i < Number(count); i++) sum += await timed[name](pairs[name], plain);
+    console.log(String(sum));
+    continue;
+  }
   const start = process.hrtime.bigint();
   for (let i = 0; i < Number(count); i++) await operations[name](pairs[name], plain);
   console.log(String(process.hrtime.bigint() - start));
