@@ -3,6 +3,7 @@ package client_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -161,6 +162,60 @@ func TestOldCopyApart(t *testing.T) {
 			return
 		}
 	}
+}
+
+// A restored profile and its contact, who are never online together: the
+// contact's relay has prekeys for it, and what waited for the lost device comes.
+func TestRestoreApart(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	a, _ := newClient(t, "Alice")
+	b, bdir := newClient(t, "Bob")
+	aID, bID := me(t, a), me(t, b)
+	useServer(t, a, s)
+	useServer(t, b, s)
+	add(t, b, invite(t, a))
+	send(t, b, aID, "hello")
+	delivered(t, b, a, bID, aID, "hello")
+	send(t, a, bID, "welcome")
+	delivered(t, a, b, aID, bID, "welcome")
+	file := filepath.Join(t.TempDir(), "backup")
+	if err := a.Backup(t.Context(), file); err != nil {
+		t.Fatal(err)
+	}
+	waitServer(t, b)
+	a.Close()
+	send(t, b, aID, "waits")
+	eventually(t, "mail", func() (bool, string) {
+		got := texts(t, b, aID)
+		return slices.Contains(got, ">held waits"), fmt.Sprint(got)
+	})
+	settled(t, b, aID)
+	b.Close()
+
+	adir, err := restore(t, file, func(*client.Config) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a = open(t, adir)
+	send(t, a, bID, "new computer")
+	eventually(t, "mail to Bob", func() (bool, string) {
+		got := texts(t, a, bID)
+		return slices.Contains(got, ">held new computer"), fmt.Sprint(got)
+	})
+	a.Close()
+	b = open(t, bdir)
+	eventually(t, "Bob", func() (bool, string) {
+		got := texts(t, b, aID)
+		return slices.Contains(got, "<new computer") && slices.Contains(got, ">held waits"), fmt.Sprint(got)
+	})
+	settled(t, b, aID)
+	b.Close()
+	a = open(t, adir)
+	eventually(t, "Alice", func() (bool, string) {
+		got := texts(t, a, bID)
+		return slices.Contains(got, "<waits") && slices.Contains(got, ">delivered new computer"), fmt.Sprint(got)
+	})
 }
 
 // settled waits until all that could leave for a relay has left.
