@@ -131,6 +131,9 @@ type Path struct {
 	Remote  string          `json:"remote"` // address in use: the peer's or the relay's; empty if none
 	RTT     time.Duration   `json:"rtt"`    // 0 if not known
 	Reason  string          `json:"reason"` // one plain sentence part, e.g. "the peer is away"
+	Why     Why             `json:"why"`    // the same in a word
+	Sent    uint64          `json:"sent"`   // packets to the contact lately; only [API.Path] counts them
+	Lost    uint64          `json:"lost"`   // of those
 	Since   time.Time       `json:"since"`
 }
 

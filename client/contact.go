@@ -153,7 +153,7 @@ func (k *core) newContact(id identity.PeerID, name string) *contact {
 			Inbox: randomSecret(), Token: randomSecret(), Intro: randomSecret(), Hello: randomSecret(),
 		},
 	}
-	c.path = Path{Contact: id, Kind: PathNone, Reason: "not tried yet", Since: k.now()}
+	c.path = Path{Contact: id, Kind: PathNone, Reason: textUntried, Why: WhyUntried, Since: k.now()}
 	k.contacts[id] = c
 	c.setInfo(k)
 	c.setFlow(k)
@@ -218,7 +218,7 @@ func loadContact(ctx context.Context, v *vault, me identity.PeerID, row Row) (*c
 		return nil, err
 	}
 	c.sending.plain = len(last) > 0 && last[0].State == outPlain
-	c.path = Path{Contact: c.info.ID, Kind: PathNone, Reason: "not tried yet"}
+	c.path = Path{Contact: c.info.ID, Kind: PathNone, Reason: textUntried, Why: WhyUntried}
 	return c, nil
 }
 
@@ -267,7 +267,7 @@ func (c *Client) Path(ctx context.Context, to identity.PeerID) (p Path, err erro
 	err = c.do(ctx, func(k *core) error {
 		c, err := k.contact(to)
 		if err == nil {
-			p = c.path
+			p = k.lookAt(c)
 		}
 		return err
 	})

@@ -201,7 +201,7 @@ func (k *core) linkPath(l *link, p transport.Path) {
 	if c == nil || c.link != l {
 		return
 	}
-	path := Path{Kind: PathDirect, Remote: p.Remote.String(), RTT: p.RTT, Reason: p.Reason}
+	path := Path{Kind: PathDirect, Remote: p.Remote.String(), RTT: p.RTT, Reason: p.Reason, Why: Why(p.Why.Code())}
 	if p.Kind == transport.PathRelay {
 		path.Kind = PathRelay
 	}
@@ -233,7 +233,7 @@ func (k *core) linkDown(l *link, err error) {
 	c.link, c.sending.recent = nil, nil
 	k.active(c)
 	k.c.net.setLinked(c.info.ID, false)
-	k.unlinkedPath(c, "the connection was lost; trying again")
+	k.unlinkedPath(c, textLost)
 }
 
 // unlinkedPath shows the path of a contact without a link.
@@ -241,7 +241,7 @@ func (k *core) unlinkedPath(c *contact, reason string) {
 	if c.link != nil {
 		return
 	}
-	p := Path{Kind: PathNone, Reason: reason}
+	p := Path{Kind: PathNone, Reason: reason, Why: whyOf(reason)}
 	if box := k.mailTarget(c); box != nil {
 		p.Kind, p.Remote = PathMailbox, box.relay.HostPort()
 		p.Reason = reason + "; its relay keeps the mail"

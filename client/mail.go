@@ -221,7 +221,7 @@ func (k *core) mailed(id identity.PeerID, round int, held, all []letter, err err
 		if c.link == nil {
 			reason := "the peer is away"
 			if k.c.net.connecting(id, connectTime) {
-				reason = "trying to connect"
+				reason = textConnecting
 			}
 			k.unlinkedPath(c, reason)
 		}
@@ -240,7 +240,7 @@ func (k *core) mailed(id identity.PeerID, round int, held, all []letter, err err
 	m.next = k.now().Add(m.wait)
 	k.c.log.Info("mailbox not reached", "contact", id.Short(), "err", err)
 	if c.link == nil && !errors.Is(err, relay.ErrBusy) {
-		k.setPath(c, Path{Kind: PathNone, Reason: "the peer is away and its relay: " + plain(err)})
+		k.setPath(c, Path{Kind: PathNone, Reason: "the peer is away and its relay: " + plain(err), Why: whyOf(plain(err))})
 	}
 }
 

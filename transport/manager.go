@@ -91,6 +91,8 @@ type manager struct {
 	pokeWait time.Duration // of silence, before the relay is poked again
 	netSeen  int64         // Endpoint.netChanges that was acted on
 	mapSeen  int64         // Endpoint.mappings too
+
+	told, theirs byte // hindrances, ours as told and the other side's (spec §5.4.8)
 }
 
 // An event is a control frame, or the end of a validation.
@@ -98,6 +100,7 @@ type event struct {
 	candidates *wire.ControlCandidates
 	path       *wire.ControlPath
 	ping       *wire.ControlPing
+	hindrance  *wire.ControlHindrance
 
 	validated *quic.Path
 	slot      int
@@ -204,6 +207,9 @@ func (m *manager) loop(ended <-chan struct{}) {
 			}
 			err = m.step(now)
 		}
+		if err == nil {
+			err = m.explain()
+		}
 		if err != nil {
 			m.fail(err)
 			return
@@ -261,6 +267,9 @@ func parseControl(typ uint16, b []byte) (event, error) {
 	case wire.FrameControlPing:
 		x, err := wire.ParseControlPing(b)
 		return event{ping: &x}, err
+	case wire.FrameControlHindrance:
+		x, err := wire.ParseControlHindrance(b)
+		return event{hindrance: &x}, err
 	}
 	return event{}, nil
 }
@@ -289,6 +298,8 @@ func (m *manager) handle(ev event) error {
 		return m.handlePath(*ev.path)
 	case ev.ping != nil:
 		return m.send(wire.FrameControlPong, ev.ping.Append(nil))
+	case ev.hindrance != nil:
+		m.theirs = ev.hindrance.What
 	case ev.validated != nil:
 		return m.handleValidated(ev)
 	case ev.refreshed && ev.round == m.round:
@@ -360,6 +371,11 @@ func (m *manager) handlePath(x wire.ControlPath) error {
 func (m *manager) step(now time.Time) error {
 	if err := m.lookAgain(); err != nil {
 		return err
+	}
+	if m.p.watched.Swap(false) {
+		if err := m.sendPing(); err != nil {
+			return err
+		}
 	}
 	if !m.client {
 		m.poke(now)

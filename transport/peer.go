@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -37,6 +38,8 @@ type Path struct {
 	Remote netip.AddrPort // the peer, or the relay
 	RTT    time.Duration  // smoothed, of the path's own life
 	Reason string         // why the path is this one, for people
+	Why    Reason         // the same for programs; ReasonNone: in other words
+	Loss   Loss
 }
 
 // A PeerConn is a connection to an authenticated peer.
@@ -46,10 +49,12 @@ type PeerConn struct {
 	control *quic.Stream
 	early   *Stream       // constant
 	wake    chan struct{} // holds one token for the manager
+	watched atomic.Bool   // somebody wants the path measured
 
 	mu       sync.Mutex
 	path     Path
 	staleRTT time.Duration // QUIC's round trip when the path began: of the one before
+	loss     lossMeter
 	closed   bool
 	changes  chan Path // holds the latest unread path
 }
@@ -69,6 +74,8 @@ func (p *PeerConn) Path() Path {
 	stale := p.staleRTT
 	p.mu.Unlock()
 	path.RTT = p.rtt(path, stale)
+	path.Why = reasonOf(path.Reason)
+	path.Loss = p.measure()
 	return path
 }
 
@@ -109,11 +116,15 @@ func (p *PeerConn) setPath(path Path) {
 	if path.Kind != p.path.Kind && p.path.Kind != 0 {
 		p.staleRTT = p.q.ConnectionStats().SmoothedRTT
 	}
+	if path.Kind != p.path.Kind || path.Remote != p.path.Remote {
+		p.loss.begin(p.q.ConnectionStats())
+	}
 	p.path = path
 	if p.closed {
 		return
 	}
 	path.RTT = p.rtt(path, p.staleRTT)
+	path.Why = reasonOf(path.Reason)
 	select {
 	case <-p.changes:
 	default:

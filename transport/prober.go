@@ -26,6 +26,7 @@ type prober struct {
 	mu     sync.Mutex
 	agents []*nat.Agent // newest first, at most maxAgents
 	extras []*extraSocket
+	told   []nat.Candidate // what the peer has told last
 	// extraOf is the agent that searches with extras; nil once it needs no more.
 	extraOf *nat.Agent
 	opening *nat.Agent // the agent that asked for sockets last
@@ -69,6 +70,9 @@ func (p *prober) search(s search) {
 		Key: s.key, Controlling: p.link.client, Local: p.e.localCandidates(), Remote: s.remote,
 		Answering: s.answering, Attested: s.attested,
 	})
+	if len(s.remote) > 0 {
+		p.told = s.remote
+	}
 	p.agents = append([]*nat.Agent{a}, p.agents...)
 	p.agents = p.agents[:min(len(p.agents), maxAgents)]
 	p.mu.Unlock()
@@ -144,6 +148,7 @@ func (p *prober) loop() {
 	for {
 		if next := p.step(time.Now()); next.IsZero() {
 			timer.Stop()
+			notify(p.changed) // nothing was found, perhaps
 		} else {
 			timer.Reset(max(time.Until(next), 0))
 		}

@@ -173,6 +173,7 @@ func (r *route) setTunnelled(on bool) {
 	r.mu.Unlock()
 	r.unheard.Store(0)
 	r.e.m.routes.slow.Store(on)
+	r.e.reconsider()
 	if f := r.e.c.RouteChanged; f != nil {
 		f(r.server, on)
 	}

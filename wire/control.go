@@ -8,6 +8,7 @@ const (
 	FrameControlPath       uint16 = 0x0002 // ControlPath
 	FrameControlPing       uint16 = 0x0003 // ControlPing, answered by
 	FrameControlPong       uint16 = 0x0004 // ControlPing, the same bytes
+	FrameControlHindrance  uint16 = 0x0005 // ControlHindrance
 )
 
 // MaxControlFrame is the longest payload of a control frame: a full list of
@@ -72,4 +73,27 @@ func (x ControlPing) Append(b []byte) []byte { return binary.BigEndian.AppendUin
 func ParseControlPing(b []byte) (ControlPing, error) {
 	r := NewReader(b)
 	return done(r, ControlPing{r.Uint64()})
+}
+
+// What hinders a direct path, in a ControlHindrance.
+const (
+	HindranceNone      = 0
+	HindranceNoUDP     = 1 // the sender's network lets no UDP out
+	HindranceRelayOnly = 2 // the sender lets the connection use a relay only
+)
+
+// A ControlHindrance tells the other side what it cannot find out by itself.
+type ControlHindrance struct{ What byte }
+
+// Append appends the payload.
+func (x ControlHindrance) Append(b []byte) []byte { return append(b, x.What) }
+
+// ParseControlHindrance parses it.
+func ParseControlHindrance(b []byte) (ControlHindrance, error) {
+	r := NewReader(b)
+	x := ControlHindrance{r.Uint8()}
+	if x.What > HindranceRelayOnly {
+		r.Fail(ErrNotCanonical)
+	}
+	return done(r, x)
 }

@@ -16,6 +16,7 @@ func controlVectors() []vector {
 		{"control-candidates", candidates.Append(nil), again(ParseControlCandidates)},
 		{"control-candidates-none", ControlCandidates{}.Append(nil), again(ParseControlCandidates)},
 		{"control-path", path.Append(nil), again(ParseControlPath)},
+		{"control-hindrance", ControlHindrance{HindranceRelayOnly}.Append(nil), again(ParseControlHindrance)},
 		{"control-ping", ControlPing{0x0102030405060708}.Append(nil), again(ParseControlPing)},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +54,10 @@ type (
 		Path        client.PathKind `json:"path"`
 		Remote      string          `json:"remote"`
 		RTT         float64         `json:"rtt_ms"`
+		Sent        uint64          `json:"sent"` // packets lately
+		Lost        uint64          `json:"lost"` // of those
 		Reason      string          `json:"reason"`
+		Why         client.Why      `json:"why"`
 	}
 	deliveryJSON struct {
 		Event       string               `json:"event"` // "delivery"
@@ -261,7 +265,7 @@ func (p *printer) delivery(e client.DeliveryEvent) error {
 func (p *printer) path(path client.Path) error {
 	if p.json {
 		return p.object(pathJSON{
-			"path", path.Contact, p.name(path.Contact), path.Kind, path.Remote, millis(path.RTT), path.Reason,
+			"path", path.Contact, p.name(path.Contact), path.Kind, path.Remote, millis(path.RTT), path.Sent, path.Lost, path.Reason, path.Why,
 		})
 	}
 	return p.line("path to %s: %s", p.name(path.Contact), describePath(path))
@@ -328,10 +332,18 @@ func describePath(p client.Path) string {
 	if p.RTT > 0 {
 		b.WriteString(", " + strconv.FormatFloat(millis(p.RTT), 'f', -1, 64) + " ms")
 	}
+	if p.Sent > 0 {
+		fmt.Fprintf(&b, ", %s %% lost of %d", strconv.FormatFloat(lossPercent(p), 'f', -1, 64), p.Sent)
+	}
 	if p.Reason != "" {
 		b.WriteString(" (" + printable(p.Reason) + ")")
 	}
 	return b.String()
+}
+
+// lossPercent rounds to tenths.
+func lossPercent(p client.Path) float64 {
+	return math.Round(1000*float64(p.Lost)/float64(max(p.Sent, 1))) / 10
 }
 
 // millis rounds to hundredths: finer is noise.

@@ -26,7 +26,7 @@ func TestJSON(t *testing.T) {
 	server := identity.ServerAddr{ID: identity.ServerID(bob), Host: "chat.example.org", Port: 4433}
 	id := client.MessageID{0xab, 1}
 	const idText = "ab010000000000000000000000000000"
-	path := client.Path{Contact: bob, Kind: client.PathDirect, Remote: "11.0.2.2:4000", RTT: 1234567, Reason: "punched"}
+	path := client.Path{Contact: bob, Kind: client.PathDirect, Remote: "11.0.2.2:4000", RTT: 1234567, Reason: "punched", Why: "direct", Sent: 200, Lost: 3}
 	for _, tt := range []struct {
 		event client.Event
 		want  string
@@ -43,7 +43,7 @@ func TestJSON(t *testing.T) {
 		},
 		{
 			client.PathEvent{Path: path},
-			`{"event":"path","contact":"BOB","contact_name":"Bob","path":"direct","remote":"11.0.2.2:4000","rtt_ms":1.23,"reason":"punched"}`,
+			`{"event":"path","contact":"BOB","contact_name":"Bob","path":"direct","remote":"11.0.2.2:4000","rtt_ms":1.23,"sent":200,"lost":3,"reason":"punched","why":"direct"}`,
 		},
 		{
 			client.DeliveryEvent{ID: id, Contact: bob, State: client.Delivered},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/sremp/sremp/client"
@@ -12,8 +13,9 @@ import (
 // watchEvery is between two looks at the round trip of a path that is watched.
 const watchEvery = time.Second
 
-// watchPath prints the path to a contact, and again whenever it, its reason or
-// its round trip (by a quarter and 5 ms) has changed, until ctx ends.
+// watchPath prints the path to a contact, and again whenever it or its reason,
+// its round trip (by a quarter and 5 ms) or its loss (by a hundredth) has changed,
+// until ctx ends. Looking has the client measure.
 func (a *app) watchPath(ctx context.Context, s *session, c client.Contact, p *printer) error {
 	events, err := s.Subscribe(ctx)
 	if err != nil {
@@ -68,5 +70,8 @@ func endOfWatch(ctx context.Context, err error) error {
 
 func samePath(a, b client.Path) bool {
 	d := (a.RTT - b.RTT).Abs()
+	if math.Abs(lossPercent(a)-lossPercent(b)) >= 1 {
+		return false
+	}
 	return a.Kind == b.Kind && a.Remote == b.Remote && a.Reason == b.Reason && (d < 5*time.Millisecond || d < a.RTT/4)
 }

@@ -7,25 +7,29 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sremp/sremp/client"
 	"github.com/sremp/sremp/internal/natlab"
 )
 
 // A row is what one pair did. Times begin when the second client is connected
 // to its server; 0 means never.
 type row struct {
-	Pair      string  `json:"pair"`
-	A         string  `json:"a"`
-	B         string  `json:"b"`
-	Loss      float64 `json:"loss"`
-	Theory    bool    `json:"theory_direct"`
-	Connected bool    `json:"connected"`
-	Path      string  `json:"path"` // of both sides: direct, relay, or different
-	Reason    string  `json:"reason"`
-	RelayMS   float64 `json:"ms_to_relay"`
-	MessageMS float64 `json:"ms_to_first_message"`
-	DirectMS  float64 `json:"ms_to_direct"`
-	Packets   int     `json:"probe_packets"`
-	Problem   string  `json:"problem,omitempty"`
+	Pair      string     `json:"pair"`
+	A         string     `json:"a"`
+	B         string     `json:"b"`
+	Loss      float64    `json:"loss"`
+	Theory    bool       `json:"theory_direct"`
+	Connected bool       `json:"connected"`
+	Path      string     `json:"path"`   // of both sides: direct, relay, or different
+	Reason    string     `json:"reason"` // of A's client, and in a word
+	Why       client.Why `json:"why"`
+	ReasonB   string     `json:"reason_b"` // of B's
+	WhyB      client.Why `json:"why_b"`
+	RelayMS   float64    `json:"ms_to_relay"`
+	MessageMS float64    `json:"ms_to_first_message"`
+	DirectMS  float64    `json:"ms_to_direct"`
+	Packets   int        `json:"probe_packets"`
+	Problem   string     `json:"problem,omitempty"`
 
 	figure string
 }
@@ -92,9 +96,18 @@ func table(rows []row) string {
 		if r.Theory {
 			theory = "direct"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %d | %s |\n", r.Pair, theory, r.Path, ms(r.MessageMS), ms(r.DirectMS), r.Packets, r.Reason+r.Problem)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %d | %s |\n", r.Pair, theory, r.Path, ms(r.MessageMS), ms(r.DirectMS), r.Packets, r.why())
 	}
 	return b.String()
+}
+
+// why gives both sides' reasons, once if they are the same.
+func (r row) why() string {
+	s := r.Reason
+	if r.ReasonB != r.Reason {
+		s += " / " + r.ReasonB
+	}
+	return s + r.Problem
 }
 
 func ms(v float64) string {

@@ -27,6 +27,7 @@ const (
 	stepTime   = 30 * time.Second
 	directTime = 12 * time.Second // for a direct path that theory promises
 	relayStays = 4 * time.Second  // how long one that it denies is waited for
+	whySettles = 8 * time.Second  // and then for the reason
 )
 
 // serverPort is where the server listens, on the first public address.
@@ -336,6 +337,19 @@ func (p *play) until(ctx context.Context, patience time.Duration, done func(seen
 
 func connected(k client.PathKind) bool { return k == client.PathDirect || k == client.PathRelay }
 
+// settle waits until both sides know why they stay on the relay, if they do.
+func (p *play) settle(ctx context.Context) error {
+	known := func(x client.Path) bool { return x.Kind != client.PathRelay || x.Why.Settled() }
+	both := func(seen) bool { return known(p.paths[0]) && known(p.paths[1]) }
+	if both(seen{}) {
+		return nil
+	}
+	if _, err := p.until(ctx, whySettles, both); err != nil && !errors.Is(err, errPatience) {
+		return err
+	}
+	return nil
+}
+
 // play runs one pair.
 func (s *stage) play(ctx context.Context, pair natlab.Pair) row {
 	r := newRow(pair)
@@ -405,7 +419,11 @@ func (s *stage) perform(ctx context.Context, pair natlab.Pair, r *row) error {
 	if waitErr != nil && !errors.Is(waitErr, errPatience) {
 		return waitErr
 	}
-	r.Path, r.Reason = p.paths[0].Kind.String(), p.paths[0].Reason
+	if err := p.settle(ctx); err != nil {
+		return err
+	}
+	r.Path, r.Reason, r.Why = p.paths[0].Kind.String(), p.paths[0].Reason, p.paths[0].Why
+	r.ReasonB, r.WhyB = p.paths[1].Reason, p.paths[1].Why
 	if p.paths[1].Kind != p.paths[0].Kind {
 		r.Path = "different"
 		r.Problem = fmt.Sprintf("%s and %s", p.paths[0].Kind, p.paths[1].Kind)
