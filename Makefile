@@ -10,7 +10,7 @@ GO ?= go
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab relay-figures natlab-skipped clean FORCE
+.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab rivals relay-figures natlab-skipped clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ natlab: ## every pair of networks with real clients behind real kernel NATs: nat
 	@$(MAKE) --no-print-directory build
 	$(GO) build -o bin/natlab ./internal/natlab/matrix
 	bin/natlab -sremp bin/sremp -json natlab.json -table docs/natlab.md
+
+rivals: ## the same for go-libp2p and pion/ice with coturn (apt-get install coturn), the telling pairs: figures
+	$(GO) run ./internal/natlab/rivals $(ARGS)
 
 relay-figures: ## the relay's figures: data plane, stores, kills and power cuts (as root), a crowd; ten minutes
 	$(GO) run ./internal/measure -only relay

@@ -62,6 +62,8 @@ var allowed = map[string][]string{
 	"bench":                  {},
 	"internal/archtest":      {},
 	"internal/natlab":        {},
+	"internal/natlab/peers":  {},
+	"internal/natlab/rivals": {"internal/natlab"},
 	"internal/natlab/matrix": with(core, "client", "client/rpc", "internal/natlab", "nat"),
 	"internal/measure":       {},
 	"internal/pgtest":        {},

@@ -41,6 +41,8 @@ var parts = []part{
 	{name: "paths", command: []string{"make", "natlab"}},
 	{name: "punch", env: []string{"SREMP_NATLAB_RUNS=20"}, // about ten minutes
 		command: []string{"go", "test", "./internal/natlab", "-run", "^TestPairs$", "-count", "1", "-parallel", "4", "-timeout", "1h", "-v"}},
+	{name: "rivals", // about five minutes; coturn is wanted
+		command: []string{"go", "run", "./internal/natlab/rivals", "-runs", "5", "-parallel", "4"}},
 	{name: "rendezvous", env: []string{"SREMP_LAB=1"},
 		command: []string{"go", "test", "./bench/rendezvous", "-count", "1", "-v", "-timeout", "30m"}},
 	{name: "chat", env: []string{"SREMP_FLOOD=10000"},
@@ -86,11 +88,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		all = merge(all, fresh)
 	}
+	pairs, err := matrix(filepath.Join(*dir, "natlab.md"))
+	if err != nil {
+		fmt.Fprintf(stderr, "measure: %v\n", err)
+		return 1
+	}
 	if err := save(path, all); err != nil {
 		fmt.Fprintf(stderr, "measure: %v\n", err)
 		return 1
 	}
-	if err := os.WriteFile(filepath.Join(*dir, "measurements.md"), []byte(table(all)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(*dir, "measurements.md"), []byte(table(all)+pathTables(pairs, all)), 0o644); err != nil {
 		fmt.Fprintf(stderr, "measure: %v\n", err)
 		return 1
 	}
