@@ -33,6 +33,7 @@ type API interface {
 	Writing
 	Keeping
 	Managing
+	Filing
 	// Path returns the path to a contact now.
 	Path(ctx context.Context, to identity.PeerID) (Path, error)
 	// AddServer makes the profile use a server from now on.
@@ -240,6 +241,7 @@ type Message struct {
 	MyReaction string          `json:"my_reaction,omitempty"` // ours to it
 	Reaction   string          `json:"reaction,omitempty"`    // the contact's to it
 	Mention    bool            `json:"mention,omitempty"`     // it names us
+	File       *File           `json:"file,omitempty"`        // of a message that is a file; Text is its name
 }
 
 // HistoryQuery selects messages of a conversation. The zero value selects the
@@ -270,7 +272,7 @@ type Invite struct {
 }
 
 // An Event is one of [MessageEvent], [ChangeEvent], [RemovalEvent],
-// [DeliveryEvent], [TypingEvent], [PathEvent], [ContactEvent], [ContactGoneEvent], [ServerEvent],
+// [DeliveryEvent], [FileEvent], [TypingEvent], [PathEvent], [ContactEvent], [ContactGoneEvent], [ServerEvent],
 // [NotificationEvent], [WithdrawEvent], [SettingsEvent] and [LockEvent].
 type Event interface{ event() }
 

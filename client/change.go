@@ -45,6 +45,9 @@ func (c *Client) Edit(ctx context.Context, with identity.PeerID, id MessageID, t
 	}
 	err = c.do(ctx, func(k *core) error {
 		p, m, seq, err := k.ownMessage(with, id)
+		if err == nil && m.file != nil {
+			err = ErrNoMessage // a file's name is no text
+		}
 		if err != nil {
 			return err
 		}
@@ -171,6 +174,7 @@ func (c *Client) Delete(ctx context.Context, with identity.PeerID, ids []Message
 
 // remove deletes messages from the disk.
 func (k *core) remove(c *contact, ids []MessageID, seqs []int64) {
+	k.forgetFiles(c, seqs)
 	for _, seq := range seqs {
 		k.changes = append(k.changes, Change{
 			Kind: Delete, Table: TableMessages, Row: Row{Owner: c.num, Seq: seq}, Through: seq,
@@ -226,6 +230,7 @@ func (c *Client) DeleteHistory(ctx context.Context, with identity.PeerID) error 
 }
 
 func (k *core) forgetHistory(c *contact) {
+	k.forgetFiles(c, nil)
 	for _, t := range []Table{TableMessages, TableExpiries} {
 		k.changes = append(k.changes, Change{Kind: Delete, Table: t, Row: Row{Owner: c.num}, Through: 1<<63 - 1})
 	}
@@ -245,7 +250,7 @@ func (k *core) takeEdit(c *contact, p wire.Payload, received time.Time) {
 	}
 	text, ok := textOf(x.Text)
 	m, seq, found := k.findMessage(c, x.ID)
-	if !ok || !found || m.mine {
+	if !ok || !found || m.mine || m.file != nil {
 		return
 	}
 	m.text, m.edited = text, received

@@ -23,6 +23,7 @@ type Config struct {
 	Listen     string             // UDP address, ":0"
 	Logger     *slog.Logger       // none
 	MapPorts   bool               // ask the gateway for a port that leads to us
+	Downloads  string             // folder of received files if the settings name none; empty: none are taken
 	Now        func() time.Time   // time.Now; of everything that is stored or sent
 	// KeepEvents gives the first Subscribe also what happened since Open: a
 	// program that must miss nothing cannot subscribe before there is a client.

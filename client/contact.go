@@ -111,8 +111,9 @@ type contact struct {
 
 	expiries   map[int64]time.Time // of messages that disappear, by position
 	nextExpiry time.Time
-	readDue    bool // a read mark is to be sent
-	typing     bool // what the contact was told last, and when
+	files      map[int64]*file // whose transfer is not over, by position of the message
+	readDue    bool            // a read mark is to be sent
+	typing     bool            // what the contact was told last, and when
 	typingAt   time.Time
 
 	dirtyInfo, dirtyFlow, dirtySession bool
@@ -146,7 +147,7 @@ func (k *core) newContact(id identity.PeerID, name string) *contact {
 	defaults := k.c.settings.Load().Contacts
 	c := &contact{
 		num: k.profile.LastContact, flow: newFlow(), conversation: conversationOf(k.local.PeerID(), id),
-		waiting: map[uint64]waitingMessage{},
+		waiting: map[uint64]waitingMessage{}, files: map[int64]*file{},
 		info: contactInfo{
 			ID: id, Name: name, Trust: Trusted, FirstSeen: k.now(),
 			ShareRead: defaults.ShareRead, ShareTyping: defaults.ShareTyping, RelayOnly: defaults.RelayOnly,
@@ -164,6 +165,9 @@ func (k *core) newContact(id identity.PeerID, name string) *contact {
 func loadContact(ctx context.Context, v *vault, me identity.PeerID, row Row) (*contact, error) {
 	c := &contact{num: row.Seq, waiting: map[uint64]waitingMessage{}}
 	if err := c.loadExpiries(ctx, v); err != nil {
+		return nil, err
+	}
+	if err := c.loadFiles(ctx, v); err != nil {
 		return nil, err
 	}
 	damaged := func(err error) (*contact, error) {

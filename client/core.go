@@ -47,6 +47,7 @@ type core struct {
 	changes                    []Change
 	outcome                    []func(error) // told whether the batch was stored
 	after                      []func()      // run once it was
+	parts                      map[*file]*openPart
 }
 
 func loadCore(ctx context.Context, c *Client) (*core, error) {
@@ -192,7 +193,9 @@ func (k *core) finish() {
 	for c := range k.touched {
 		k.active(c)
 	}
+	k.finishParts()
 	for c := range k.touched {
+		k.finishFiles(c)
 		if c.dirtyInfo {
 			k.changes = append(k.changes, k.v.putJSON(TableContacts, 0, c.num, c.info))
 		}
@@ -251,6 +254,12 @@ func (k *core) failed(ctx context.Context, err error, outcome []func(error)) {
 		if was := old[id]; was != nil {
 			c.link, c.path = was.link, was.path
 			c.sending.mail.busy = was.sending.mail.busy
+			c.sending.files.busy = was.sending.files.busy
+			for seq, f := range c.files {
+				if g := was.files[seq]; g != nil {
+					f.run = g.run
+				}
+			}
 		}
 	}
 }

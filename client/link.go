@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/sremp/sremp/identity"
@@ -30,6 +31,7 @@ type link struct {
 	out   chan []byte // frames
 	early uint64      // the counter after the last message that is on its way already, 0 for none
 	since time.Time
+	files atomic.Int32 // streams of files that are served
 }
 
 // send queues a frame. It never blocks: false means that the link is behind.
@@ -93,27 +95,42 @@ func (l *link) write(ctx context.Context) {
 	}
 }
 
-// readLink accepts the peer's streams.
+// readLink accepts the peer's streams: of messages, and of files.
 func (n *network) readLink(l *link) {
-	for range maxLinkStreams {
+	var messages atomic.Int32
+	for {
 		s, err := l.conn.AcceptStream(n.ctx)
 		if err != nil {
 			return
 		}
-		if !n.run(func() { n.readStream(l, s) }) {
+		if !n.run(func() { n.readStream(l, s, &messages) }) {
 			return
 		}
 	}
 }
 
-func (n *network) readStream(l *link, s *transport.Stream) {
+// readStream reads a stream to its end. Its first frame says what it is for.
+func (n *network) readStream(l *link, s *transport.Stream, messages *atomic.Int32) {
 	r := bufio.NewReaderSize(s, linkBuffer)
-	for {
+	for first := true; ; first = false {
 		typ, payload, err := transport.ReadFrame(r, wire.MaxMessageFrame)
 		if err != nil {
 			if l.conn.Err() == nil {
 				l.conn.Close(0, "")
 			}
+			return
+		}
+		if first && typ == wire.FrameFileGet {
+			get, err := wire.ParseFileGet(payload)
+			if err != nil {
+				l.conn.Close(0, "")
+				return
+			}
+			n.serveFile(l, s, get)
+			return
+		}
+		if first && messages.Add(1) > maxLinkStreams {
+			l.conn.Close(0, "")
 			return
 		}
 		if !n.c.post(func(k *core) { k.frame(l, typ, payload) }) {
@@ -193,7 +210,14 @@ func (k *core) attach(c *contact, l *link) {
 		l.send(wire.FrameGetBundle, wire.GetBundle{}.Append(nil))
 	}
 	peer := c.info.ID
-	k.then(func() { k.pump(k.contacts[peer]) })
+	k.then(func() {
+		c := k.contacts[peer]
+		k.pump(c)
+		for _, f := range c.files {
+			f.run.next = time.Time{}
+		}
+		k.startFiles(c)
+	})
 }
 
 func (k *core) linkPath(l *link, p transport.Path) {

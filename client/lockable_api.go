@@ -182,3 +182,23 @@ func (l *Lockable) Keys(ctx context.Context) (Keys, error) {
 func (l *Lockable) UseKeyring(ctx context.Context, on bool) error {
 	return l.run(func(c *Client) error { return c.UseKeyring(ctx, on) })
 }
+
+// SendFile implements [API].
+func (l *Lockable) SendFile(ctx context.Context, to identity.PeerID, d FileDraft) (Message, error) {
+	return call(l, func(c *Client) (Message, error) { return c.SendFile(ctx, to, d) })
+}
+
+// Files implements [API].
+func (l *Lockable) Files(ctx context.Context, with identity.PeerID) ([]File, error) {
+	return call(l, func(c *Client) ([]File, error) { return c.Files(ctx, with) })
+}
+
+// ControlFile implements [API].
+func (l *Lockable) ControlFile(ctx context.Context, with identity.PeerID, id MessageID, a FileAction) (File, error) {
+	return call(l, func(c *Client) (File, error) { return c.ControlFile(ctx, with, id, a) })
+}
+
+// FilePreview implements [API].
+func (l *Lockable) FilePreview(ctx context.Context, with identity.PeerID, id MessageID) ([]byte, error) {
+	return call(l, func(c *Client) ([]byte, error) { return c.FilePreview(ctx, with, id) })
+}

@@ -212,7 +212,7 @@ func (k *core) mailed(id identity.PeerID, round int, held, all []letter, err err
 		k.changes = append(k.changes, Change{
 			Kind: SetState, Table: TableOutbox, Row: Row{Owner: c.num, Seq: n, State: outHeld}, Through: n,
 		})
-		if l.row.state != outHeld && l.row.typ == wire.PayloadText {
+		if l.row.state != outHeld && isMessage(l.row.typ) {
 			k.emit(DeliveryEvent{ID: l.row.id, Contact: id, State: Held})
 		}
 	}

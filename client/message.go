@@ -23,6 +23,7 @@ const (
 	storedExpires = 3 // when, Unix milliseconds
 	storedOurs    = 4 // our reaction
 	storedTheirs  = 5 // the contact's reaction
+	storedFile    = 6 // a fileInfo: the message is a file, its text the name
 )
 
 // A storedMessage is the body of a row of TableMessages.
@@ -39,6 +40,7 @@ type storedMessage struct {
 	edited       time.Time // zero if it never was
 	expires      time.Time // zero if it stays
 	ours, theirs string    // reactions, empty for none
+	file         *fileInfo // nil if it is none
 }
 
 // more returns what only few messages have.
@@ -53,6 +55,9 @@ func (m storedMessage) more() (out []wire.Extension) {
 	add(storedExpires, !m.expires.IsZero(), binary.BigEndian.AppendUint64(nil, millis(m.expires)))
 	add(storedOurs, m.ours != "", []byte(m.ours))
 	add(storedTheirs, m.theirs != "", []byte(m.theirs))
+	if m.file != nil {
+		add(storedFile, true, m.file.append(nil))
+	}
 	return out
 }
 
@@ -81,6 +86,8 @@ func (m *storedMessage) setMore(xs []wire.Extension) {
 			m.ours = string(x.Data)
 		case storedTheirs:
 			m.theirs = string(x.Data)
+		case storedFile:
+			m.file = parseFileInfo(x.Data)
 		}
 	}
 }
@@ -151,6 +158,12 @@ func (m storedMessage) view(c *contactView, seq int64, state DeliveryState) Mess
 	}
 	if m.mine {
 		v.From, v.State = c.me, state
+	}
+	if m.file != nil {
+		v.Mention = false
+		f := m.file.view()
+		f.ID, f.Contact, f.Mine, f.Name = m.id, c.id, m.mine, m.text
+		v.File = &f
 	}
 	return v
 }
@@ -223,6 +236,9 @@ func (c *Client) History(ctx context.Context, with identity.PeerID, q HistoryQue
 			return nil, err
 		}
 		out[len(rows)-1-i] = m.view(view, r.Seq, state)
+	}
+	if err := c.fileStates(ctx, view, out); err != nil {
+		return nil, err
 	}
 	return out, c.quote(ctx, view, out)
 }

@@ -106,6 +106,7 @@ func (n *network) start() {
 	n.run(n.accept)
 	n.c.post(func(k *core) {
 		k.heal()
+		k.clearParts()
 		for _, i := range k.invites {
 			if i.live(k.now()) {
 				n.invited(i.parsed)

@@ -128,6 +128,8 @@ func (k *core) plaintext(c *contact, plain []byte) {
 		}
 	case p.Type == wire.PayloadTyping:
 		k.takeTyping(c, p.Body)
+	case p.Type == wire.PayloadFileChunk:
+		k.takeChunk(c, p.Body)
 	}
 }
 
@@ -217,29 +219,41 @@ func (k *core) show(c *contact, m waitingMessage, missing uint64) {
 		k.takeSuccessor(c, p.Body)
 	case wire.PayloadCard:
 		k.takeCard(c, p.Body)
+	case wire.PayloadFile:
+		k.showFile(c, m, missing)
+	case wire.PayloadFileState:
+		k.takeFileState(c, p.Body)
 	}
 }
 
-// showText appends a text to the conversation, unless its sender has deleted it
-// since.
+// showText appends a text to the conversation.
 func (k *core) showText(c *contact, m waitingMessage, missing uint64) {
-	p := m.payload
-	text, ok := textOf(p.Body)
+	text, ok := textOf(m.payload.Body)
 	if !ok {
-		k.c.log.Warn("text ignored", "contact", c.info.ID.Short(), "len", len(p.Body))
+		k.c.log.Warn("text ignored", "contact", c.info.ID.Short(), "len", len(m.payload.Body))
 		return
 	}
+	k.showMessage(c, m, missing, text, nil)
+}
+
+// showMessage appends a text, or the file f with its name, to the conversation,
+// unless its sender has deleted it since. It reports whether it did.
+func (k *core) showMessage(c *contact, m waitingMessage, missing uint64, text string, f *file) bool {
+	p := m.payload
 	if k.isRepeat(c, p) {
-		return
+		return false
 	}
 	if i := slices.Index(c.flow.Deleted, p.ID); i >= 0 {
 		c.flow.Deleted = slices.Delete(c.flow.Deleted, i, i+1)
 		c.setFlow(k)
-		return
+		return false
 	}
 	stored := storedMessage{
 		id: p.ID, counter: p.Counter, sent: fromMillis(p.SentAt), received: m.received,
 		missing: uint32(min(missing, 1<<31-1)), text: text,
+	}
+	if f != nil {
+		stored.file = f.info()
 	}
 	for _, x := range p.Extensions {
 		switch x.Type {
@@ -256,6 +270,11 @@ func (k *core) showText(c *contact, m waitingMessage, missing uint64) {
 	seq := k.storeMessage(c, stored)
 	c.flow.Unread++
 	v := stored.view(k.viewOf(c), seq, Delivered)
+	if f != nil {
+		f.seq = seq
+		file := f.view(c.info.ID)
+		v.File = &file
+	}
 	if stored.reply != (MessageID{}) {
 		if q, _, ok := k.findMessage(c, stored.reply); ok {
 			v.Quote = preview(q.text)
@@ -268,6 +287,7 @@ func (k *core) showText(c *contact, m waitingMessage, missing uint64) {
 	}
 	k.emit(MessageEvent{Message: v})
 	k.notify(c, kind, v)
+	return true
 }
 
 // sendAcks acknowledges what waited for more.

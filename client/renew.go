@@ -239,6 +239,10 @@ func (k *core) putPlain(c *contact, r outRow, counter uint64) {
 	case keepsPayload(r.typ) && err == nil, r.state == outPlain && err == nil:
 		ext = append(dropExtension(p.Extensions, wire.ExtensionAgain), ext...)
 		r.content = k.payload(c, r.typ, r.id, counter, p.Body, ext)
+		if m, seq, found := k.findMessage(c, r.id); r.typ == wire.PayloadFile && found && m.counter != counter {
+			m.counter = counter
+			k.putMessage(c, seq, m)
+		}
 	case r.typ == wire.PayloadText:
 		if m, seq, found := k.findMessage(c, r.id); found {
 			r.content = k.payload(c, r.typ, r.id, counter, []byte(m.text), append(m.extensions(), ext...))

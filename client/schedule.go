@@ -14,7 +14,7 @@ const (
 
 // outstanding reports whether time alone may make something of c due.
 func (c *contact) outstanding() bool {
-	return c.flow.NextOut > c.flow.Acked.Next || c.flow.AckDue || c.readDue || len(c.waiting) > 0
+	return c.flow.NextOut > c.flow.Acked.Next || c.flow.AckDue || c.readDue || len(c.waiting) > 0 || c.filesDue()
 }
 
 // active notes that something goes on with c.
@@ -67,11 +67,12 @@ func (k *core) tickContact(c *contact, now time.Time) {
 	}
 	k.tickReceive(c)
 	k.tickSend(c)
+	k.tickFiles(c)
 	if now.Sub(c.activeAt).Abs() < busyFor {
 		c.tickWait = tickMin
 	} else {
 		c.tickWait = min(2*max(c.tickWait, tickMin), tickMax)
-		if c.link == nil && c.flow.NextOut > c.flow.Acked.Next {
+		if c.link == nil && (c.flow.NextOut > c.flow.Acked.Next || c.wantsFiles()) {
 			k.c.net.poke(c.info.ID)
 		}
 	}

@@ -43,7 +43,12 @@ type sending struct {
 	plain    bool      // the outbox ends in rows that wait for a session
 	recent   []outRow  // copies of the newest rows, without gaps, while there is a link
 	mail     mailing
+	files    fileMailing
 }
+
+// isMessage reports whether a payload is a message of its own, whose delivery is
+// shown.
+func isMessage(t wire.PayloadType) bool { return t == wire.PayloadText || t == wire.PayloadFile }
 
 // Send implements [API].
 func (c *Client) Send(ctx context.Context, to identity.PeerID, text string) (m Message, err error) {
@@ -381,7 +386,7 @@ func (k *core) acked(c *contact, a wire.Ack) {
 		c.sending.mail.remail = k.now()
 	}
 	for _, r := range rows {
-		if r.typ == wire.PayloadText {
+		if isMessage(r.typ) {
 			k.emit(DeliveryEvent{ID: r.id, Contact: c.info.ID, State: Delivered})
 		}
 	}

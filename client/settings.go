@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ type Settings struct {
 	Contacts      ContactDefaults      `json:"contacts" toml:"contacts"`
 	Lock          LockSettings         `json:"lock" toml:"lock"`
 	Network       NetworkSettings      `json:"network" toml:"network"`
+	Files         FileSettings         `json:"files" toml:"files"`
 }
 
 // NotificationSettings say what notifications show.
@@ -50,11 +52,19 @@ type NetworkSettings struct {
 	Listen string `json:"listen" toml:"listen"` // UDP address, from the next start on
 }
 
+// FileSettings say what becomes of files (spec §8.14).
+type FileSettings struct {
+	Downloads         string `json:"downloads" toml:"downloads"`                     // folder of received files; empty: the face's choice
+	Accept            Size   `json:"accept" toml:"accept"`                           // of trusted contacts, taken without asking up to it
+	DeleteWithMessage bool   `json:"delete_with_message" toml:"delete_with_message"` // a received file goes with its message
+}
+
 // DefaultSettings are those of a new profile.
 func DefaultSettings() Settings {
 	return Settings{
 		Notifications: NotificationSettings{Show: ShowSender, Requests: true, Reactions: true, Mentions: true},
 		Network:       NetworkSettings{Listen: ":0"},
+		Files:         FileSettings{Accept: 25_000_000},
 	}
 }
 
@@ -86,6 +96,56 @@ func (s *Span) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// A Size is a number of bytes written as 25MB; 0 is never.
+type Size int64
+
+// sizeUnits are the units of sizes, the largest first.
+var sizeUnits = []struct {
+	name  string
+	bytes int64
+}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}}
+
+// String returns never, or a number with its unit that UnmarshalText reads as s.
+func (s Size) String() string {
+	for _, u := range sizeUnits {
+		if s > 0 && int64(s)%u.bytes == 0 {
+			return strconv.FormatInt(int64(s)/u.bytes, 10) + u.name
+		}
+	}
+	return "never"
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *Size) UnmarshalText(b []byte) error {
+	text := strings.ReplaceAll(string(b), " ", "")
+	if text == "never" || text == "0" || text == "off" {
+		*s = 0
+		return nil
+	}
+	for _, u := range sizeUnits {
+		if n, ok := cutUnit(text, u.name); ok {
+			v, err := strconv.ParseInt(n, 10, 64)
+			if err != nil || v < 0 || v > 1<<50/u.bytes {
+				break
+			}
+			*s = Size(v * u.bytes)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no size; write 500kB, 25MB, 4GB or never", b)
+}
+
+// cutUnit removes a unit, in whatever case, from the end of a size.
+func cutUnit(text, unit string) (number string, ok bool) {
+	if len(text) > len(unit) && strings.EqualFold(text[len(text)-len(unit):], unit) {
+		return text[:len(text)-len(unit)], true
+	}
+	return "", false
+}
+
 // A SettingError says which setting cannot be what it was set to.
 type SettingError struct {
 	Key   string `json:"key"`
@@ -113,6 +173,9 @@ func (s Settings) Check() error {
 	if a := s.Lock.After; a < 0 || a > 0 && a < minLock {
 		return &SettingError{"lock.after", a.String(), "at least 10s, or never"}
 	}
+	if d := s.Files.Downloads; d != "" && !filepath.IsAbs(d) {
+		return &SettingError{"files.downloads", d, "a whole path, beginning with /"}
+	}
 	_, port, err := net.SplitHostPort(s.Network.Listen)
 	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n > 65535 {
 		return &SettingError{"network.listen", s.Network.Listen, "HOST:PORT, as in :0 or 192.0.2.1:4433"}
@@ -132,6 +195,10 @@ func (s *Settings) fields() map[string]any {
 		"contacts.relay_only":     &s.Contacts.RelayOnly,
 		"lock.after":              &s.Lock.After,
 		"network.listen":          &s.Network.Listen,
+
+		"files.downloads":           &s.Files.Downloads,
+		"files.accept":              &s.Files.Accept,
+		"files.delete_with_message": &s.Files.DeleteWithMessage,
 	}
 }
 
@@ -145,6 +212,8 @@ func (s Settings) All() map[string]string {
 		case *bool:
 			out[key] = strconv.FormatBool(*v)
 		case *Span:
+			out[key] = v.String()
+		case *Size:
 			out[key] = v.String()
 		}
 	}
@@ -174,6 +243,10 @@ func (s *Settings) Set(key, value string) error {
 	case *Span:
 		if f.UnmarshalText([]byte(value)) != nil {
 			return &SettingError{key, value, "a time span such as 90s, 10m or 24h, or never"}
+		}
+	case *Size:
+		if f.UnmarshalText([]byte(value)) != nil {
+			return &SettingError{key, value, "a size such as 500kB, 25MB or 4GB, or never"}
 		}
 	}
 	if err := next.Check(); err != nil {

@@ -16,6 +16,10 @@ const (
 	TableWaiting  Table = 7 // Seq is the counter; received behind a gap
 	TableInvites  Table = 8 // Owner 0, Seq is the invite's number
 	TableExpiries Table = 9 // Seq is a message's position: when it disappears
+
+	TableFiles    Table = 10 // Seq is the position of the file's message
+	TableTrees    Table = 11 // Seq is that position times 2^20 and a group's number: its leaves
+	TablePreviews Table = 12 // Seq is that position: a JPEG
 )
 
 // A Row is what a store keeps. Body is sealed: a store learns how many contacts

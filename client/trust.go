@@ -129,6 +129,7 @@ func (k *core) block(c *contact) {
 		delete(k.guests, c.info.ID)
 		l = g
 	}
+	k.blockFiles(c)
 	k.setPath(c, Path{Kind: PathNone, Reason: textBlocked, Why: WhyBlocked})
 	k.profile.LookupOld, k.dirtyProfile = true, true
 	k.renewLookup()

@@ -223,6 +223,14 @@ func AppendFrame(b []byte, typ uint16, payload []byte) []byte {
 	return AppendVec24(binary.BigEndian.AppendUint16(b, typ), payload)
 }
 
+// AppendFrameHeader appends what precedes a payload of n bytes.
+func AppendFrameHeader(b []byte, typ uint16, n int) []byte {
+	if n > MaxFramePayload {
+		panic("wire: frame over its limit")
+	}
+	return append(binary.BigEndian.AppendUint16(b, typ), byte(n>>16), byte(n>>8), byte(n))
+}
+
 // ParseFrameHeader returns the type and the length of the payload that follows
 // the FrameHeaderLen bytes h.
 func ParseFrameHeader(h [FrameHeaderLen]byte) (typ uint16, length int) {

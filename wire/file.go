@@ -17,10 +17,10 @@ const (
 	// FileChunkLen is the length of every chunk but the last: the most pages with
 	// which a chunk and its proof fit the largest payload.
 	FileChunkLen   = 252 << 10
-	MaxFileSize    = 1 << 50
+	MaxFileSize    = 1 << 47
 	MaxFileName    = 255
 	MaxFilePreview = 30 << 10
-	MaxFileProof   = 34 // hashes: no more than a file of MaxFileSize needs
+	MaxFileProof   = 30 // hashes: no more than a file of MaxFileSize needs
 	MaxFileRanges  = 64
 	// MaxFileData is the longest encoding of a FileData.
 	MaxFileData = 8 + 1 + 32*MaxFileProof + 3 + FileChunkLen
@@ -158,7 +158,7 @@ func ParseFileGet(b []byte) (FileGet, error) {
 //
 //	struct {
 //	    uint64 index;
-//	    uint8 count; opaque proof[count][32];   // at most 34
+//	    uint8 count; opaque proof[count][32];   // at most 30
 //	    opaque data<1..258048>;                 // a 24-bit length
 //	} FileData;
 type FileData struct {

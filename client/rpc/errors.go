@@ -64,6 +64,11 @@ var codes = []error{
 	41: client.ErrKeyring,
 	42: client.ErrNoHolder,
 	43: identity.ErrBadKit,
+	44: client.ErrNoFile,
+	45: client.ErrFileChanged,
+	46: client.ErrFileOver,
+	47: client.ErrNoPreview,
+	48: client.ErrNoDownloads,
 }
 
 type wireError struct {

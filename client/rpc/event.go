@@ -46,6 +46,8 @@ var kinds = map[string]kind{
 		func(e client.PathEvent) client.Path { return e.Path }, func(d client.Path) client.PathEvent { return client.PathEvent{Path: d} }),
 	"contact": of("A contact was added or changed.",
 		func(e client.ContactEvent) client.Contact { return e.Contact }, func(d client.Contact) client.ContactEvent { return client.ContactEvent{Contact: d} }),
+	"file": of("The state or progress of a file's transfer.",
+		func(e client.FileEvent) client.File { return e.File }, func(d client.File) client.FileEvent { return client.FileEvent{File: d} }),
 	"server": of("A server connected or disconnected.",
 		func(e client.ServerEvent) client.Server { return e.Server }, func(d client.Server) client.ServerEvent { return client.ServerEvent{Server: d} }),
 	"settings": of("Settings changed.",

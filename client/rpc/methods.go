@@ -56,9 +56,6 @@ type (
 	toParams struct {
 		To identity.PeerID `json:"to"`
 	}
-	withParams struct {
-		With identity.PeerID `json:"with"`
-	}
 
 	inviteParams struct {
 		TTLMillis int64 `json:"ttl_ms,omitempty"`
@@ -119,6 +116,22 @@ type (
 	markParams struct {
 		With   identity.PeerID `json:"with"`
 		Unread bool            `json:"unread,omitempty"`
+	}
+	sendFileParams struct {
+		To   identity.PeerID  `json:"to"`
+		File client.FileDraft `json:"file"`
+	}
+	filesParams struct {
+		With identity.PeerID `json:"with,omitzero"` // none: all conversations
+	}
+	fileParams struct {
+		With identity.PeerID  `json:"with"`
+		ID   client.MessageID `json:"id"`
+	}
+	controlFileParams struct {
+		With   identity.PeerID   `json:"with"`
+		ID     client.MessageID  `json:"id"`
+		Action client.FileAction `json:"action"`
 	}
 	introduceParams struct {
 		To  identity.PeerID `json:"to"`
@@ -210,6 +223,22 @@ var methods = map[string]method{
 	"set_typing": does("Tells a contact that we write, if that is shared with it.",
 		func(ctx context.Context, api client.API, p onParams) error {
 			return api.SetTyping(ctx, p.Contact, p.On)
+		}),
+	"send_file": takes("Offers a file, by its absolute path; returns when it was read and the offer is in the outbox.",
+		func(ctx context.Context, api client.API, p sendFileParams) (client.Message, error) {
+			return api.SendFile(ctx, p.To, p.File)
+		}),
+	"files": takes("Lists the files of a conversation, or of all.",
+		func(ctx context.Context, api client.API, p filesParams) ([]client.File, error) {
+			return api.Files(ctx, p.With)
+		}),
+	"control_file": takes("Has a file go on, wait or end: accept, pause, resume, cancel.",
+		func(ctx context.Context, api client.API, p controlFileParams) (client.File, error) {
+			return api.ControlFile(ctx, p.With, p.ID, p.Action)
+		}),
+	"file_preview": takes("Returns a small JPEG of an image.",
+		func(ctx context.Context, api client.API, p fileParams) ([]byte, error) {
+			return api.FilePreview(ctx, p.With, p.ID)
 		}),
 	"search": takes("Finds messages by a part of their text.",
 		func(ctx context.Context, api client.API, q client.SearchQuery) ([]client.Message, error) {

@@ -37,6 +37,11 @@ var enums = map[reflect.Type][]string{
 	reflect.TypeFor[client.DeliveryState](): {"queued", "held", "delivered", "read"},
 	reflect.TypeFor[client.PathKind]():      {"none", "direct", "relay", "mailbox"},
 	reflect.TypeFor[client.TrustState]():    {"unknown", "trusted", "rejected"},
+	reflect.TypeFor[client.FileKind]():      {"file", "image", "voice"},
+	reflect.TypeFor[client.FileAction]():    {"accept", "pause", "resume", "cancel"},
+	reflect.TypeFor[client.FileState](): {
+		"offered", "waiting", "moving", "paused", "done", "declined", "withdrawn", "failed",
+	},
 	reflect.TypeFor[client.NotificationKind](): {
 		"message", "mention", "reaction", "request", "keys", "successor", "server",
 	},
