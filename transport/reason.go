@@ -63,6 +63,7 @@ func reasonOf(text string) Reason { return Reason(max(slices.Index(reasonTexts[:
 type outlook struct {
 	searching   bool // something is still to be sent or waited for
 	told        bool // the peer has told an address
+	found       bool // a probe was answered
 	randomPorts bool // its NAT gives random ports
 }
 
@@ -71,6 +72,8 @@ func (p *prober) outlook() (o outlook) {
 	defer p.mu.Unlock()
 	for _, a := range p.agents {
 		o.searching = o.searching || !a.NextTimeout().IsZero()
+		_, _, ok := a.Validated()
+		o.found = o.found || ok
 	}
 	o.told = len(p.told) > 0
 	o.randomPorts = slices.ContainsFunc(p.told, isRandom)
@@ -119,9 +122,6 @@ func (m *manager) hindered(ours byte) Reason {
 	if m.theirs == wire.HindranceRelayOnly {
 		return ReasonPeerRelayOnly
 	}
-	if _, ok := l.prober.validated(); ok {
-		return ReasonSearching // found, and being taken
-	}
 	o := l.prober.outlook()
 	switch {
 	case ours == wire.HindranceNoUDP:
@@ -132,7 +132,9 @@ func (m *manager) hindered(ours byte) Reason {
 		return ReasonRandomPorts
 	case o.searching || m.round == 0 && !m.searched:
 		return ReasonSearching
-	case !o.told:
+	case o.found && m.client && m.failures[slotDirect] == 0:
+		return ReasonSearching // and being taken
+	case !o.told && !o.found:
 		return ReasonNoAddress
 	}
 	return ReasonUnanswered

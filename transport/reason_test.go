@@ -30,6 +30,24 @@ func waitWhy(t *testing.T, ctx context.Context, who string, p *PeerConn, want Re
 	}
 }
 
+// cutPair connects two sides between which only the relay delivers. local are
+// the candidates that they offer, if not their own.
+func cutPair(t *testing.T, ctx context.Context, local [2][]nat.Candidate, relayOnly bool) (relay *testRelay, a, b *PeerConn) {
+	n := newSimNet(t)
+	cut := &cutRouter{a: netip.MustParseAddr("11.0.0.1"), b: netip.MustParseAddr("11.0.0.2")}
+	cut.cut.Store(true)
+	n.router = cut
+	ann, bob := pair(t)
+	ea, eb := n.endpoint("11.0.0.1:1", Config{Identity: ann}), n.endpoint("11.0.0.2:1", Config{Identity: bob})
+	ea.local, eb.local = local[0], local[1]
+	relay = newTestRelay(t, n.conn("11.0.0.3:1"), ea, eb)
+	key := [32]byte{9}
+	a, b = connect(t, ctx,
+		ea, Attempt{Peer: bob.PeerID(), Relay: relay.leg(0), ProbeKey: key, Remote: eb.localCandidates(), RelayOnly: relayOnly},
+		eb, Attempt{Peer: ann.PeerID(), Relay: relay.leg(1), ProbeKey: key, Remote: ea.localCandidates()})
+	return relay, a, b
+}
+
 // Spec §5.4.8: what stays on the relay says why, on both sides.
 func TestReasons(t *testing.T) {
 	random := []nat.Candidate{{Addr: netip.MustParseAddrPort("11.0.0.1:9"), Kind: nat.Random}}
@@ -46,18 +64,7 @@ func TestReasons(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx := withTimeout(t)
-				n := newSimNet(t)
-				cut := &cutRouter{a: netip.MustParseAddr("11.0.0.1"), b: netip.MustParseAddr("11.0.0.2")}
-				cut.cut.Store(true)
-				n.router = cut
-				ann, bob := pair(t)
-				ea, eb := n.endpoint("11.0.0.1:1", Config{Identity: ann}), n.endpoint("11.0.0.2:1", Config{Identity: bob})
-				ea.local, eb.local = tt.local[0], tt.local[1]
-				relay := newTestRelay(t, n.conn("11.0.0.3:1"), ea, eb)
-				key := [32]byte{9}
-				a, b := connect(t, ctx,
-					ea, Attempt{Peer: bob.PeerID(), Relay: relay.leg(0), ProbeKey: key, Remote: eb.localCandidates(), RelayOnly: tt.relay},
-					eb, Attempt{Peer: ann.PeerID(), Relay: relay.leg(1), ProbeKey: key, Remote: ea.localCandidates()})
+				_, a, b := cutPair(t, ctx, tt.local, tt.relay)
 				waitWhy(t, ctx, "the lower id", a, tt.lower)
 				waitWhy(t, ctx, "the higher id", b, tt.higher)
 			})
@@ -69,8 +76,7 @@ func TestReasons(t *testing.T) {
 func TestReasonUDPBlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := withTimeout(t)
-		router, relay, a, b := simPair(t, false)
-		router.cut.Store(true)
+		relay, a, b := cutPair(t, ctx, [2][]nat.Candidate{}, false)
 		waitWhy(t, ctx, "the lower id", a, ReasonUnanswered)
 		server := relay.leg(0).Server
 		r := &route{e: a.e, addr: server, changed: make(chan struct{})}
