@@ -2,11 +2,11 @@
 // processes: a server on the internet, and two clients, already contacts, one
 // after the other on each side of a pair.
 //
-//	go run ./internal/natlab/matrix -sremp bin/sremp [-pairs TEXT] [-json natlab.json] [-table FILE]
+//	go run ./internal/natlab/matrix -sremp bin/sremp [-pairs TEXT] [-runs N] [-parallel N] [-json natlab.json] [-table FILE]
 //
 // It writes one row for each pair to a JSON file and a table, prints the
 // figures, and fails if a pair does not exchange a message or is not on the path
-// that theory says.
+// that theory says, in each of the runs.
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -34,6 +35,7 @@ func main() {
 
 type options struct {
 	sremp, pairs, json, table string
+	runs, parallel            int
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -42,6 +44,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(stderr)
 	fs.StringVar(&o.sremp, "sremp", "bin/sremp", "the `program`")
 	fs.StringVar(&o.pairs, "pairs", "", "only pairs whose name contains `text`")
+	fs.IntVar(&o.runs, "runs", 1, "how `often` each pair is run; times are medians then")
+	fs.IntVar(&o.parallel, "parallel", 1, "how many pairs at a `time`; more than one disturbs the times")
 	fs.StringVar(&o.json, "json", "natlab.json", "`file` for one row a pair")
 	fs.StringVar(&o.table, "table", "", "`file` for the table; it is printed in any case")
 	switch err := fs.Parse(args); {
@@ -75,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	for _, r := range rows {
 		if !r.asTheory() {
 			bad++
-			fmt.Fprintf(stderr, "matrix: %s: connected %v, path %s, theory: direct %v; %s\n", r.Pair, r.Connected, r.Path, r.Theory, r.Problem)
+			fmt.Fprintf(stderr, "matrix: %s: connected in %d runs, direct in %d, of %d, theory: direct %v; %s\n", r.Pair, r.ConnectedRuns, r.DirectRuns, r.Runs, r.Theory, r.Problem)
 		}
 	}
 	if bad > 0 {
@@ -101,30 +105,37 @@ func enter(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// measure runs every pair once.
+// measure runs every pair.
 func (o options) measure(ctx context.Context, stderr io.Writer) ([]row, error) {
-	s, err := newStage(ctx, o.sremp)
+	s, err := newStage(o.sremp)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
-	var rows []row
-	for _, p := range natlab.Pairs() {
-		if !strings.Contains(p.Name(), o.pairs) || p.Skew != 0 {
-			continue // the clients choose their own moments
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		start := time.Now()
-		r := s.play(ctx, p)
-		fmt.Fprintf(stderr, "%-40s %-7s after %5.0f ms, message after %5.0f ms (%s)\n", r.Pair, r.Path, r.DirectMS, r.MessageMS, time.Since(start).Round(100*time.Millisecond))
-		rows = append(rows, r)
-	}
-	if len(rows) == 0 {
+	pairs := slices.DeleteFunc(natlab.Pairs(), func(p natlab.Pair) bool {
+		return !strings.Contains(p.Name(), o.pairs) || p.Skew != 0 // the clients choose their own moments
+	})
+	if len(pairs) == 0 {
 		return nil, fmt.Errorf("no pair's name contains %q", o.pairs)
 	}
-	return rows, nil
+	rows := make([]row, len(pairs))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range max(o.parallel, 1) {
+		wg.Go(func() {
+			for i := range next {
+				start := time.Now()
+				rows[i] = s.repeat(ctx, pairs[i], max(o.runs, 1))
+				fmt.Fprintf(stderr, "%-40s %-7s after %5.0f ms, message after %5.0f ms (%s)\n", rows[i].Pair, rows[i].Path, rows[i].DirectMS, rows[i].MessageMS, time.Since(start).Round(100*time.Millisecond))
+			}
+		})
+	}
+	for i := range pairs {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return rows, ctx.Err()
 }
 
 // median returns the middle of the values, sorted.

@@ -6,11 +6,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -31,7 +33,7 @@ const (
 )
 
 // serverPort is where the server listens, on the first public address.
-const serverPort = "4433"
+const serverPort = 4433
 
 // A stage has the profiles of a server and two clients who are contacts. Every
 // pair begins with a copy of them.
@@ -39,12 +41,14 @@ type stage struct {
 	sremp      string
 	dir        string
 	passphrase string
-	ids        [2]identity.PeerID
+
+	mu  sync.Mutex // of the making of templates
+	ids map[string][2]identity.PeerID
 }
 
 var names = [2]string{"ann", "bob"}
 
-func newStage(ctx context.Context, sremp string) (*stage, error) {
+func newStage(sremp string) (*stage, error) {
 	sremp, err := filepath.Abs(sremp)
 	if err != nil {
 		return nil, err
@@ -53,70 +57,81 @@ func newStage(ctx context.Context, sremp string) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{sremp: sremp, dir: dir, passphrase: rand.Text()}
-	if err := s.befriend(ctx); err != nil {
-		s.close()
-		return nil, fmt.Errorf("making the profiles: %w", err)
-	}
-	return s, nil
+	return &stage{sremp: sremp, dir: dir, passphrase: rand.Text(), ids: map[string][2]identity.PeerID{}}, nil
 }
 
 func (s *stage) close() { os.RemoveAll(s.dir) }
 
-func (s *stage) template() string { return filepath.Join(s.dir, "template") }
+// template returns where the profiles are that know the server by an address of
+// one family, and who they are. They are made when they are needed first.
+func (s *stage) template(ctx context.Context, ipv6 bool) (dir string, ids [2]identity.PeerID, err error) {
+	if dir = filepath.Join(s.dir, "template"); ipv6 {
+		dir += "6"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids, ok := s.ids[dir]
+	if !ok {
+		if ids, err = s.befriend(ctx, dir, ipv6); err != nil {
+			return "", ids, fmt.Errorf("making the profiles: %w", err)
+		}
+		s.ids[dir] = ids
+	}
+	return dir, ids, nil
+}
 
-// befriend makes the profiles, on public addresses.
-func (s *stage) befriend(ctx context.Context) error {
-	p, err := s.open(ctx, s.template(), natlab.Pair{A: "none", B: "none"}, natlab.Conditions{})
+// befriend makes profiles, on public addresses.
+func (s *stage) befriend(ctx context.Context, dir string, ipv6 bool) (ids [2]identity.PeerID, err error) {
+	p, err := s.open(ctx, dir, natlab.Pair{A: "none", B: "none"}, natlab.Conditions{}, ipv6)
 	if err != nil {
-		return err
+		return ids, err
 	}
 	defer p.close()
 	for i := range p.people {
 		cmd := p.command(p.people[i].name+"-init", "--profile", p.people[i].dir, "init", "--name", names[i], "--server", p.address)
 		if err := p.people[i].place.Start(cmd); err != nil {
-			return err
+			return ids, err
 		}
 		if err := cmd.Wait(); err != nil {
-			return fmt.Errorf("%s init: %w", names[i], err)
+			return ids, fmt.Errorf("%s init: %w", names[i], err)
 		}
 		if err := p.people[i].start(ctx, p); err != nil {
-			return err
+			return ids, err
 		}
-		s.ids[i] = p.people[i].id
+		ids[i] = p.people[i].id
 		second, err := identity.ParseServerAddr(p.second)
 		if err != nil {
-			return err
+			return ids, err
 		}
 		if err := p.people[i].api.AddServer(ctx, second); err != nil {
-			return err
+			return ids, err
 		}
 	}
 	inv, err := p.people[0].api.Invite(ctx, client.InviteOptions{})
 	if err != nil {
-		return err
+		return ids, err
 	}
 	if _, err := p.people[1].api.Add(ctx, inv.URI, ""); err != nil {
-		return err
+		return ids, err
 	}
 	_, err = p.until(ctx, stepTime, func(seen) bool {
 		return p.paths[0].Kind == client.PathDirect && p.paths[1].Kind == client.PathDirect && p.names[0] != "" && p.names[1] != ""
 	})
 	if err != nil {
-		return err
+		return ids, err
 	}
 	for i, x := range p.people {
-		if _, err := x.api.Send(ctx, s.ids[1-i], "hello"); err != nil {
-			return err
+		if _, err := x.api.Send(ctx, ids[1-i], "hello"); err != nil {
+			return ids, err
 		}
 		if _, err = p.until(ctx, stepTime, func(e seen) bool {
 			d, ok := e.event.(client.DeliveryEvent)
 			return ok && e.who == i && d.State == client.Delivered
 		}); err != nil {
-			return err
+			return ids, err
 		}
 	}
-	return nil
+	return ids, nil
 }
 
 // A play is one pair in its world.
@@ -140,6 +155,7 @@ type person struct {
 	name, dir string
 	place     *natlab.Place
 	api       *rpc.Client
+	up        time.Time // when its profile was open, and it began
 	id        identity.PeerID
 }
 
@@ -150,7 +166,7 @@ type seen struct {
 }
 
 // open makes the world and starts the server, with the files in dir.
-func (s *stage) open(ctx context.Context, dir string, pair natlab.Pair, c natlab.Conditions) (_ *play, err error) {
+func (s *stage) open(ctx context.Context, dir string, pair natlab.Pair, c natlab.Conditions, ipv6 bool) (_ *play, err error) {
 	p := &play{s: s, dir: dir, events: make(chan seen, 256), stop: make(chan struct{})}
 	defer func() {
 		if err != nil {
@@ -184,18 +200,23 @@ func (s *stage) open(ctx context.Context, dir string, pair natlab.Pair, c natlab
 	}
 	// Two servers: only together do they see whether a NAT's mapping depends on
 	// the address alone.
-	if p.address, err = p.serve(server, "server", server.Addr.String()); err != nil {
+	first := server.Addr
+	if ipv6 {
+		first = server.Addr6
+	}
+	if p.address, err = p.serve(server, "server", first); err != nil {
 		return nil, err
 	}
-	if p.second, err = p.serve(server, "rendezvous", server.Addr.Next().String()); err != nil {
+	if p.second, err = p.serve(server, "rendezvous", first.Next()); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
 // serve starts a server and returns its address.
-func (p *play) serve(place *natlab.Place, kind, host string) (string, error) {
-	cmd := p.command(kind, kind, "--dir", filepath.Join(p.dir, kind), "--listen", host+":"+serverPort, "--websocket", host+":443")
+func (p *play) serve(place *natlab.Place, kind string, at netip.Addr) (string, error) {
+	cmd := p.command(kind, kind, "--dir", filepath.Join(p.dir, kind), "--listen", netip.AddrPortFrom(at, serverPort).String(),
+		"--websocket", netip.AddrPortFrom(at, 443).String())
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", err
@@ -262,7 +283,7 @@ func (x *person) start(ctx context.Context, p *play) error {
 	for x.api == nil {
 		api, err := rpc.Dial(ctx, filepath.Join(x.dir, "socket"))
 		if err == nil {
-			x.api = api
+			x.api, x.up = api, time.Now()
 			break
 		}
 		select {
@@ -365,7 +386,12 @@ func (s *stage) perform(ctx context.Context, pair natlab.Pair, r *row) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := os.CopyFS(dir, os.DirFS(s.template())); err != nil {
+	ipv6 := pair.A == "ipv6" || pair.B == "ipv6"
+	template, ids, err := s.template(ctx, ipv6)
+	if err != nil {
+		return err
+	}
+	if err := os.CopyFS(dir, os.DirFS(template)); err != nil {
 		return err
 	}
 	for _, name := range names { // what the copy made readable to others
@@ -377,7 +403,7 @@ func (s *stage) perform(ctx context.Context, pair natlab.Pair, r *row) error {
 	if c == (natlab.Conditions{}) {
 		c = natlab.Conditions{Delay: natlab.PairRTT / 2}
 	}
-	p, err := s.open(ctx, dir, pair, c)
+	p, err := s.open(ctx, dir, pair, c, ipv6)
 	if err != nil {
 		return err
 	}
@@ -388,8 +414,8 @@ func (s *stage) perform(ctx context.Context, pair natlab.Pair, r *row) error {
 	if err := p.people[1].start(ctx, p); err != nil {
 		return err
 	}
-	began := time.Now()
-	since := func(t time.Time) float64 { return max(float64(t.Sub(began).Microseconds())/1000, 0.001) }
+	began := p.people[1].up
+	since := func(t time.Time) float64 { return float64(t.Sub(began).Microseconds()) / 1000 }
 	text := "pair " + r.Pair
 	sent := false
 	enough := func(e seen) bool {
@@ -398,7 +424,7 @@ func (s *stage) perform(ctx context.Context, pair natlab.Pair, r *row) error {
 		}
 		if !sent && connected(p.paths[0].Kind) {
 			sent = true
-			_, err = p.people[0].api.Send(ctx, s.ids[1], text)
+			_, err = p.people[0].api.Send(ctx, ids[1], text)
 		}
 		if m, ok := e.event.(client.MessageEvent); ok && e.who == 1 && !m.Message.Mine && m.Message.Text == text {
 			r.Connected, r.MessageMS = true, since(e.at)
