@@ -20,7 +20,7 @@ type Config struct {
 	Keyring    Keyring            // the desktop's, for UseKeyring; may be nil
 	Settings   SettingsStore      // nil: settings last as long as the client
 	KDF        identity.KDFParams // of Create; identity.DefaultKDF
-	Listen     string             // UDP address, ":0"
+	Listen     string             // UDP address; that of the settings
 	Logger     *slog.Logger       // none
 	MapPorts   bool               // ask the gateway for a port that leads to us
 	Downloads  string             // folder of received files if the settings name none; empty: none are taken
@@ -31,9 +31,6 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Listen == "" {
-		c.Listen = ":0"
-	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -137,6 +134,9 @@ func open(ctx context.Context, cfg Config) (*Client, error) {
 	c := &Client{cfg: cfg, log: cfg.Logger, vault: v, jobs: make(chan func(*core), maxBatch), ended: make(chan struct{})}
 	if err := c.loadSettings(); err != nil {
 		return nil, err
+	}
+	if cfg.Listen == "" {
+		c.cfg.Listen = c.settings.Load().Network.Listen
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := v.tagOldRows(ctx); err != nil {

@@ -112,6 +112,7 @@ func openHolders(header []byte, passphrase []byte, kit, keyring *[32]byte) ([]by
 			wrong = ErrWrongKit
 		case h.kind == holdsKeyring && keyring != nil:
 			key, err = openBox(keyAEAD(derive(*keyring, contextKeyringKey)), contextHolder+string(rune(h.kind)), h.sealed)
+			wrong = ErrKeyring
 		case h.kind == holdsPassphrase && kit == nil && keyring == nil:
 			key, err = identity.OpenSecret(passphrase, contextDatabaseKey, h.sealed)
 			if err != nil && !errors.Is(err, identity.ErrWrongPassphrase) {

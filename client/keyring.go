@@ -16,6 +16,31 @@ type Keyring interface {
 	Remove(ctx context.Context) error
 }
 
+// HeldBy returns who can open the profile in a store, as far as can be seen
+// without opening it. [ErrNoProfile] if there is none.
+func HeldBy(ctx context.Context, s Store) (out Keys, err error) {
+	header, err := s.Header(ctx)
+	switch {
+	case err != nil:
+		return out, err
+	case header == nil:
+		return out, ErrNoProfile
+	}
+	hs, err := parseHolders(header)
+	if err != nil {
+		return out, fmt.Errorf("%w (its keys: %w)", ErrDamaged, err)
+	}
+	return keysOf(hs), nil
+}
+
+func keysOf(hs []holder) (out Keys) {
+	for _, h := range hs {
+		out.Passphrase = out.Passphrase || h.kind == holdsPassphrase
+		out.Keyring = out.Keyring || h.kind == holdsKeyring
+	}
+	return out
+}
+
 // Keys implements [API].
 func (c *Client) Keys(ctx context.Context) (out Keys, err error) {
 	err = c.do(ctx, func(k *core) error {
@@ -23,10 +48,7 @@ func (c *Client) Keys(ctx context.Context) (out Keys, err error) {
 		if err != nil {
 			return err
 		}
-		for _, h := range hs {
-			out.Passphrase = out.Passphrase || h.kind == holdsPassphrase
-			out.Keyring = out.Keyring || h.kind == holdsKeyring
-		}
+		out = keysOf(hs)
 		out.KitHere = len(k.profile.Recovery.bytes()) == 32
 		return nil
 	})

@@ -34,6 +34,9 @@ var (
 // NewLockable makes c, which is open, lockable. It owns c from then on.
 func NewLockable(c *Client, open Opener) (*Lockable, error) {
 	l := &Lockable{open: open}
+	if c.cfg.KeepEvents {
+		l.hub.keep()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l, l.useLocked(c)

@@ -165,7 +165,10 @@ func (l *Lockable) DeleteAllHistory(ctx context.Context) error {
 
 // Erase implements [API].
 func (l *Lockable) Erase(ctx context.Context) error {
-	return l.run(func(c *Client) error { return c.Erase(ctx) })
+	if err := l.run(func(c *Client) error { return c.Erase(ctx) }); err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // Introduce implements [API].

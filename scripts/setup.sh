@@ -55,6 +55,7 @@ if [ "$goal" = test ]; then
 	need xvfb has_command Xvfb
 	need xauth has_command xauth
 	need dbus has_command dbus-run-session
+	want gnome-keyring has_command gnome-keyring-daemon
 	need dbus-x11 has_command dbus-launch
 	need xdotool has_command xdotool
 	need imagemagick has_command import

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sremp/sremp/client/config"
 )
 
 // app is one run of the command: its streams and the flags that all commands
@@ -20,7 +20,10 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 
-	profile        string
+	profileArg     string // as the user named it
+	profile        string // its directory
+	profileName    string // in the settings file
+	configFile     string
 	listen         string // UDP address of the client, empty for any port
 	stays          bool   // the command runs until it is told to end
 	noPortMapping  bool
@@ -66,6 +69,7 @@ func (a *app) command() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.resolve() },
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -74,7 +78,8 @@ func (a *app) command() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 
 	f := root.PersistentFlags()
-	f.StringVar(&a.profile, "profile", defaultProfile(), "`directory` of the profile")
+	f.StringVar(&a.profileArg, "profile", config.DefaultProfile, "`name` of the profile, or its directory: what has a / in it")
+	f.StringVar(&a.configFile, "config-file", "", "`file` of the settings (default "+config.SettingsFile()+")")
 	f.StringVar(&a.passphraseFile, "passphrase-file", "", "read the passphrase from the first line of `file`")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what happens to standard error")
 	f.DurationVar(&a.clockOffset, "clock-offset", 0, "run with a clock that is off, to see what happens")
@@ -96,7 +101,8 @@ func (a *app) command() *cobra.Command {
 		a.listenCommand(), a.contactsCommand(), a.historyCommand(), a.pathCommand(), a.whoamiCommand(), a.trustCommand(),
 		a.findCommand(), a.listCommand(), a.registerCommand(),
 		a.blockCommand(), a.verifyCommand(), a.setCommand(), a.editCommand(), a.reactCommand(), a.deleteCommand(), a.searchCommand(),
-		a.exportCommand(), a.kitCommand(), a.passphraseCommand(), a.backupCommand(), a.restoreCommand(), a.doctorCommand())
+		a.exportCommand(), a.readCommand(), a.settingsCommand(), a.profilesCommand(), a.renameCommand(), a.rotateCommand(), a.successorCommand(),
+		a.botCommand(), a.lockCommand(), a.unlockCommand(), a.keyringCommand(), a.kitCommand(), a.passphraseCommand(), a.backupCommand(), a.restoreCommand(), a.doctorCommand())
 	add(groupServer, a.serverCommand(), a.relayCommand(), a.rendezvousCommand())
 	root.AddCommand(a.demoCommand())
 	return root
@@ -107,16 +113,12 @@ const (
 	groupServer = "server"
 )
 
-// defaultProfile follows the XDG base directory specification.
-func defaultProfile() string {
-	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "sremp")
+// resolve finds the profile that the user named.
+func (a *app) resolve() (err error) {
+	if a.profile, a.profileName, err = config.Profile(a.profileArg); err != nil {
+		return usageError{err}
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "sremp-profile"
-	}
-	return filepath.Join(home, ".local", "share", "sremp")
+	return nil
 }
 
 // logger writes to standard error if the user wants that.

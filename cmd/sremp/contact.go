@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,7 +14,7 @@ import (
 )
 
 func (a *app) inviteCommand() *cobra.Command {
-	var qr, ask bool
+	var qr, ask, words bool
 	var ttl time.Duration
 	cmd := &cobra.Command{
 		Use:   "invite",
@@ -24,7 +27,7 @@ func (a *app) inviteCommand() *cobra.Command {
 				if err := a.settleServers(cmd.Context(), s); err != nil {
 					return err
 				}
-				inv, err := s.Invite(cmd.Context(), client.InviteOptions{TTL: ttl, Ask: ask})
+				inv, err := s.Invite(cmd.Context(), client.InviteOptions{TTL: ttl, Ask: ask, Words: words})
 				if err != nil {
 					return err
 				}
@@ -34,6 +37,10 @@ func (a *app) inviteCommand() *cobra.Command {
 					}
 				}
 				fmt.Fprintln(a.stdout, inv.URI)
+				if words {
+					fmt.Fprintln(a.stdout, inv.Words)
+					a.say("the 8 words do the same, for who uses the same server as you")
+				}
 				a.say("it is for one person, until %s", inv.Expires.Local().Format("2006-01-02 15:04"))
 				return nil
 			})
@@ -41,6 +48,7 @@ func (a *app) inviteCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&qr, "qr", false, "draw it as a QR code as well")
 	cmd.Flags().BoolVar(&ask, "ask", false, "for one that many can read: who uses it is a request until sremp trust")
+	cmd.Flags().BoolVar(&words, "words", false, "print 8 words as well, to be said on the phone: for who uses the same server")
 	cmd.Flags().DurationVar(&ttl, "ttl", 0, "how long it is good for (default 7 days)")
 	return cmd
 }
@@ -48,16 +56,18 @@ func (a *app) inviteCommand() *cobra.Command {
 func (a *app) addCommand() *cobra.Command {
 	var nick string
 	cmd := &cobra.Command{
-		Use:   "add URI",
+		Use:   "add URI | WORD...",
 		Short: "Become the contact of who made an invite",
-		Args:  takes(1, 1),
+		Long: "Become the contact of who made an invite: by its line, or by its 8 words, which one of your servers\n" +
+			"must know.",
+		Args: takes(1, 8),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return a.with(ctx, func(s *session) error {
 				if err := a.settleServers(ctx, s); err != nil {
 					return err
 				}
-				c, err := s.Add(ctx, args[0], nick)
+				c, err := s.Add(ctx, strings.Join(args, " "), nick)
 				if err != nil {
 					return err
 				}
@@ -71,10 +81,10 @@ func (a *app) addCommand() *cobra.Command {
 }
 
 func (a *app) contactsCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, all bool
 	cmd := &cobra.Command{
 		Use:   "contacts",
-		Short: "List your contacts",
+		Short: "List your contacts, the pinned ones first",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd.Context(), func(s *session) error {
@@ -86,7 +96,11 @@ func (a *app) contactsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				slices.SortStableFunc(contacts, func(a, b client.Contact) int { return cmp.Compare(rank(a), rank(b)) })
 				for _, c := range contacts {
+					if c.Archived && !all && !asJSON {
+						continue
+					}
 					if err := p.contact(c); err != nil {
 						return err
 					}
@@ -96,7 +110,19 @@ func (a *app) contactsCommand() *cobra.Command {
 		},
 	}
 	jsonFlag(cmd, &asJSON)
+	cmd.Flags().BoolVar(&all, "all", false, "archived ones too")
 	return cmd
+}
+
+// rank orders lists: pinned, others, archived.
+func rank(c client.Contact) int {
+	switch {
+	case c.Archived:
+		return 2
+	case c.Pinned:
+		return 0
+	}
+	return 1
 }
 
 func (a *app) pathCommand() *cobra.Command {

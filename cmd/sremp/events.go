@@ -15,106 +15,6 @@ import (
 	"github.com/sremp/sremp/identity"
 )
 
-// The objects of --json (docs/cli.md). Fields are only ever added.
-type (
-	messageJSON struct {
-		Event       string           `json:"event"` // "message"
-		ID          client.MessageID `json:"id"`
-		Contact     identity.PeerID  `json:"contact"`
-		ContactName string           `json:"contact_name"`
-		From        identity.PeerID  `json:"from"`
-		Mine        bool             `json:"mine"`
-		Text        string           `json:"text"`
-		SentAt      jsonTime         `json:"sent_at"`
-		State       string           `json:"state,omitempty"` // of own messages
-		ReplyTo     client.MessageID `json:"reply_to,omitzero"`
-		Quote       string           `json:"quote,omitempty"`
-		EditedAt    jsonTime         `json:"edited_at,omitzero"`
-		ExpiresAt   jsonTime         `json:"expires_at,omitzero"`
-		MyReaction  string           `json:"my_reaction,omitempty"`
-		Reaction    string           `json:"reaction,omitempty"`
-		Mention     bool             `json:"mention,omitempty"`
-	}
-	removalJSON struct {
-		Event       string             `json:"event"` // "removal"
-		Contact     identity.PeerID    `json:"contact"`
-		ContactName string             `json:"contact_name"`
-		IDs         []client.MessageID `json:"ids"`
-	}
-	typingJSON struct {
-		Event       string          `json:"event"` // "typing"
-		Contact     identity.PeerID `json:"contact"`
-		ContactName string          `json:"contact_name"`
-		On          bool            `json:"on"`
-	}
-	pathJSON struct {
-		Event       string          `json:"event"` // "path"
-		Contact     identity.PeerID `json:"contact"`
-		ContactName string          `json:"contact_name"`
-		Path        client.PathKind `json:"path"`
-		Remote      string          `json:"remote"`
-		RTT         float64         `json:"rtt_ms"`
-		Sent        uint64          `json:"sent"` // packets lately
-		Lost        uint64          `json:"lost"` // of those
-		Reason      string          `json:"reason"`
-		Why         client.Why      `json:"why"`
-	}
-	deliveryJSON struct {
-		Event       string               `json:"event"` // "delivery"
-		ID          client.MessageID     `json:"id"`
-		Contact     identity.PeerID      `json:"contact"`
-		ContactName string               `json:"contact_name"`
-		State       client.DeliveryState `json:"state"`
-	}
-	contactJSON struct {
-		Event       string          `json:"event"` // "contact"
-		Contact     identity.PeerID `json:"contact"`
-		ContactName string          `json:"contact_name"`
-		Name        string          `json:"name"`
-		Nick        string          `json:"nick"`
-		Trust       string          `json:"trust"`
-		Unread      int             `json:"unread"`
-		Path        client.PathKind `json:"path"`
-		FirstSeen   jsonTime        `json:"first_seen"`
-		LastSeen    jsonTime        `json:"last_seen"`
-		Self        bool            `json:"self,omitempty"`
-		Verified    jsonTime        `json:"verified,omitzero"`
-		KeysChanged jsonTime        `json:"keys_changed,omitzero"`
-		Disappear   float64         `json:"disappear_s,omitempty"`
-		Pinned      bool            `json:"pinned,omitempty"`
-		Muted       bool            `json:"muted,omitempty"`
-		Archived    bool            `json:"archived,omitempty"`
-		ShareRead   bool            `json:"share_read,omitempty"`
-		ShareTyping bool            `json:"share_typing,omitempty"`
-	}
-	serverJSON struct {
-		Event     string              `json:"event"` // "server"
-		Address   identity.ServerAddr `json:"address"`
-		Connected bool                `json:"connected"`
-		Problem   string              `json:"problem"`
-	}
-	whoamiJSON struct {
-		Event   string          `json:"event"` // "whoami"
-		ID      identity.PeerID `json:"id"`
-		Name    string          `json:"name"`
-		Created jsonTime        `json:"created"`
-		Servers []serverJSON    `json:"servers"`
-	}
-)
-
-// jsonTime is RFC 3339 in UTC, null if there was no such moment.
-type jsonTime time.Time
-
-// IsZero is for omitzero.
-func (t jsonTime) IsZero() bool { return time.Time(t).IsZero() }
-
-func (t jsonTime) MarshalJSON() ([]byte, error) {
-	if time.Time(t).IsZero() {
-		return []byte("null"), nil
-	}
-	return time.Time(t).UTC().MarshalJSON()
-}
-
 // A printer writes events as lines, for people or for programs. It knows the
 // contacts' names.
 type printer struct {
@@ -188,6 +88,31 @@ func (p *printer) event(e client.Event) error {
 		return p.contact(e.Contact)
 	case client.ServerEvent:
 		return p.server(e.Server)
+	case client.LockEvent:
+		if p.json {
+			return p.object(lockJSON{"lock", e.Locked})
+		}
+		return p.line("%s", map[bool]string{true: "locked", false: "unlocked"}[e.Locked])
+	case client.ContactGoneEvent:
+		if p.json {
+			return p.object(contactGoneJSON{"contact_gone", e.Contact, p.name(e.Contact)})
+		}
+		return p.line("%s was deleted", p.name(e.Contact))
+	}
+	if p.json {
+		return p.forPrograms(e)
+	}
+	return nil
+}
+
+// forPrograms prints events that say nothing new to a person who reads the
+// others.
+func (p *printer) forPrograms(e client.Event) error {
+	switch e := e.(type) {
+	case client.NotificationEvent:
+		return p.object(notificationJSON{"notification", e.Kind, e.Title, e.Body, e.Contact, p.name(e.Contact), e.Message})
+	case client.WithdrawEvent:
+		return p.object(withdrawJSON{"withdraw", e.Contact, p.name(e.Contact), e.IDs})
 	}
 	return nil
 }
@@ -279,6 +204,7 @@ func (p *printer) contact(c client.Contact) error {
 			"contact", c.ID, c.Label(), c.Name, c.Nick, c.Trust.String(), c.Unread, c.Path.Kind,
 			jsonTime(c.FirstSeen), jsonTime(c.LastSeen), c.Self, jsonTime(c.Verified), jsonTime(c.KeysChanged),
 			c.Timer.Seconds(), c.Pinned, c.Muted, c.Archived, c.ShareRead, c.ShareTyping,
+			c.RelayOnly, c.Mentions, c.Draft, c.LastText, c.FormerName, c.Successor,
 		})
 	}
 	line := c.Label()
@@ -295,8 +221,26 @@ func (p *printer) contact(c client.Contact) error {
 	case !c.Verified.IsZero():
 		line += ", verified"
 	}
+	if c.FormerName != "" {
+		line += ", before “" + c.FormerName + "”"
+	}
 	if c.Unread > 0 {
 		line += fmt.Sprintf(", %d unread", c.Unread)
+	}
+	if c.Mentions > 0 {
+		line += fmt.Sprintf(" (%d to you)", c.Mentions)
+	}
+	for _, x := range []struct {
+		on   bool
+		what string
+	}{
+		{c.Pinned, "pinned"}, {c.Muted, "muted"}, {c.Archived, "archived"}, {c.RelayOnly, "relay only"},
+		{c.Timer > 0, "disappearing after " + c.Timer.String()}, {c.Draft != "", "draft"},
+		{c.Successor != "", "SAYS TO HAVE A NEW IDENTITY: ask in another way, then sremp add " + c.Successor},
+	} {
+		if x.on {
+			line += ", " + x.what
+		}
 	}
 	return p.line("%s  %s  %s", c.ID, printable(line), describePath(c.Path))
 }

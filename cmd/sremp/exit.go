@@ -58,11 +58,12 @@ var statuses = []struct {
 	{client.ErrFileExists, 18},
 	{identity.ErrBadKit, exitUsage},
 	{client.ErrBadTimer, exitUsage},
-	{client.ErrNoMessage, 20},
-	{client.ErrNotMine, 20},
-	{client.ErrRequest, 21},
-	{client.ErrNotSame, 22},
-	{client.ErrBadTimer, exitUsage},
+	{client.ErrLocked, 24},
+	{client.ErrKeyring, 25},
+	{client.ErrNoWords, 6},
+	{client.ErrNoRelay, 5},
+	{client.ErrNoHolder, exitUsage},
+	{errNotRunning, exitOther},
 	{client.ErrBadName, exitUsage},
 	{client.ErrTooLong, exitUsage},
 	{client.ErrBadText, exitUsage},
@@ -82,7 +83,8 @@ var statuses = []struct {
 // exitCode returns the status with which a command ends that failed with err.
 func exitCode(err error) int {
 	var usage usageError
-	if errors.As(err, &usage) {
+	var setting *client.SettingError
+	if errors.As(err, &usage) || errors.As(err, &setting) {
 		return exitUsage
 	}
 	for _, s := range statuses {

@@ -185,7 +185,11 @@ func (a *app) register(ctx context.Context, listed bool, note string) error {
 		if s.own == nil {
 			return errOtherProcess
 		}
-		n, err := setListed(ctx, s.own, listed, note)
+		own, err := s.client()
+		if err != nil {
+			return err
+		}
+		n, err := setListed(ctx, own, listed, note)
 		if err != nil {
 			return err
 		}

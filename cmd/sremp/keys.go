@@ -86,6 +86,17 @@ func (a *app) passphraseCommand() *cobra.Command {
 	return cmd
 }
 
+// restoreConfig is the configuration of a restored profile. Without the kit, the
+// passphrase opens the backup as well, and must be that one.
+func (a *app) restoreConfig(ctx context.Context, db client.Store, withKit bool) (cfg client.Config, err error) {
+	if withKit {
+		return a.newConfig(ctx, db)
+	}
+	cfg = a.baseConfig(db)
+	cfg.Passphrase, err = a.passphrase(false)
+	return cfg, err
+}
+
 // newPassphrase reads a new passphrase from a file or asks for it twice.
 func (a *app) newPassphrase(file string) ([]byte, error) {
 	if file == "" && os.Getenv(passphraseVariable) != "" {
@@ -98,6 +109,18 @@ func (a *app) newPassphrase(file string) ([]byte, error) {
 
 // readKit reads the words from a file, or from standard input.
 func (a *app) readKit(file string) (*[32]byte, error) {
+	words, err := a.readWords(file)
+	if err != nil {
+		return nil, err
+	}
+	seed, err := identity.ParseKit(words)
+	if err != nil {
+		return nil, err
+	}
+	return &seed, nil
+}
+
+func (a *app) readWords(file string) (string, error) {
 	var b []byte
 	var err error
 	if file == "-" {
@@ -106,13 +129,9 @@ func (a *app) readKit(file string) (*[32]byte, error) {
 		b, err = os.ReadFile(file)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the recovery kit: %w", err)
+		return "", fmt.Errorf("reading the recovery kit: %w", err)
 	}
-	seed, err := identity.ParseKit(string(b))
-	if err != nil {
-		return nil, err
-	}
-	return &seed, nil
+	return string(b), nil
 }
 
 func (a *app) backupCommand() *cobra.Command {
@@ -164,7 +183,7 @@ func (a *app) restore(ctx context.Context, file, kitFile string) (err error) {
 		return err
 	}
 	defer db.Close()
-	cfg, err := a.clientConfig(db, kit != nil)
+	cfg, err := a.restoreConfig(ctx, db, kit != nil)
 	if err != nil {
 		return err
 	}

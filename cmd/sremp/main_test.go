@@ -23,9 +23,14 @@ import (
 
 // The test's binary is the command as well, when its name is sremp.
 func TestMain(m *testing.M) {
-	os.Setenv(passphraseVariable, "correct horse")
+	if os.Getenv(askVariable) == "" {
+		os.Setenv(passphraseVariable, "correct horse")
+	}
 	testscript.Main(m, map[string]func(){"sremp": main})
 }
+
+// askVariable makes the command of a test have no passphrase in its environment.
+const askVariable = "SREMP_TEST_ASK"
 
 // command returns the command as a process of its own.
 func command(t *testing.T, args ...string) *exec.Cmd {

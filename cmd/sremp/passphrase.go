@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 )
@@ -47,11 +49,46 @@ func (a *app) passphrase(isNew bool) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if bytes.Equal(first, second) {
+		switch {
+		case !bytes.Equal(first, second):
+			fmt.Fprintln(a.stderr, "The two are not the same.")
+		case len(first) > 0:
 			return first, nil
+		default:
+			sure, err := a.sure("Without a passphrase, whoever gets at this computer or its disk reads everything and can be you. Go on without? [y/N] ")
+			if err != nil || sure {
+				return first, err
+			}
 		}
-		fmt.Fprintln(a.stderr, "The two are not the same.")
 	}
+}
+
+// passphraseGiven reports whether it need not be asked for.
+func (a *app) passphraseGiven() bool {
+	_, ok := os.LookupEnv(passphraseVariable)
+	return ok || a.passphraseFile != ""
+}
+
+// sure asks a question that yes answers.
+func (a *app) sure(question string) (bool, error) {
+	fmt.Fprint(a.stderr, question)
+	// One byte at a time: what follows the line belongs to what is asked next.
+	var line []byte
+	for b := make([]byte, 1); len(line) < 64; {
+		n, err := a.stdin.Read(b)
+		if n == 1 && b[0] != '\n' {
+			line = append(line, b[0])
+			continue
+		}
+		if n == 1 || errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return false, fmt.Errorf("reading the answer: %w", err)
+		}
+	}
+	answer := strings.ToLower(strings.TrimSpace(string(line)))
+	return answer == "y" || answer == "yes", nil
 }
 
 func (a *app) ask(in *os.File, prompt string) ([]byte, error) {

@@ -111,7 +111,7 @@ func (a *app) verifyCommand() *cobra.Command {
 }
 
 func (a *app) setCommand() *cobra.Command {
-	var nick, timer string
+	var nick, timer, draft string
 	var pin, mute, archive, read, typing, relayOnly bool
 	cmd := &cobra.Command{
 		Use:   "set CONTACT",
@@ -138,6 +138,9 @@ func (a *app) setCommand() *cobra.Command {
 			if cmd.Flags().Changed("nick") {
 				s.Nick = &nick
 			}
+			if cmd.Flags().Changed("draft") {
+				s.Draft = &draft
+			}
 			if cmd.Flags().Changed("disappear") {
 				d, err := parseTimer(timer)
 				if err != nil {
@@ -154,6 +157,7 @@ func (a *app) setCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&nick, "nick", "", "your own `name` for the contact, empty for none")
 	f.StringVar(&timer, "disappear", "", "new messages disappear on both sides after this `time`; never for off")
+	f.StringVar(&draft, "draft", "", "keep a `text` that is not sent yet, empty for none")
 	f.BoolVar(&pin, "pin", false, "first in lists")
 	f.BoolVar(&mute, "mute", false, "no notifications")
 	f.BoolVar(&archive, "archive", false, "not in lists")

@@ -49,7 +49,7 @@ func (a *app) init(ctx context.Context, name string, servers []string) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := a.clientConfig(db, true)
+	cfg, err := a.newConfig(ctx, db)
 	if err == nil {
 		err = client.Create(ctx, cfg, name)
 	}
@@ -72,7 +72,11 @@ func (a *app) init(ctx context.Context, name string, servers []string) error {
 		return err
 	}
 	fmt.Fprintln(a.stdout, me.ID)
-	a.say("%s, your profile is in %s; next: sremp invite", printable(me.Name), a.profile)
+	if cfg.KeyringKey != nil {
+		a.say("the desktop's keyring keeps the key of this profile")
+	}
+	a.say("%s, your profile is in %s; next: sremp kit, to write down what opens it if all else is lost, and sremp invite",
+		printable(me.Name), a.profile)
 	return nil
 }
 

@@ -29,7 +29,7 @@ const (
 type session struct {
 	client.API
 	close func() error
-	own   *client.Client // nil if the client is another process
+	own   *client.Lockable // nil if the client is another process
 }
 
 // Close leaves the other process's client running.
@@ -56,44 +56,45 @@ func (a *app) open(ctx context.Context) (*session, error) {
 }
 
 func (a *app) tryOpen(ctx context.Context) (*session, error) {
-	remote, err := rpc.Dial(ctx, a.socket())
-	switch {
-	case err == nil:
-		return &session{API: remote, close: remote.Close}, nil
-	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED):
-		return nil, fmt.Errorf("connecting to the running client: %w", err)
+	s, err := a.attach(ctx)
+	if err == nil || !errors.Is(err, errNotRunning) {
+		return s, err
 	}
 	db, err := sqlite.Open(ctx, a.profile)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := a.clientConfig(db, false)
+	cfg, err := a.openConfig(ctx, db)
 	if err != nil {
 		db.Close()
 		return nil, err
 	}
-	own, err := client.Open(ctx, cfg)
+	c, err := client.Open(ctx, cfg)
 	if err != nil {
+		return nil, err
+	}
+	own, err := client.NewLockable(c, a.unlock)
+	if err != nil {
+		c.Close()
 		return nil, err
 	}
 	return &session{API: own, close: own.Close, own: own}, nil
 }
 
-func (a *app) socket() string { return filepath.Join(a.profile, socketFile) }
-
-func (a *app) clientConfig(db client.Store, isNew bool) (client.Config, error) {
-	var passphrase []byte
-	if a.kit == nil {
-		var err error
-		if passphrase, err = a.passphrase(isNew); err != nil {
-			return client.Config{}, err
-		}
+// attach connects to the client that runs on the profile; [errNotRunning] if
+// there is none.
+func (a *app) attach(ctx context.Context) (*session, error) {
+	remote, err := rpc.Dial(ctx, a.socket())
+	switch {
+	case err == nil:
+		return &session{API: remote, close: remote.Close}, nil
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
+		return nil, errNotRunning
 	}
-	return client.Config{
-		Store: db, Passphrase: passphrase, Listen: a.listen, Logger: a.logger(), Now: a.now,
-		KeepEvents: a.keepEvents, Kit: a.kit, MapPorts: a.stays && !a.noPortMapping,
-	}, nil
+	return nil, fmt.Errorf("connecting to the running client: %w", err)
 }
+
+func (a *app) socket() string { return filepath.Join(a.profile, socketFile) }
 
 // serve lets other commands use this process's client until the returned stop
 // is called. It does nothing if the client is another process's.
@@ -113,6 +114,9 @@ func (s *session) serve(ctx context.Context, path string) (stop func() error, er
 		return <-served
 	}, nil
 }
+
+// client returns this process's client.
+func (s *session) client() (*client.Client, error) { return s.own.Client() }
 
 // with runs f on the open profile.
 func (a *app) with(ctx context.Context, f func(*session) error) error {

@@ -128,7 +128,11 @@ func serverProblem(s client.Server) error {
 
 // flush waits until everything in the outbox has arrived somewhere, at most for
 // limit; then it returns [client.ErrTimeout].
-func flush(ctx context.Context, c *client.Client, limit time.Duration) error {
+func flush(ctx context.Context, l *client.Lockable, limit time.Duration) error {
+	c, err := l.Client()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return c.Flush(ctx)

@@ -40,7 +40,11 @@ func (s *session) settleOutbox(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendWait)
 	defer cancel()
-	if err := s.own.Flush(ctx); err != nil && !errors.Is(err, client.ErrTimeout) {
+	own, err := s.client()
+	if err != nil {
+		return err
+	}
+	if err := own.Flush(ctx); err != nil && !errors.Is(err, client.ErrTimeout) {
 		return err
 	}
 	return nil
@@ -78,48 +82,6 @@ func (a *app) reactCommand() *cobra.Command {
 			})
 		},
 	}
-}
-
-var errWhatToDelete = errors.New("delete takes the ids of messages, or --all")
-
-func (a *app) deleteCommand() *cobra.Command {
-	var everywhere, all bool
-	cmd := &cobra.Command{
-		Use:   "delete CONTACT [ID]...",
-		Short: "Delete messages, or with --all the whole conversation",
-		Long: "Delete messages here; with --everywhere, messages of yours at the contact too. Deleted is deleted:\n" +
-			"the database overwrites it.",
-		Args: takes(1, 1000),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			if all == (len(args) > 1) || all && everywhere {
-				return usageError{errWhatToDelete}
-			}
-			var ids []client.MessageID
-			for _, s := range args[1:] {
-				id, err := parseID(s)
-				if err != nil {
-					return err
-				}
-				ids = append(ids, id)
-			}
-			return a.withContact(ctx, args[0], func(s *session, c client.Contact) error {
-				if all {
-					return s.DeleteHistory(ctx, c.ID)
-				}
-				if err := s.Delete(ctx, c.ID, ids, everywhere); err != nil {
-					return err
-				}
-				if everywhere {
-					return s.settleOutbox(ctx)
-				}
-				return nil
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&everywhere, "everywhere", false, "messages of yours, at the contact too")
-	cmd.Flags().BoolVar(&all, "all", false, "the whole conversation, here")
-	return cmd
 }
 
 func (a *app) searchCommand() *cobra.Command {

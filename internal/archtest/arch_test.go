@@ -45,6 +45,8 @@ var allowed = map[string][]string{
 	"rendezvous/postgres": with(core, "rendezvous"),
 	"client/sqlite":       with(core, "client", "store"),
 	"client/rpc":          with(core, "client"),
+	"client/config":       with(core, "client"),
+	"client/keyring":      with(core, "client"),
 
 	// Suites that every engine passes; imported by tests alone.
 	"relay/storetest":      with(core, "relay"),
@@ -53,9 +55,9 @@ var allowed = map[string][]string{
 	"desktop/present": with(core, "client"),
 	"desktop":         with(core, "client", "desktop/present"),
 
-	"cmd/sremp": with(core, "client", "client/rpc", "client/sqlite", "relay", "relay/sqlite", "relay/postgres", "relay/websocket", "rendezvous",
+	"cmd/sremp": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "relay", "relay/sqlite", "relay/postgres", "relay/websocket", "rendezvous",
 		"rendezvous/postgres", "rendezvous/sqlite", "transport", "nat", "store", "internal/natlab"),
-	"cmd/sremp-desktop": with(core, "client", "client/rpc", "client/sqlite", "desktop", "desktop/present",
+	"cmd/sremp-desktop": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "desktop", "desktop/present",
 		"transport", "store"),
 
 	"bench/rendezvous":       {},
@@ -78,6 +80,8 @@ var only = map[string][]string{
 	"github.com/pion/stun/v2":            {"nat"},
 	"github.com/huin/goupnp":             {"portmap"},
 	"github.com/jackc/pgx/v5":            {"relay/postgres", "rendezvous/postgres"},
+	"github.com/godbus/dbus/v5":          {"client/keyring"},
+	"github.com/BurntSushi/toml":         {"client/config"},
 	"github.com/coder/websocket":         {"relay/websocket"},
 	"golang.org/x/image":                 {"transfer"},
 }
