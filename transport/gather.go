@@ -138,8 +138,9 @@ func symmetric(cs []nat.Candidate) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
-// askAll asks all servers at once. When the first has answered the others get
-// as long again, and at least gatherGrace.
+// askAll asks all servers at once. When the first has answered the others are
+// asked once more, a packet may have been lost, and get time for that: a quarter
+// more than the first took, and at least gatherGrace.
 func (e *Endpoint) askAll(ctx context.Context, stun []netip.AddrPort) []netip.AddrPort {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -148,8 +149,9 @@ func (e *Endpoint) askAll(ctx context.Context, stun []netip.AddrPort) []netip.Ad
 		a netip.AddrPort
 	}
 	answers := make(chan answer, len(stun))
+	again := make(chan struct{})
 	for i, server := range stun {
-		go func() { answers <- answer{i, e.askSTUN(ctx, unmap(server))} }()
+		go func() { answers <- answer{i, e.askSTUN(ctx, unmap(server), again)} }()
 	}
 	start := time.Now()
 	mapped := make([]netip.AddrPort, len(stun))
@@ -159,7 +161,8 @@ func (e *Endpoint) askAll(ctx context.Context, stun []netip.AddrPort) []netip.Ad
 		mapped[x.i] = x.a
 		if x.a.IsValid() && first {
 			first = false
-			grace := time.AfterFunc(max(time.Since(start), gatherGrace), cancel)
+			close(again)
+			grace := time.AfterFunc(max(time.Since(start)*5/4, gatherGrace), cancel)
 			defer grace.Stop()
 		}
 	}
@@ -233,7 +236,9 @@ func (e *Endpoint) sample(ctx context.Context, pc net.PacketConn, servers []neti
 	return ports
 }
 
-func (e *Endpoint) askSTUN(ctx context.Context, server netip.AddrPort) netip.AddrPort {
+// askSTUN asks one server every stunRetry until it answers or ctx ends, and when
+// again is closed.
+func (e *Endpoint) askSTUN(ctx context.Context, server netip.AddrPort, again <-chan struct{}) netip.AddrPort {
 	txid, packet := nat.STUNRequest()
 	mapped := make(chan netip.AddrPort, 1)
 	e.stun.wait(txid, stunWait{server, mapped})
@@ -246,6 +251,8 @@ func (e *Endpoint) askSTUN(ctx context.Context, server netip.AddrPort) netip.Add
 		case a := <-mapped:
 			return a
 		case <-retry.C:
+		case <-again:
+			again = nil // once
 		case <-ctx.Done():
 			return netip.AddrPort{}
 		}
