@@ -140,7 +140,7 @@ func newTransfer(t *testing.T, a, b *relay.Client) *transfer {
 
 // run sends so many packets a second for a while.
 func (x *transfer) run(perSecond int, d time.Duration) {
-	b := make([]byte, packetSize)
+	b := make([]byte, wire.ForwardHeaderLen+payloadSize)
 	start := time.Now()
 	const burst = 10
 	for n := 0; time.Since(start) < d; n++ {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,17 +36,18 @@ const (
 	planeRelay   = "relay"   // the whole server, with readers of its own
 	planePlain   = "plain"   // the same server without them: one packet a call
 	planeSyscall = "syscall" // a bare forwarder, one packet a call, no checks
-	planeBatch   = "batch"   // the same with recvmmsg and sendmmsg
+	planeBatch   = "raw"     // the same with recvmmsg and sendmmsg
+	planeCoturn  = "coturn"  // Debian's coturn, ChannelData
+	planePion    = "pion"    // pion/turn (bench/turn), ChannelData
 )
 
 const (
 	planeEnv      = "SREMP_TEST_PLANE"
-	packetSize    = 1200 + wire.ForwardHeaderLen
+	payloadSize   = 1200
 	planeSessions = 8
 )
 
-// runPlane is the child. Each line on its standard input makes it print its CPU
-// time in ns; it ends with the input.
+// runPlane is the child; it ends with its standard input.
 func runPlane(t *testing.T, kind string) {
 	pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	ok(t, err)
@@ -65,7 +68,8 @@ func runPlane(t *testing.T, kind string) {
 		}))
 		defer ep.Close()
 		s.SetSend(ep.WritePacket)
-		if kind == planeRelay && ep.Forward(1, s) != 1 {
+		runtime.GOMAXPROCS(2 * runtime.NumCPU()) // as the server does
+		if n := runtime.NumCPU(); kind == planeRelay && ep.Forward(n, s) != n {
 			t.Fatal("no readers")
 		}
 	case planeSyscall:
@@ -74,135 +78,88 @@ func runPlane(t *testing.T, kind string) {
 		go bareBatch(pc)
 	}
 	fmt.Printf("plane %v\n", addr)
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		var u syscall.Rusage
-		ok(t, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-		fmt.Printf("cpu %d\n", u.Utime.Nano()+u.Stime.Nano())
-	}
+	io.Copy(io.Discard, os.Stdin)
 }
 
-// The bare forwarders learn where packets go from the one that says so: byte 0
-// is 0xff and the address follows as text. They are for comparison only.
-func bareSyscall(pc *net.UDPConn) {
-	b := make([]byte, 65536)
-	to := map[uint64]netip.AddrPort{}
-	for {
-		n, _, err := pc.ReadFromUDPAddrPort(b)
-		if err != nil {
-			return
-		}
-		if a, isRoute := route(to, b[:n]); isRoute {
-			pc.WriteToUDPAddrPort([]byte{1}, a)
-		} else if a.IsValid() {
-			pc.WriteToUDPAddrPort(b[:n], a)
-		}
-	}
-}
-
-func route(to map[uint64]netip.AddrPort, b []byte) (netip.AddrPort, bool) {
-	id, _, isFrame := wire.ParseForward(b)
-	if isFrame {
-		return to[id], false
-	}
-	id, _, _ = wire.ParseForward(b[1:])
-	a, err := netip.ParseAddrPort(string(b[1+wire.ForwardHeaderLen:]))
-	if err == nil {
-		to[id] = a
-	}
-	return a, true
-}
-
-func bareBatch(pc *net.UDPConn) {
-	batch := ipv4.NewPacketConn(pc)
-	in := make([]ipv4.Message, 64)
-	for i := range in {
-		in[i].Buffers = [][]byte{make([]byte, 2048)}
-	}
-	to := map[uint64]netip.AddrPort{}
-	addrs := map[netip.AddrPort]*net.UDPAddr{}
-	out := make([]ipv4.Message, 64)
-	for {
-		n, err := batch.ReadBatch(in, 0)
-		if err != nil {
-			return
-		}
-		k := 0
-		for _, m := range in[:n] {
-			a, isRoute := route(to, m.Buffers[0][:m.N])
-			if isRoute {
-				addrs[a] = net.UDPAddrFromAddrPort(a)
-				pc.WriteToUDPAddrPort([]byte{1}, a)
-				continue
-			}
-			if addrs[a] == nil {
-				continue
-			}
-			if out[k].Buffers == nil {
-				out[k].Buffers = make([][]byte, 1)
-			}
-			out[k].Buffers[0], out[k].Addr = m.Buffers[0][:m.N], addrs[a]
-			k++
-		}
-		for sent := 0; sent < k; {
-			w, err := batch.WriteBatch(out[sent:k], 0)
-			if err != nil {
-				w = 1 // of one datagram
-			}
-			sent += w
-		}
-	}
-}
-
-// A plane is a running child with sessions between sockets of ours.
+// A plane is a running forwarder with sessions between sockets of ours.
 type plane struct {
 	t        *testing.T
-	in       io.WriteCloser
-	out      *bufio.Scanner
-	addr     netip.AddrPort
+	cmd      *exec.Cmd
+	addr     netip.AddrPort // where packets go
+	header   int            // bytes before the payload
+	seal     func(session int, packet []byte)
 	from     []*net.UDPConn
-	legs     []transport.Leg
-	sent     []uint64
 	received atomic.Int64
 }
 
+// startPlane starts a forwarder, or returns nil if it is one of others' and not
+// installed.
 func startPlane(t *testing.T, kind string) *plane {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestDataPlane$")
-	cmd.Env = append(os.Environ(), planeEnv+"="+kind)
-	cmd.Stderr = os.Stderr
-	p := &plane{t: t, sent: make([]uint64, planeSessions)}
-	p.in = must[io.WriteCloser](t)(cmd.StdinPipe())
-	p.out = bufio.NewScanner(must[io.ReadCloser](t)(cmd.StdoutPipe()))
-	ok(t, cmd.Start())
-	t.Cleanup(func() {
-		p.in.Close()
-		for p.out.Scan() {
+	p := &plane{t: t}
+	switch kind {
+	case planeCoturn:
+		path, err := exec.LookPath("turnserver")
+		if err != nil {
+			t.Log("coturn is not installed: it is left out")
+			return nil
 		}
-		cmd.Wait()
-	})
-	p.addr = must[netip.AddrPort](t)(netip.ParseAddrPort(p.line("plane ")))
-	if kind == planeRelay || kind == planePlain {
+		p.startCoturn(path)
+	case planePion:
+		bin := filepath.Join(t.TempDir(), "turn")
+		build := exec.Command("go", "build", "-o", bin, ".")
+		build.Dir = "../bench/turn"
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Logf("pion/turn cannot be built: it is left out: %v\n%s", err, out)
+			return nil
+		}
+		p.start(exec.Command(bin))
+	default:
+		cmd := exec.Command(os.Args[0], "-test.run", "^TestDataPlane$")
+		cmd.Env = append(os.Environ(), planeEnv+"="+kind)
+		p.start(cmd)
+	}
+	switch kind {
+	case planeRelay, planePlain:
 		p.joinRelay()
-	} else {
+	case planeCoturn, planePion:
+		p.joinTURN()
+	default:
 		p.joinBare()
 	}
 	return p
 }
 
-func (p *plane) line(prefix string) string {
-	for p.out.Scan() {
-		if rest, found := strings.CutPrefix(p.out.Text(), prefix); found {
-			return rest
+// start runs a child that prints where it listens.
+func (p *plane) start(cmd *exec.Cmd) {
+	t := p.t
+	cmd.Stderr = os.Stderr
+	in := must[io.WriteCloser](t)(cmd.StdinPipe())
+	out := bufio.NewScanner(must[io.ReadCloser](t)(cmd.StdoutPipe()))
+	ok(t, cmd.Start())
+	p.cmd = cmd
+	t.Cleanup(func() {
+		in.Close()
+		for out.Scan() {
+		}
+		cmd.Wait()
+	})
+	for out.Scan() {
+		if rest, found := strings.CutPrefix(out.Text(), "plane "); found {
+			p.addr = must[netip.AddrPort](t)(netip.ParseAddrPort(rest))
+			return
 		}
 	}
-	p.t.Fatal("the forwarder has ended")
-	return ""
+	t.Fatal("the forwarder has ended")
 }
 
+// cpu returns what the process has used, in user mode and in the kernel.
 func (p *plane) cpu() time.Duration {
-	fmt.Fprintln(p.in)
-	n := must[int64](p.t)(strconv.ParseInt(p.line("cpu "), 10, 64))
-	return time.Duration(n)
+	b := must[[]byte](p.t)(os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid)))
+	_, rest, _ := strings.Cut(string(b), ") ") // after the name, which may have spaces
+	f := strings.Fields(rest)
+	user, system := must[int64](p.t)(strconv.ParseInt(f[11], 10, 64)), must[int64](p.t)(strconv.ParseInt(f[12], 10, 64))
+	return time.Duration(user+system) * (time.Second / 100) // USER_HZ
 }
 
 func (p *plane) socket() *net.UDPConn {
@@ -235,6 +192,7 @@ func (p *plane) joinRelay() {
 	addr := identity.ServerAddr{ID: must[*identity.ServerKey](t)(identity.NewServerKey(seed(0xff))).ID(), Host: "127.0.0.1", Port: p.addr.Port()}
 	a := must[*relay.Client](t)(relay.Dial(timeout(t), endpoint(t, transport.Config{}), addr, owner(t, 1), ""))
 	b := must[*relay.Client](t)(relay.Dial(timeout(t), endpoint(t, transport.Config{}), addr, owner(t, 2), ""))
+	var legs []transport.Leg
 	for range planeSessions {
 		la, ticket, err := a.OpenForward(timeout(t))
 		ok(t, err)
@@ -242,11 +200,14 @@ func (p *plane) joinRelay() {
 		from, to := p.socket(), p.socket()
 		move(t, from, la)
 		move(t, to, lb)
-		p.from, p.legs = append(p.from, from), append(p.legs, la)
+		p.from, legs = append(p.from, from), append(legs, la)
 		go p.drain(to)
 	}
-	for i := range p.sent {
-		p.sent[i] = 10
+	var sent [planeSessions]uint64
+	p.header = wire.ForwardHeaderLen
+	p.seal = func(i int, packet []byte) {
+		sent[i]++
+		wire.SealForward(packet, legs[i].Side, legs[i].Session, 10+sent[i], legs[i].Key)
 	}
 }
 
@@ -276,50 +237,58 @@ func move(t testing.TB, c *net.UDPConn, leg transport.Leg) {
 }
 
 func (p *plane) joinBare() {
+	p.header = wire.ForwardHeaderLen
+	p.seal = func(i int, packet []byte) { wire.SealForward(packet, 0, uint64(i)<<20, 0, [16]byte{}) }
 	for i := range planeSessions {
 		from, to := p.socket(), p.socket()
-		leg := transport.Leg{Session: uint64(i) << 20}
 		b := append(make([]byte, 1+wire.ForwardHeaderLen), to.LocalAddr().String()...)
-		wire.SealForward(b[1:], 0, leg.Session, 0, leg.Key)
+		p.seal(i, b[1:])
 		b[0] = 0xff
 		must[int](p.t)(to.WriteToUDPAddrPort(b, p.addr))
 		must[int](p.t)(to.Read(make([]byte, 10)))
-		p.from, p.legs = append(p.from, from), append(p.legs, leg)
+		p.from = append(p.from, from)
 		go p.drain(to)
 	}
 }
 
-// load sends total packets at a rate (packets a second; 0: as fast as it goes),
-// in bursts of one session after the other, each burst joined if gso is set. It
-// returns CPU seconds of the forwarder per million packets received, and packets
-// received a second.
-func (p *plane) load(total, perSecond, burst int, gso bool) (cpu, pps float64) {
+// A load is how packets are sent.
+type load struct {
+	name      string
+	packets   int
+	perSecond int // 0: as fast as it goes
+	burst     int // packets of one session in a row
+	gso       bool
+}
+
+// run sends a load and returns CPU seconds of the forwarder per million packets
+// received, and packets received a second.
+func (p *plane) run(l load) (cpu, pps float64) {
 	p.t.Helper()
 	before, start, got0 := p.cpu(), time.Now(), p.received.Load()
 	var wg sync.WaitGroup
 	senders := 1
-	if perSecond == 0 {
+	if l.perSecond == 0 {
 		senders = 2
 	}
+	size := p.header + payloadSize
 	for w := range senders {
 		wg.Go(func() {
-			buf := make([]byte, burst*packetSize)
-			oob := segmentOption(packetSize)
-			for n := w; n*burst < total; n += senders {
-				i := n % planeSessions
-				if perSecond > 0 {
-					time.Sleep(time.Until(start.Add(time.Duration(n*burst) * time.Second / time.Duration(perSecond))))
+			buf := make([]byte, l.burst*size)
+			oob := segmentOption(uint16(size))
+			for n := w; n*l.burst < l.packets; n += senders {
+				i := n % planeSessions // of one worker: planeSessions is a multiple of senders
+				if l.perSecond > 0 {
+					time.Sleep(time.Until(start.Add(time.Duration(n*l.burst) * time.Second / time.Duration(l.perSecond))))
 				}
-				for k := range burst {
-					p.sent[i]++ // of one worker: planeSessions is a multiple of senders
-					wire.SealForward(buf[k*packetSize:][:packetSize], p.legs[i].Side, p.legs[i].Session, p.sent[i], p.legs[i].Key)
+				for k := range l.burst {
+					p.seal(i, buf[k*size:][:size])
 				}
-				if gso {
+				if l.gso {
 					p.from[i].WriteMsgUDPAddrPort(buf, oob, p.addr)
 					continue
 				}
-				for k := range burst {
-					p.from[i].WriteToUDPAddrPort(buf[k*packetSize:][:packetSize], p.addr)
+				for k := range l.burst {
+					p.from[i].WriteToUDPAddrPort(buf[k*size:][:size], p.addr)
 				}
 			}
 		})
@@ -350,46 +319,95 @@ func segmentOption(size uint16) []byte {
 	return b
 }
 
-// TestDataPlane compares forwarders (spec §6.6.6). By itself it shows that all of
-// them forward; with SREMP_FIGURES it measures, and prints figures.
+// TestDataPlane compares forwarders (spec §6.6.6): the relay with others that
+// stand ready on loopback, in turns. By itself it shows that all of them forward;
+// with SREMP_FIGURES it measures, and prints medians of the turns.
 func TestDataPlane(t *testing.T) {
 	if kind := os.Getenv(planeEnv); kind != "" {
 		runPlane(t, kind)
 		return
 	}
-	packets, saturated := 2_000, 4_000
-	if os.Getenv("SREMP_FIGURES") != "" {
-		packets, saturated = 150_000, 300_000
+	figures := os.Getenv("SREMP_FIGURES") != ""
+	turns, scale := 1, 1
+	if figures {
+		turns, scale = 3, 40
 	}
-	type result struct{ single, joined, pps float64 }
-	results := map[string]result{}
-	for _, kind := range []string{planeSyscall, planeBatch, planePlain, planeRelay} {
-		p := startPlane(t, kind)
-		var r result
-		r.single, _ = p.load(packets, 30_000, 1, false)
-		r.joined, _ = p.load(packets, 30_000, 10, true)
-		_, r.pps = p.load(saturated, 0, 20, true)
-		results[kind] = r
-		t.Logf("%s: %.1f CPU s per million at 30 kpps, %.1f joined, %.0f packets a second saturated", kind, r.single, r.joined, r.pps)
+	loads := []load{
+		{"spread", 2000 * scale, 30_000, 1, false}, // each packet of another session than the last
+		{"plain", 2000 * scale, 30_000, 10, false}, // ten of a session, as QUIC's pacing sends them
+		{"gso", 2000 * scale, 30_000, 10, true},    // the same in one call
+		{"saturated", 4000 * scale, 0, 20, true},   // as fast as it goes
 	}
-	r := results[planeRelay]
-	if os.Getenv("SREMP_FIGURES") == "" {
+	type results struct{ cpu, pps []float64 }
+	got := map[string]map[string]*results{}
+	planes := map[string]*plane{}
+	kinds := []string{planeRelay, planePlain, planeSyscall, planeBatch}
+	if figures {
+		kinds = append(kinds, planeCoturn, planePion)
+	}
+	for _, kind := range kinds {
+		if p := startPlane(t, kind); p != nil {
+			planes[kind], got[kind] = p, map[string]*results{}
+		}
+	}
+	for range turns {
+		for _, l := range loads {
+			for _, kind := range kinds {
+				p := planes[kind]
+				if p == nil {
+					continue
+				}
+				cpu, pps := p.run(l)
+				if got[kind][l.name] == nil {
+					got[kind][l.name] = &results{}
+				}
+				r := got[kind][l.name]
+				r.cpu, r.pps = append(r.cpu, cpu), append(r.pps, pps)
+			}
+		}
+	}
+	if !figures {
 		return
 	}
+	own := got[planeRelay]
+	goal := map[string]string{planeCoturn: ", at most 0.7", planePion: ", at most 0.5", planeBatch: ", at most 1"}
+	for _, kind := range kinds[1:] {
+		o := got[kind]
+		if o == nil {
+			continue
+		}
+		for _, l := range loads[:3] {
+			a, b, g := median(own[l.name].cpu), median(o[l.name].cpu), ""
+			if l.name == "plain" {
+				g = goal[kind]
+			}
+			fmt.Printf("figure: relay.1.cpu_%s_of_%s %.3f ratio %.2f against %.2f CPU s per million packets%s\n", l.name, kind, a/b, a, b, g)
+		}
+		a, b, g := median(own["saturated"].pps), median(o["saturated"].pps), ""
+		if kind == planeCoturn {
+			g = ", at least 2"
+		}
+		fmt.Printf("figure: relay.1.saturated_of_%s %.2f ratio %.0f against %.0f packets/s with GSO senders%s\n", kind, a/b, a, b, g)
+	}
+	mac := macCost()
+	fmt.Printf("figure: relay.2.mac %.4f ratio %.3f of %.2f CPU s per million packets: both MACs of a packet, of the whole relay's time with GSO senders; at most 0.05\n",
+		mac/median(own["gso"].cpu), mac, median(own["gso"].cpu))
+}
+
+// macCost returns the time of the MACs of one packet, in and out, in µs.
+func macCost() float64 {
 	const rounds = 1_000_000
-	b := make([]byte, packetSize)
+	b := make([]byte, wire.ForwardHeaderLen+payloadSize)
 	var key [16]byte
 	start := time.Now()
 	for n := range uint64(rounds) {
 		wire.SealForward(b, 0, 1, n, key)
 		wire.OpenForward(b, 0, key, n)
 	}
-	mac := time.Since(start).Seconds() / rounds * 1e6
-	fmt.Printf("figure: relay.2.mac %.4f ratio %.3f of %.2f CPU s per million packets: both hashes of a packet, of the whole relay's time with GSO senders\n", mac/r.joined, mac, r.joined)
-	for _, against := range []string{planeSyscall, planeBatch, planePlain} {
-		o := results[against]
-		fmt.Printf("figure: relay.1.cpu_of_%s %.3f ratio %.2f against %.2f CPU s per million of single packets\n", against, r.single/o.single, r.single, o.single)
-		fmt.Printf("figure: relay.1.cpu_joined_of_%s %.3f ratio %.2f against %.2f CPU s per million of GSO senders' packets\n", against, r.joined/o.joined, r.joined, o.joined)
-		fmt.Printf("figure: relay.1.saturated_of_%s %.2f ratio %.0f against %.0f packets/s with GSO senders\n", against, r.pps/o.pps, r.pps, o.pps)
-	}
+	return time.Since(start).Seconds() / rounds * 1e6
+}
+
+func median(all []float64) float64 {
+	all = slices.Sorted(slices.Values(all))
+	return all[len(all)/2]
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -18,13 +19,21 @@ import (
 const (
 	forwardMessages = 64      // one system call brings at most so many messages
 	forwardBuffer   = 4 << 20 // of each socket: 60 ms at 500 Mbit/s
-	// forwardPoll is how often an idle reader looks whether it shall end.
-	forwardPoll = 200 * time.Millisecond
-	// forwardPause is what a busy reader waits for more packets: a system call
-	// costs as much for one as for ten. It is what a packet is late by at most.
-	forwardPause = 150 * time.Microsecond
-	// busyGap: packets that come closer than this, a reader waits for.
-	busyGap = 500 * time.Microsecond
+	// forwardWait is how often an idle reader looks whether it shall end.
+	forwardWait = 200 * time.Millisecond
+	// forwardPause is what a busy reader sleeps between calls: a system call, and
+	// being woken, cost as much for one packet as for ten, and one write can take
+	// ten. It is what a packet is late by at most.
+	forwardPause = 500 * time.Microsecond
+	// A reader is busy when packets come closer than busyGap, until quietPauses
+	// have passed without any.
+	busyGap     = time.Millisecond
+	quietPauses = 3
+	// All readers share the work from spreadAbove packets a second on; below
+	// gatherBelow the first has it alone, and more packets for each call.
+	spreadAbove = 60_000
+	gatherBelow = 30_000
+	balanceEach = 100 * time.Millisecond
 	// Limits of one segmented write (Linux: UDP_MAX_SEGMENTS, IP's length).
 	maxSegments     = 64
 	maxSegmentBytes = 65000
@@ -45,6 +54,7 @@ func (e *Endpoint) Forward(n int, r Router) int {
 		e.log.Info("no readers of their own for relay framing", "err", err)
 		return 0
 	}
+	var all []*forwarder
 	for i, fd := range fds {
 		f := newForwarder(fd, i, r, e.m)
 		if !e.run(func() { f.run(e.ctx) }) {
@@ -53,8 +63,70 @@ func (e *Endpoint) Forward(n int, r Router) int {
 			}
 			return 0
 		}
+		all = append(all, f)
+	}
+	if n > 1 {
+		e.run(func() { balance(e.ctx, udp, all) })
 	}
 	return n
+}
+
+// spread divides the sessions among so many readers.
+func spread(udp *net.UDPConn, readers int) error {
+	raw, err := udp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	ctlErr := raw.Control(func(main uintptr) { err = steer(int(main), readers) })
+	return errors.Join(err, ctlErr)
+}
+
+// balance lets all readers work while there is work for them, and else the first
+// alone.
+func balance(ctx context.Context, udp *net.UDPConn, all []*forwarder) {
+	t := time.NewTicker(balanceEach)
+	defer t.Stop()
+	b := balancer{all: len(all), readers: 1}
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		var sum int64
+		for _, f := range all {
+			sum += f.packets.Load()
+		}
+		// Where it fails all stays as it is.
+		if before := b.readers; b.next(sum) != before && spread(udp, b.readers) != nil {
+			b.readers = before
+		}
+	}
+}
+
+// A balancer decides how many readers work.
+type balancer struct {
+	all, readers int
+	last         int64 // packets ever, when it was asked last
+	calm         int   // times in a row that there was little to do
+}
+
+// next returns how many readers shall work, after packets ever. It is asked every
+// balanceEach.
+func (b *balancer) next(packets int64) int {
+	const ticks = int64(time.Second / balanceEach)
+	perSecond := (packets - b.last) * ticks
+	b.last = packets
+	if b.calm++; perSecond >= gatherBelow {
+		b.calm = 0
+	}
+	switch {
+	case perSecond >= spreadAbove:
+		b.readers = b.all
+	case b.calm >= 10:
+		b.readers = 1
+	}
+	return b.readers
 }
 
 // shareUDPPort binds n more sockets to the port of c and steers relay framing
@@ -95,7 +167,7 @@ func shareFD(main, n int) (fds []int, err error) {
 		}
 		fds = append(fds, fd)
 	}
-	return fds, steer(main, n)
+	return fds, steer(main, 1)
 }
 
 func openShared(main int, addr unix.Sockaddr) (fd int, err error) {
@@ -123,7 +195,7 @@ func openShared(main int, addr unix.Sockaddr) (fd int, err error) {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 		return -1, err
 	}
-	tv := unix.NsecToTimeval(forwardPoll.Nanoseconds())
+	tv := unix.NsecToTimeval(forwardWait.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
 		return -1, err
 	}
@@ -142,9 +214,9 @@ func openShared(main int, addr unix.Sockaddr) (fd int, err error) {
 	return fd, unix.Bind(fd, addr)
 }
 
-// steer makes the kernel choose between the n+1 sockets of main's group, in the
-// order of their joining: framing (first byte 4 to 15) goes to 1+session%n, all
-// else, and what is too short, to 0, which is main.
+// steer makes the kernel choose between main and n readers' sockets of its group,
+// in the order of their joining: framing (first byte 4 to 15) goes to 1+session%n,
+// all else, and what is too short, to 0, which is main.
 func steer(main, n int) error {
 	prog, err := bpf.Assemble([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: 0, Size: 1},
@@ -198,6 +270,8 @@ type forwarder struct {
 	v6     bool
 	gso    bool // writes may be segmented
 
+	packets atomic.Int64 // routed
+
 	in      [forwardMessages]mmsghdr
 	inIov   [forwardMessages]unix.Iovec
 	inName  [forwardMessages]unix.RawSockaddrInet6
@@ -233,6 +307,11 @@ func newForwarder(fd, id int, r Router, m *mux) *forwarder {
 }
 
 // run forwards until ctx ends, and closes the socket.
+//
+// An idle reader blocks in the kernel, and sends at once what wakes it. A busy
+// one sleeps and looks, which costs the same whatever comes. It does so without a
+// word to Go's scheduler, which would look after it at the price of the packets;
+// so a busy reader takes one of the GOMAXPROCS.
 func (f *forwarder) run(ctx context.Context) {
 	woken := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -246,22 +325,36 @@ func (f *forwarder) run(ctx context.Context) {
 			<-woken
 		}
 	}()
-	last := time.Now()
+	var last time.Time
+	quiet, full := quietPauses, false
 	for ctx.Err() == nil {
-		n, err := f.receive()
+		var n int
+		var errno unix.Errno
+		if quiet < quietPauses {
+			if !full {
+				pause()
+			}
+			n, errno = f.look()
+		} else {
+			n, errno = f.wait()
+		}
 		now := time.Now()
-		if err != nil || n == 0 {
-			if err != nil && err != unix.EAGAIN && err != unix.EINTR && ctx.Err() == nil {
+		switch {
+		case errno == unix.EAGAIN || errno == unix.EINTR || errno == 0 && n == 0:
+			quiet, full = quiet+1, false
+			continue
+		case errno != 0:
+			if ctx.Err() == nil {
 				time.Sleep(readErrorPause)
 			}
 			continue
 		}
+		if quiet < quietPauses || now.Sub(last) < busyGap {
+			quiet = 0
+		}
+		last, full = now, n == forwardMessages
 		f.sort(n, now)
 		f.send()
-		if n < forwardMessages/2 && now.Sub(last) < busyGap {
-			pause()
-		}
-		last = now
 	}
 }
 
@@ -269,29 +362,40 @@ func (f *forwarder) run(ctx context.Context) {
 func pause() {
 	ts := unix.NsecToTimespec(forwardPause.Nanoseconds())
 	// An early return is as good.
-	_ = unix.Nanosleep(&ts, nil)
+	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
 }
 
-// receive fills the buffers; it blocks until there is one message, forwardPoll
-// has passed, or the socket is shut down.
-func (f *forwarder) receive() (int, error) {
+// wait fills the buffers; it blocks until there is one message, forwardWait has
+// passed, or the socket is shut down.
+func (f *forwarder) wait() (int, unix.Errno) {
+	f.clear()
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.in[0])),
+		forwardMessages, unix.MSG_WAITFORONE, 0, 0)
+	return int(n), errno
+}
+
+// look fills the buffers with what there is.
+func (f *forwarder) look() (int, unix.Errno) {
+	f.clear()
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.in[0])),
+		forwardMessages, unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}
+
+// clear makes the headers ready, of which the kernel changes the lengths.
+func (f *forwarder) clear() {
 	for i := range f.in {
 		h := &f.in[i].hdr
 		h.Namelen = unix.SizeofSockaddrInet6
 		h.SetControllen(len(f.inOOB[i]))
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.in[0])),
-		forwardMessages, unix.MSG_WAITFORONE, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
 }
 
 // sort routes every datagram and gathers what goes to one address.
 func (f *forwarder) sort(n int, now time.Time) {
 	f.segments, f.groups = f.segments[:0], f.groups[:0]
 	f.index = noGroups()
+	packets := int64(0)
 	for i := range n {
 		h := &f.in[i]
 		data := f.buffers[i][:h.n]
@@ -302,6 +406,7 @@ func (f *forwarder) sort(n int, now time.Time) {
 			f.m.stats.coalesced.Add(1)
 		}
 		for len(data) > 0 {
+			packets++
 			k := min(size, len(data))
 			packet := data[:k:k]
 			data = data[k:]
@@ -310,6 +415,7 @@ func (f *forwarder) sort(n int, now time.Time) {
 			}
 		}
 	}
+	f.packets.Add(packets)
 }
 
 func noGroups() (index [256]int16) {
@@ -363,7 +469,7 @@ func (f *forwarder) send() {
 	}
 	f.prepare()
 	for i := 0; i < len(f.out); {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.out[i])),
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.out[i])),
 			uintptr(len(f.out)-i), unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EINTR {
 			continue

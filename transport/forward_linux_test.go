@@ -79,6 +79,9 @@ func TestForwardReaders(t *testing.T) {
 				t.Fatalf("Forward = %d readers, want 2", got)
 			}
 			to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), server.LocalAddr().Port())
+			if err := spread(server.c.PacketConn.(*net.UDPConn), 2); err != nil {
+				t.Fatal(err)
+			}
 
 			// Two sessions, singly and joined, while the readers are held: they
 			// find all at once.
@@ -169,6 +172,30 @@ func TestForwardReaders(t *testing.T) {
 			pc.Close()
 		})
 	}
+}
+
+// Little work is one reader's, much is everybody's, and it does not go to and fro
+// with each pause.
+func TestBalancer(t *testing.T) {
+	b := balancer{all: 4, readers: 1}
+	var packets int64
+	ask := func(perSecond int64, times, want int) {
+		t.Helper()
+		for range times {
+			packets += perSecond / 10
+			if got := b.next(packets); got != want {
+				t.Fatalf("%d packets a second: %d readers, want %d", perSecond, got, want)
+			}
+		}
+	}
+	ask(0, 20, 1)
+	ask(spreadAbove-1000, 20, 1)
+	ask(spreadAbove, 1, 4)
+	ask(gatherBelow, 20, 4)
+	ask(0, 9, 4)
+	ask(gatherBelow, 1, 4)
+	ask(0, 9, 4)
+	ask(0, 1, 1)
 }
 
 // Without segmentation in the kernel the readers go on one datagram a write.

@@ -42,10 +42,12 @@ func openRelayStore(ctx context.Context, dir, database string) (relay.Store, err
 	return s, nil
 }
 
-// startReaders gives relay framing a reader for each core.
+// startReaders gives relay framing a reader for each core. A busy one takes one
+// of the GOMAXPROCS, also while it sleeps: the rest of the server has its own.
 func (s *services) startReaders(ep *transport.Endpoint) {
 	if s.relay != nil {
-		ep.Forward(runtime.NumCPU(), s.relay)
+		n := ep.Forward(runtime.NumCPU(), s.relay)
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
 	}
 }
 
