@@ -94,6 +94,8 @@ func (s *total) print() {
 // repeat runs a pair n times and prints its figures.
 func repeat(t *testing.T, c Pair, n int, times bool) (got []pairResult) {
 	p := newPunch(t, c)
+	p.chat = c.Chance()
+	var gap time.Duration
 	var direct, afterGo, usable []time.Duration
 	var faults []string
 	packets := 0
@@ -110,7 +112,7 @@ func repeat(t *testing.T, c Pair, n int, times bool) (got []pairResult) {
 		if r.usable > 0 {
 			usable = append(usable, r.usable)
 		}
-		packets = max(packets, r.packets)
+		packets, gap = max(packets, r.packets), max(gap, r.gap)
 	}
 	allowed := 0
 	if c.Chance() {
@@ -126,6 +128,9 @@ func repeat(t *testing.T, c Pair, n int, times bool) (got []pairResult) {
 	if !times {
 		return got
 	}
+	if gap > 0 {
+		fmt.Printf("figure: paths.1.%s.chat_gap %d ms at most between two echoes every %v, from the first by the relay to ten after the switch\n", name, gap.Milliseconds(), echoEvery)
+	}
 	if len(usable) > 0 {
 		fmt.Printf("figure: paths.3.%s.usable_median_rtt %.2f RTT from the offer until both sides are authenticated, by whatever path\n", name, rtts(usable, 50))
 	}
@@ -134,7 +139,7 @@ func repeat(t *testing.T, c Pair, n int, times bool) (got []pairResult) {
 		fmt.Printf("figure: paths.3.%s.p95_rtt %.2f RTT at most 5\n", name, rtts(direct, 95))
 		fmt.Printf("figure: paths.3.%s.go_median_rtt %.2f RTT from the moment when both were told to begin\n", name, rtts(afterGo, 50))
 		fmt.Printf("figure: paths.3.%s.go_p95_rtt %.2f RTT\n", name, rtts(afterGo, 95))
-		fmt.Printf("figure: paths.1.%s.packets %d packets most sent by one search, both sides\n", name, packets)
+		fmt.Printf("figure: paths.1.%s.packets %d probes at most by one side of one search; at most 1164, pongs among them\n", name, packets)
 	}
 	return got
 }

@@ -5,6 +5,7 @@ package natlab
 import (
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ func TestTellingPairs(t *testing.T) {
 	for _, c := range telling {
 		t.Run(c.Name(), func(t *testing.T) {
 			p := newPunch(t, c)
+			p.chat = c.Chance() // while the search goes on
 			r := p.run(t, 0)
 			for i := 1; i <= 3 && r.fault != "" && c.Chance(); i++ { // four times in a row is no bad luck
 				r = p.run(t, i)
@@ -38,24 +40,33 @@ func TestTellingPairs(t *testing.T) {
 			if r.fault != "" {
 				t.Error(r.fault)
 			}
+			if p.chat && r.echoes == 0 {
+				t.Error("no message came through the relay while the search went on")
+			}
 		})
 	}
 }
 
-// newCounter counts the path probes in the world.
+// newCounter counts the path probes in the world, and returns how many the side
+// that sent most has sent.
 func newCounter(w *World) func() int {
 	if w.Net == nil {
 		return func() int { return 0 }
 	}
-	n := make(chan int, 1)
-	n <- 0
-	w.Net.Filter(func(_, _ byte, packet []byte) bool {
+	var sent [256]atomic.Int64
+	w.Net.Filter(func(from, _ byte, packet []byte) bool {
 		if _, _, payload, ok := UDP(packet); ok && nat.IsProbe(payload) {
-			n <- 1 + <-n
+			sent[from].Add(1)
 		}
 		return true
 	})
-	return func() int { w.Net.Filter(nil); k := <-n; n <- k; return k }
+	return func() (most int) {
+		w.Net.Filter(nil)
+		for i := range sent {
+			most = max(most, int(sent[i].Load()))
+		}
+		return most
+	}
 }
 
 func reflexive(cs []nat.Candidate) (out []netip.Addr) {

@@ -29,6 +29,7 @@ type punch struct {
 	ids    [2]*identity.Local // the lower first
 	intro  [2]*rendezvous.Client
 	names  [2]*identity.Local // under which intro is registered
+	chat   bool               // the sides talk from when they are connected on
 }
 
 // lookup is the lookup secret of everybody here.
@@ -103,8 +104,12 @@ type pairResult struct {
 	direct  time.Duration // from the offer until both sides are direct; 0: never
 	begun   time.Duration // from the offer until both were told to begin
 	usable  time.Duration // from the offer until both sides are connected, by whatever path
-	packets int           // of the search, both sides
+	packets int           // probes of the side that sent most
 	fault   string        // what is not as it should be
+
+	// Of the chat, if there was one.
+	echoes int           // that came back before both sides were direct
+	gap    time.Duration // the longest time between two of them, and after that
 }
 
 // run connects the two sides once: one makes an offer by the rendezvous, the
@@ -155,6 +160,8 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 	type reached struct{ connected, direct time.Time }
 	var begun, done [2]time.Time
 	var got [2]reached
+	talk := &conversation{}
+	connected := make(chan struct{}, 2) // a token for each side
 	connect := func(i int, answering bool) {
 		begun[i] = time.Now()
 		if wait := p.Skew; i == 1 && wait > 0 || i == 0 && wait < 0 {
@@ -165,6 +172,8 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 			return
 		}
 		got[i].connected = time.Now()
+		talk.conns[i] = c
+		connected <- struct{}{}
 		for c.Path().Kind != transport.PathDirect {
 			select {
 			case <-c.PathChanges():
@@ -175,6 +184,18 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 		got[i].direct = time.Now()
 	}
 	start := time.Now()
+	if p.chat {
+		go func() {
+			for range talk.conns {
+				select {
+				case <-connected:
+				case <-ctx.Done():
+					return
+				}
+			}
+			talk.echo(t)
+		}()
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		select {
@@ -197,6 +218,11 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 	})
 	wg.Wait()
 	r.packets = count()
+	if p.chat && talk.answered.Load() > 0 {
+		r.echoes = int(talk.answered.Load())
+		talk.settle(t, 10)
+		r.gap = time.Duration(talk.gap.Load())
+	}
 	for i := range got {
 		r.begun = max(r.begun, begun[i].Sub(start))
 		done[i] = got[i].direct
