@@ -208,10 +208,13 @@ func (a *Agent) HandlePacketOn(now time.Time, sock int, from netip.AddrPort, b [
 	if !ok {
 		return false
 	}
-	if p.kind == kindPing {
+	switch p.kind {
+	case kindPing:
 		a.handlePing(now, sock, from, p)
-	} else {
+	case kindPong:
 		a.handlePong(now, sock, from, p)
+	default:
+		return false
 	}
 	return true
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"net/netip"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -24,8 +25,10 @@ const (
 	probeSealedAt = 1 + chacha20poly1305.NonceSizeX
 	probeLen      = probeSealedAt + probeBodyLen + chacha20poly1305.Overhead
 
-	kindPing = 1
-	kindPong = 2
+	kindPing   = 1
+	kindPong   = 2
+	kindCheck  = 3 // of a path in use (spec §5.22.9)
+	kindReport = 4
 )
 
 type transaction [12]byte
@@ -34,6 +37,8 @@ type probe struct {
 	kind     byte
 	tx       transaction
 	observed netip.AddrPort // in a pong: where the ping came from
+	long     uint32         // in a check or report: long packets received
+	stuck    bool           // in a check or report: ours do not arrive
 }
 
 // IsProbe reports whether b may be a probe: by its first byte, 0x10 to 0x2f,
@@ -73,7 +78,13 @@ func (s probeSealer) seal(p probe) []byte {
 	var body [probeBodyLen]byte
 	body[0] = p.kind
 	copy(body[1:], p.tx[:])
-	if p.observed.IsValid() {
+	switch {
+	case p.kind == kindCheck || p.kind == kindReport:
+		binary.BigEndian.PutUint32(body[13:], p.long)
+		if p.stuck {
+			body[17] = 1
+		}
+	case p.observed.IsValid():
 		a := p.observed.Addr().As16()
 		copy(body[13:], a[:])
 		body[29], body[30] = byte(p.observed.Port()>>8), byte(p.observed.Port())
@@ -90,8 +101,15 @@ func (s probeSealer) open(b []byte) (p probe, ok bool) {
 		return p, false
 	}
 	p.kind, p.tx = body[0], transaction(body[1:13])
-	p.observed = netip.AddrPortFrom(netip.AddrFrom16([16]byte(body[13:29])).Unmap(), uint16(body[29])<<8|uint16(body[30]))
-	return p, p.kind == kindPing || p.kind == kindPong
+	switch p.kind {
+	case kindPing, kindPong:
+		p.observed = netip.AddrPortFrom(netip.AddrFrom16([16]byte(body[13:29])).Unmap(), uint16(body[29])<<8|uint16(body[30]))
+	case kindCheck, kindReport:
+		p.long, p.stuck = binary.BigEndian.Uint32(body[13:]), body[17] == 1
+	default:
+		return p, false
+	}
+	return p, true
 }
 
 // Opening returns a datagram that looks like a probe and opens with no key: it

@@ -151,4 +151,3 @@ func TestRace(t *testing.T) {
 		exchange(t, t.Context(), a, b)
 	})
 }
-

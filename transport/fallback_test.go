@@ -15,16 +15,25 @@ type cutRouter struct {
 	simnet.PerfectRouter
 	a, b  netip.Addr
 	cut   atomic.Bool
+	there atomic.Bool  // from a to b only
+	back  atomic.Bool  // from b to a only
+	mtu   atomic.Int64 // between them, 0: none
+	other atomic.Int64 // the MTU of all other ways, 0: none
 	count atomic.Int64 // packets between a and b, dropped ones included
+	most  atomic.Int64 // the longest of them
 }
 
 func (r *cutRouter) SendPacket(p simnet.Packet) error {
 	from, to := addrPort(p.From).Addr(), addrPort(p.To).Addr()
 	if from == r.a && to == r.b || from == r.b && to == r.a {
 		r.count.Add(1)
-		if r.cut.Load() {
+		r.most.Store(max(r.most.Load(), int64(len(p.Data))))
+		mtu := r.mtu.Load()
+		if r.cut.Load() || from == r.a && r.there.Load() || from == r.b && r.back.Load() || mtu > 0 && int64(len(p.Data)) > mtu {
 			return nil
 		}
+	} else if mtu := r.other.Load(); mtu > 0 && int64(len(p.Data)) > mtu {
+		return nil
 	}
 	return r.PerfectRouter.SendPacket(p)
 }

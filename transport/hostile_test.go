@@ -135,7 +135,7 @@ func TestControlRules(t *testing.T) {
 			}
 		},
 		"rounds too fast": func(a, _ *PeerConn) {
-			for i := range uint32(2) {
+			for i := range uint32(roundBurst + 1) {
 				WriteFrame(a.control, wire.FrameControlCandidates, wire.ControlCandidates{Round: i + 1}.Append(nil))
 			}
 		},

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -11,54 +10,15 @@ import (
 	"github.com/sremp/sremp/wire"
 )
 
-// Tuning of migration.
-const (
-	// probeTimeout bounds the validation of one path by QUIC, after our own
-	// probes have crossed it.
-	probeTimeout = 3 * time.Second
-	// migrateRetry grows with every failed validation, up to maxMigrateRetry.
-	migrateRetry    = time.Second
-	maxMigrateRetry = time.Minute
-	// healthInterval is how often the direct path is looked at while an answer is
-	// missing and there is another path to fall back to; calmInterval otherwise.
-	healthInterval = 50 * time.Millisecond
-	calmInterval   = 200 * time.Millisecond
-	idleInterval   = time.Second // when nothing came for idleAfter
-	idleAfter      = 10 * time.Second
-	// A path is suspected when nothing answers for suspectAfter and three round
-	// trips; it is then asked, and left when it stays silent for leaveAfter and
-	// two more.
-	suspectAfter = 200 * time.Millisecond
-	leaveAfter   = 120 * time.Millisecond
-	// pokeAfter is how long the dialled side's direct path may be silent before
-	// the relay is told where we are; it doubles. lively is how long after
-	// application data silence means anything.
-	pokeAfter = 150 * time.Millisecond
-	lively    = 30 * time.Second
-	// starved is how late a timer may be before we blame this machine, and not
-	// the path, for the silence.
-	starved = 100 * time.Millisecond
-	// refreshTimeout bounds the search for our own addresses before a round.
-	refreshTimeout = 400 * time.Millisecond
-	// roundRetry is when the next search starts after one in vain; it doubles up
-	// to maxRoundRetry. The first starts at once.
-	roundRetry    = 5 * time.Second
-	maxRoundRetry = 5 * time.Minute
-	// minRoundGap and maxRounds bound how often a peer can make us send probes
-	// to the addresses it names.
-	minRoundGap = 4 * time.Second
-	// roundMargin keeps a list from arriving earlier than it was sent, as it were.
-	roundMargin = 250 * time.Millisecond
-	maxRounds   = 64
-	// controlTimeout bounds the write of one control frame.
-	controlTimeout = 10 * time.Second
-)
+// controlTimeout bounds the write of one control frame.
+const controlTimeout = 10 * time.Second
 
 // Reasons of paths, for people.
 const (
 	reasonRelayFirst = "no direct path proven yet"
 	reasonDirect     = "direct path proven"
 	reasonSilent     = "the direct path went silent"
+	reasonNarrow     = "the direct path loses long packets"
 	reasonRelayOnly  = "only the relay may be used"
 	reasonPeer       = "the other side changed paths"
 )
@@ -78,19 +38,20 @@ type manager struct {
 	failures   [slots]int
 	next       [slots]time.Time // not to be validated before
 	seq        uint32           // of our ControlPath frames, or the peer's last
-	asked      bool             // the suspected path was asked
 
 	round      uint32
-	searched   bool      // the peer's candidates of this round are here
-	roundAt    time.Time // when the last search started
+	left       bool // a direct path was left, in round leftIn
+	leftIn     uint32
+	searched   bool // the peer's candidates of this round are here
+	rounds     roundBucket
 	nextRound  time.Time // zero: none planned
 	roundDelay time.Duration
 	nonce      uint64
 
-	calm     time.Time     // the path is not blamed before
-	pokeWait time.Duration // of silence, before the relay is poked again
-	netSeen  int64         // Endpoint.netChanges that was acted on
-	mapSeen  int64         // Endpoint.mappings too
+	pokeWait time.Duration // between the last poke of the relay and the next
+	nextPoke time.Time
+	netSeen  int64 // Endpoint.netChanges that was acted on
+	mapSeen  int64 // Endpoint.mappings too
 
 	told, theirs byte // hindrances, ours as told and the other side's (spec §5.4.8)
 }
@@ -124,12 +85,14 @@ func (e *Endpoint) startPeer(q *quic.Conn, l *link, x proof, slot int) (*PeerCon
 	if x.early != nil {
 		p.early = &Stream{x.early, p.Conn}
 	}
+	l.prober.check(pathKey(x.result.ChannelKey), p.lively)
 	p.path = m.pathOf(slot, reasonRelayFirst)
 	if slot == slotDirect {
 		p.path.Reason = reasonDirect
 	} else if l.relayOnly {
 		p.path.Reason = reasonRelayOnly
 	}
+	m.watch()
 	if !e.run(m.run) {
 		e.m.paths.release(l)
 		closeQUIC(q, codeClosed, "")
@@ -187,7 +150,6 @@ func (m *manager) loop(ended <-chan struct{}) {
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var due time.Time
 	for {
 		var err error
 		select {
@@ -201,11 +163,8 @@ func (m *manager) loop(ended <-chan struct{}) {
 		case <-m.p.wake:
 		case <-timer.C:
 		}
-		if now := time.Now(); err == nil {
-			if !due.IsZero() && now.Sub(due) > starved {
-				m.calm = now.Add(suspectAfter)
-			}
-			err = m.step(now)
+		if err == nil {
+			err = m.step(time.Now())
 		}
 		if err == nil {
 			err = m.explain()
@@ -215,7 +174,7 @@ func (m *manager) loop(ended <-chan struct{}) {
 			return
 		}
 		timer.Stop()
-		if due = m.deadline(); !due.IsZero() {
+		if due := m.deadline(time.Now()); !due.IsZero() {
 			timer.Reset(max(time.Until(due), 0))
 		}
 	}
@@ -284,12 +243,6 @@ func (m *manager) sendPing() error {
 	return m.send(wire.FrameControlPing, wire.ControlPing{Nonce: m.nonce}.Append(nil))
 }
 
-func (m *manager) sendCandidates() error {
-	m.roundAt = time.Now()
-	x := wire.ControlCandidates{Round: m.round, Candidates: m.e.localCandidates()}
-	return m.send(wire.FrameControlCandidates, x.Append(nil))
-}
-
 func (m *manager) handle(ev event) error {
 	switch {
 	case ev.candidates != nil:
@@ -308,46 +261,6 @@ func (m *manager) handle(ev event) error {
 	return nil
 }
 
-// refresh finds our addresses anew, for they may be what has changed, and sends
-// them for the round that has begun.
-func (m *manager) refresh() {
-	m.roundAt = time.Now()
-	round := m.round
-	m.e.run(func() {
-		ctx, cancel := context.WithTimeout(m.p.q.Context(), refreshTimeout)
-		defer cancel()
-		m.e.regather(ctx)
-		select {
-		case m.events <- event{refreshed: true, round: round}:
-		case <-m.p.Done():
-		}
-	})
-}
-
-// handleCandidates starts a search (spec §5.4.3). Only the client starts
-// another round; the server answers with its own candidates.
-func (m *manager) handleCandidates(x wire.ControlCandidates) error {
-	if m.p.link.relayOnly {
-		return nil
-	}
-	switch {
-	case x.Round == m.round && m.searched, !m.client && x.Round > m.round && time.Since(m.roundAt) < minRoundGap:
-		return errControl // each list makes us send to whom it names
-	case x.Round == m.round:
-	case m.client || x.Round < m.round || x.Round > maxRounds:
-		return nil // an answer that came too late; or enough
-	default:
-		m.round = x.Round
-		m.p.link.prober.forget() // what was found before is no longer true
-		m.refresh()
-	}
-	m.searched = true
-	if _, ok := m.p.link.prober.validated(); !ok {
-		m.p.link.prober.search(search{key: roundKey(m.p.result.ChannelKey, x.Round), remote: x.Candidates})
-	}
-	return nil
-}
-
 // handlePath follows the client's word (spec §5.4.4): the frame comes over the
 // path that it names, and QUIC sends where the last packets came from.
 func (m *manager) handlePath(x wire.ControlPath) error {
@@ -355,6 +268,7 @@ func (m *manager) handlePath(x wire.ControlPath) error {
 		return errControl
 	}
 	m.seq = x.Seq
+	m.left, m.leftIn = m.left || m.active == slotDirect, m.round
 	m.active = slotRelay
 	if x.Path == wire.ControlPathDirect {
 		m.active = slotDirect
@@ -364,6 +278,7 @@ func (m *manager) handlePath(x wire.ControlPath) error {
 		reason = reasonPeer
 	}
 	m.p.setPath(m.pathOf(m.active, reason))
+	m.watch()
 	return nil
 }
 
@@ -388,13 +303,7 @@ func (m *manager) step(now time.Time) error {
 			l.direct.Store(&addr)
 			m.validate(slotDirect)
 		}
-		if !m.nextRound.IsZero() && !now.Before(m.nextRound) && m.round < maxRounds {
-			m.nextRound = now.Add(m.roundDelay)
-			m.roundDelay = min(2*m.roundDelay, maxRoundRetry)
-			m.round, m.searched = m.round+1, false
-			l.prober.forget()
-			m.refresh()
-		}
+		m.stepRounds(now)
 	}
 	if m.active == slotDirect && l.leg.Load() != nil {
 		// The way back is validated beforehand: on a dead path with a full
@@ -402,179 +311,32 @@ func (m *manager) step(now time.Time) error {
 		if m.paths[slotRelay] == nil && m.due(slotRelay, now) {
 			m.validate(slotRelay)
 		}
-		return m.health()
+		return m.health(now)
 	}
 	return nil
 }
 
-// nextPoke returns when the dialled side has to look whether it has to poke.
-func (m *manager) nextPoke(now time.Time) time.Time {
-	used := m.p.used.Load()
-	switch {
-	case m.active != slotDirect || m.p.link.leg.Load() == nil:
-		return time.Time{}
-	case used == 0 || m.e.m.now()-used > int64(lively):
-		return now.Add(idleInterval)
-	}
-	return now.Add(pokeAfter)
-}
-
-// poke tells the relay where we are while the direct path brings nothing: if our
-// NAT has changed, the other side, which leaves the path, could not reach us by
-// the relay either. It is the dialled side's, and only soon after application
-// data (spec §5.4.5).
-func (m *manager) poke(now time.Time) {
-	l := m.p.link
-	leg := l.leg.Load()
-	clock := m.e.m.now()
-	if leg == nil || m.active != slotDirect || clock-m.p.used.Load() > int64(lively) || m.p.used.Load() == 0 {
-		return
-	}
-	silent := time.Duration(clock - l.received[slotDirect].Load())
-	if silent < m.pokeWait/2 {
-		m.pokeWait = pokeAfter
-	}
-	if silent >= max(m.pokeWait, pokeAfter) {
-		m.pokeWait = 2 * max(m.pokeWait, pokeAfter)
-		m.e.m.writeRelay(leg, []byte{0}, 0)
-	}
-}
-
-func (m *manager) due(slot int, now time.Time) bool {
-	return !m.busy[slot] && !now.Before(m.next[slot])
-}
-
 // deadline returns when step has something to do next.
-func (m *manager) deadline() time.Time {
-	now := time.Now()
-	if !m.client {
-		return m.nextPoke(now)
-	}
+func (m *manager) deadline(now time.Time) time.Time {
 	var next time.Time
 	earlier := func(t time.Time) {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
 	}
-	if m.active == slotRelay {
+	l := m.p.link
+	switch {
+	case !m.client:
+		earlier(m.nextPoke)
+	case m.active == slotRelay:
 		if m.round < maxRounds {
 			earlier(m.nextRound)
 		}
-		if _, ok := m.p.link.prober.validated(); ok && !m.busy[slotDirect] && !m.p.link.relayOnly {
+		if _, ok := l.prober.validated(); ok && !m.busy[slotDirect] && !l.relayOnly {
 			earlier(m.next[slotDirect])
 		}
-	} else if m.p.link.leg.Load() != nil {
-		switch since := m.e.m.now() - m.p.link.received[slotDirect].Load(); {
-		case m.p.link.unanswered[slotDirect].Load() != 0:
-			earlier(now.Add(healthInterval))
-		case since < int64(idleAfter):
-			earlier(now.Add(calmInterval))
-		default:
-			earlier(now.Add(idleInterval))
-		}
+	case l.leg.Load() != nil && m.paths[slotRelay] == nil && !m.busy[slotRelay]:
+		earlier(m.next[slotRelay])
 	}
 	return next
-}
-
-// validate has QUIC validate the path of a slot. The result is an event.
-func (m *manager) validate(slot int) {
-	if m.transports[slot] == nil {
-		m.transports[slot] = &quic.Transport{
-			Conn:               newSlotConn(m.e.m, slot).forQUIC(),
-			ConnectionIDLength: connectionIDLen,
-		}
-	}
-	path, err := m.p.q.AddPath(m.transports[slot])
-	if err != nil {
-		m.later(slot)
-		return
-	}
-	m.busy[slot] = true
-	go func() {
-		// It ends with the connection at the latest, and run waits for it.
-		ctx, cancel := context.WithTimeout(m.p.q.Context(), probeTimeout)
-		defer cancel()
-		err := path.Probe(ctx)
-		m.events <- event{validated: path, slot: slot, err: err}
-	}()
-}
-
-func (m *manager) later(slot int) {
-	wait := min(migrateRetry<<min(m.failures[slot], 10), maxMigrateRetry)
-	m.failures[slot]++
-	m.next[slot] = time.Now().Add(wait)
-}
-
-func (m *manager) handleValidated(ev event) error {
-	m.busy[ev.slot] = false
-	if ev.err != nil {
-		// Unclosed, it would keep its connection id: eight of those, and no
-		// path can be validated any more.
-		ev.validated.Close()
-		m.later(ev.slot)
-		return nil
-	}
-	m.failures[ev.slot] = 0
-	m.paths[ev.slot] = ev.validated
-	if ev.slot == slotDirect && m.active == slotRelay {
-		return m.switchTo(slotDirect, reasonDirect)
-	}
-	return nil
-}
-
-// switchTo migrates the connection and tells the other side.
-func (m *manager) switchTo(slot int, reason string) error {
-	if err := m.paths[slot].Switch(); err != nil {
-		m.paths[slot].Close()
-		m.paths[slot] = nil
-		m.later(slot)
-		return nil
-	}
-	m.active, m.asked = slot, false
-	if slot == slotDirect {
-		m.nextRound, m.roundDelay = time.Time{}, roundRetry
-	}
-	m.p.setPath(m.pathOf(slot, reason))
-	m.seq++
-	x := wire.ControlPath{Seq: m.seq, Path: wire.ControlPathRelay, Reason: reason}
-	if slot == slotDirect {
-		x.Path = wire.ControlPathDirect
-	}
-	return m.send(wire.FrameControlPath, x.Append(nil))
-}
-
-// health leaves a direct path that went silent.
-func (m *manager) health() error {
-	since := m.p.link.unanswered[slotDirect].Load()
-	silent := time.Duration(0)
-	if since != 0 {
-		silent = time.Duration(m.e.m.now() - since)
-	}
-	rtt := m.p.q.ConnectionStats().SmoothedRTT
-	suspect := max(suspectAfter, 3*rtt)
-	switch {
-	case silent < suspect:
-		m.asked = false
-		return nil
-	case time.Now().Before(m.calm):
-		return nil
-	case !m.asked:
-		// What we sent last may have needed no answer.
-		m.asked = true
-		return m.sendPing()
-	case silent < suspect+leaveAfter+2*rtt || m.paths[slotRelay] == nil:
-		return nil
-	}
-	dead := m.paths[slotDirect]
-	if err := m.switchTo(slotRelay, reasonSilent); err != nil || m.active != slotRelay {
-		return err
-	}
-	if dead != nil {
-		dead.Close()
-	}
-	m.paths[slotDirect] = nil
-	m.p.link.unanswered[slotDirect].Store(0)
-	m.p.link.prober.forget()
-	m.nextRound = m.roundAt.Add(minRoundGap + roundMargin)
-	return nil
 }

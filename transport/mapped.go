@@ -61,9 +61,6 @@ func (m *manager) mapAgain(now time.Time) {
 	}
 	m.mapSeen = n
 	if m.client && m.active == slotRelay && !m.p.link.relayOnly && m.nextRound.IsZero() {
-		m.nextRound = m.roundAt.Add(minRoundGap + roundMargin)
-		if m.nextRound.Before(now) {
-			m.nextRound = now
-		}
+		m.searchAgain(now)
 	}
 }

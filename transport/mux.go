@@ -161,8 +161,9 @@ func (m *mux) unwrap(d datagram) ([]byte, net.Addr) {
 }
 
 func (m *mux) arrived(l *link, slot int, from netip.AddrPort, packet []byte) ([]byte, net.Addr) {
-	l.received[slot].Store(m.now())
-	l.unanswered[slot].Store(0)
+	if slot == slotDirect {
+		l.traffic.came(len(packet))
+	}
 	// The dialling side decides; we answer where its packets come from, as far
 	// as probes have proven that address to be the peer's.
 	if slot == slotDirect && !l.client {
@@ -220,9 +221,6 @@ func (m *mux) write(b, oob []byte, to *net.UDPAddr, force int) error {
 		m.stats.unroutable.Add(1)
 		return nil
 	}
-	if l.unanswered[slot].Load() == 0 {
-		l.unanswered[slot].CompareAndSwap(0, m.now())
-	}
 	size := 0
 	if len(oob) > 0 {
 		size = segmentSize(oob)
@@ -235,6 +233,7 @@ func (m *mux) write(b, oob []byte, to *net.UDPAddr, force int) error {
 		if size > 0 {
 			m.stats.segmented.Add(1)
 		}
+		l.traffic.left(b, size)
 		var room [64]byte
 		if x := l.extra.Load(); x != nil && x.leadsTo(*direct) {
 			return m.filter(x.out.write(b, translateOOB(room[:0], oob, direct.Addr().Is4(), size), *direct))
@@ -366,7 +365,16 @@ func (c *quicConn) forQUIC() net.PacketConn {
 	if c.m.oob {
 		return quicOOBConn{c}
 	}
+	if raw, ok := c.m.pc.(syscall.Conn); ok {
+		return quicRawConn{c, raw}
+	}
 	return c
+}
+
+// A quicRawConn lets quic-go forbid fragments, and so find a path's MTU.
+type quicRawConn struct {
+	*quicConn
+	syscall.Conn
 }
 
 func (c quicOOBConn) SyscallConn() (syscall.RawConn, error) { return syscallConn(c.m.pc) }

@@ -42,5 +42,6 @@ func (m *manager) lookAgain() error {
 	if leg := m.p.link.leg.Load(); leg != nil {
 		m.e.m.writeRelay(leg, []byte{0}, 0)
 	}
+	m.p.link.prober.recheck()
 	return m.sendPing()
 }

@@ -96,6 +96,12 @@ func (p *PeerConn) rtt(path Path, stale time.Duration) time.Duration {
 	return 0
 }
 
+// lively reports whether the application has used the connection just now.
+func (p *PeerConn) lively() bool {
+	used := p.used.Load()
+	return used != 0 && p.e.m.now()-used <= int64(lively)
+}
+
 // RemoteAddr returns the address that packets go to now: the peer's or the
 // relay's.
 func (p *PeerConn) RemoteAddr() netip.AddrPort { return p.Path().Remote }

@@ -2,9 +2,6 @@ package transport
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/binary"
 	"net/netip"
 	"sync"
 	"time"
@@ -30,7 +27,16 @@ type prober struct {
 	// extraOf is the agent that searches with extras; nil once it needs no more.
 	extraOf *nat.Agent
 	opening *nat.Agent // the agent that asked for sockets last
+	// checker watches the connection's direct path; nil before there is one.
+	checker *nat.Checker
+	lively  func() bool
+	seen    nat.PathState // what the manager was told
+	due     time.Time     // of the timer
 }
+
+// starved is how late a timer may be before we blame this machine, and not the
+// path, for the silence.
+const starved = 50 * time.Millisecond
 
 // maxAgents: a probe of the round before may still arrive.
 const maxAgents = 2
@@ -146,7 +152,8 @@ func (p *prober) loop() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		if next := p.step(time.Now()); next.IsZero() {
+		now := time.Now()
+		if next := p.step(now); next.IsZero() {
 			timer.Stop()
 			notify(p.changed) // nothing was found, perhaps
 		} else {
@@ -165,6 +172,9 @@ func (p *prober) loop() {
 func (p *prober) step(now time.Time) (next time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	late := !p.due.IsZero() && now.Sub(p.due) > starved
+	defer func() { p.due = next }()
+	next = p.stepCheckLocked(now, late)
 	for _, a := range p.agents {
 		a.HandleTimeout(now)
 		p.flushLocked(a)
@@ -210,13 +220,17 @@ func (p *prober) handle(now time.Time, sock int, from netip.AddrPort, b []byte) 
 		notify(p.changed)
 		return true
 	}
-	return false
+	return p.handleCheckLocked(now, from, b)
 }
 
 // handleProbe runs on the read loop. A forged probe costs one failed decryption
 // for each search under way.
 func (e *Endpoint) handleProbe(from netip.AddrPort, b []byte) {
 	now := time.Now()
+	// Most come from where others came from.
+	if l := e.m.paths.from(from); l != nil && l.prober.handle(now, 0, from, b) {
+		return
+	}
 	e.mu.Lock()
 	ps := make([]*prober, 0, len(e.probers))
 	for p := range e.probers {
@@ -236,17 +250,4 @@ func notify(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// contextRound is the context of the probe keys of a connection (spec §5.4.3).
-const contextRound = "SREMP v1 probe round"
-
-// roundKey returns the probe key of a round of path search on a connection.
-func roundKey(channel [32]byte, round uint32) (k [32]byte) {
-	b, err := hkdf.Key(sha256.New, channel[:], nil, contextRound+string(binary.BigEndian.AppendUint32(nil, round)), len(k))
-	if err != nil {
-		panic(err) // only for keys too long
-	}
-	copy(k[:], b)
-	return k
 }

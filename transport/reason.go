@@ -17,6 +17,7 @@ const (
 	ReasonSearching                    // no direct path proven yet
 	ReasonDirect                       // a direct path was proven
 	ReasonSilent                       // the direct path went silent
+	ReasonNarrow                       // the direct path loses long packets
 	ReasonMoved                        // the other side changed paths
 	ReasonRelayOnly                    // the contact may see no address of ours
 	ReasonPeerRelayOnly                // we may see no address of the contact's
@@ -28,7 +29,7 @@ const (
 )
 
 var reasonCodes = [...]string{
-	"", "searching", "direct", "silent", "moved", "relay-only", "peer-relay-only", "udp-blocked", "peer-udp-blocked",
+	"", "searching", "direct", "silent", "narrow", "moved", "relay-only", "peer-relay-only", "udp-blocked", "peer-udp-blocked",
 	"random-ports", "no-address", "unanswered",
 }
 
@@ -37,6 +38,7 @@ var reasonTexts = [...]string{
 	reasonRelayFirst,
 	reasonDirect,
 	reasonSilent,
+	reasonNarrow,
 	reasonPeer,
 	reasonRelayOnly,
 	"the contact lets the connection use a relay only",
@@ -104,6 +106,9 @@ func (m *manager) explain() error {
 	m.p.mu.Unlock()
 	if m.active != slotRelay || now.Kind != PathRelay {
 		return nil
+	}
+	if m.left && m.round == m.leftIn && !reasonOf(now.Reason).Settled() {
+		return nil // what was found before says nothing of now
 	}
 	why := m.hindered(hindrance)
 	if old := reasonOf(now.Reason); why == ReasonSearching && !old.Settled() || why == old {

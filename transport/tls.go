@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/sremp/sremp/nat"
 )
 
 // throwAwayCertificate is made anew by every endpoint and names nobody: TLS
@@ -73,8 +75,10 @@ func quicConfig() *quic.Config {
 		KeepAlivePeriod:                keepAlive,
 		InitialStreamReceiveWindow:     initialStreamWindow,
 		InitialConnectionReceiveWindow: initialConnectionWindow,
-		MaxIncomingStreams:             maxStreams,
-		MaxIncomingUniStreams:          -1,
-		Allow0RTT:                      false,
+		// On a path just taken: what every one of QUIC carries.
+		InitialPacketSize:     nat.LongPacket,
+		MaxIncomingStreams:    maxStreams,
+		MaxIncomingUniStreams: -1,
+		Allow0RTT:             false,
 	}
 }

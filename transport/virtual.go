@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/nat"
 	"github.com/sremp/sremp/wire"
 )
 
@@ -62,13 +63,49 @@ type link struct {
 	direct    atomic.Pointer[netip.AddrPort] // slot 1
 	extra     atomic.Pointer[extraSocket]    // that a birthday search has found; nil: the main one
 
-	// Nanoseconds since the endpoint's start, per slot, 0 for never: when the
-	// last packet came, and when the oldest packet left that none came after.
-	received   [slots]atomic.Int64
-	unanswered [slots]atomic.Int64
+	traffic traffic // of slot 1
 
 	known []netip.AddrPort // guarded by pathTable.mu
 	users int              // guarded by pathTable.mu; the link goes with the last
+}
+
+// traffic counts what has gone over a direct path, for its checks.
+type traffic struct {
+	sent         atomic.Uint64 // packets
+	longSize     atomic.Uint32 // of the last packet of at least nat.LongPacket
+	longSent     atomic.Uint32 // such packets of that size in a row
+	longReceived atomic.Uint32
+}
+
+// left counts a write of one packet, or of many of a size.
+func (t *traffic) left(b []byte, size int) {
+	n := 1
+	if size > 0 && size < len(b) {
+		n = len(b) / size // the last may be shorter
+	} else {
+		size = len(b) // quic-go names a size for a single packet too
+	}
+	t.sent.Add(uint64(n))
+	if size < nat.LongPacket {
+		return
+	}
+	if uint32(size) != t.longSize.Load() {
+		t.longSent.Store(0)
+		t.longSize.Store(uint32(size))
+	}
+	t.longSent.Add(uint32(n))
+}
+
+func (t *traffic) came(size int) {
+	if size >= nat.LongPacket {
+		t.longReceived.Add(1)
+	}
+}
+
+func (t *traffic) snapshot(lively bool) nat.Traffic {
+	return nat.Traffic{
+		Lively: lively, Sent: t.sent.Load(), LongSize: t.longSize.Load(), LongSent: t.longSent.Load(), LongReceived: t.longReceived.Load(),
+	}
 }
 
 // A legState outlives the link that uses it: counters must never repeat.

@@ -177,7 +177,11 @@ func TestRebinding(t *testing.T) {
 		{"port of the dialling side", func(c *conversation) error { return c.routers[0].Rebind() }},
 		{"port of the dialled side", func(c *conversation) error { return c.routers[1].Rebind() }},
 		{"ports of both", func(c *conversation) error { return firstOf(c.routers[0].Rebind(), c.routers[1].Rebind()) }},
+		{"address of the dialling side", func(c *conversation) error { return c.routers[0].Renumber() }},
 		{"address of the dialled side", func(c *conversation) error { return c.routers[1].Renumber() }},
+		{"addresses of both", func(c *conversation) error {
+			return firstOf(c.routers[0].Renumber(), c.routers[1].Renumber())
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			needsTime(t, tt.name == "ports of both")
@@ -185,6 +189,9 @@ func TestRebinding(t *testing.T) {
 			c.until(t, transport.PathDirect)
 			c.settle(t, 95) // the way back is validated, and a round may begin
 			c.gap.Store(0)
+			if k := c.conns[0].Path(); k.Kind != transport.PathDirect {
+				t.Errorf("a path that delivers was left: %+v", k)
+			}
 			if err := tt.change(c); err != nil {
 				t.Fatal(err)
 			}
@@ -194,8 +201,8 @@ func TestRebinding(t *testing.T) {
 			direct := time.Since(start)
 			c.settle(t, 20)
 			gap := time.Duration(c.gap.Load())
-			t.Logf("figure: rebinding.%s.gap %d ms longest time between two echoes every %v, RTT %v", underscores(tt.name), gap.Milliseconds(), echoEvery, PairRTT)
-			t.Logf("figure: rebinding.%s.direct %d ms until direct again", underscores(tt.name), direct.Milliseconds())
+			t.Logf("figure: paths.7.%s.gap %d ms at most 600; longest time between two echoes every %v, RTT %v", underscores(tt.name), gap.Milliseconds(), echoEvery, PairRTT)
+			t.Logf("figure: paths.7.%s.direct %d ms at most 1000; until direct again", underscores(tt.name), direct.Milliseconds())
 		})
 	}
 }
@@ -237,10 +244,13 @@ func TestBlackHole(t *testing.T) {
 			c.until(t, transport.PathDirect)
 			c.settle(t, 95)
 			c.gap.Store(0)
+			if k := c.conns[0].Path(); k.Kind != transport.PathDirect {
+				t.Errorf("a path that delivers was left: %+v", k)
+			}
 			c.w.Net.Filter(func(from, to byte, packet []byte) bool { return !tt.lost(from, to, len(packet)) })
 			c.until(t, transport.PathRelay)
 			c.settle(t, 20)
-			t.Logf("figure: black_hole.%s.gap %d ms longest time between two echoes every %v, RTT %v", underscores(tt.name), time.Duration(c.gap.Load()).Milliseconds(), echoEvery, PairRTT)
+			t.Logf("figure: paths.5.black_hole_%s.gap %d ms longest time between two echoes every %v, RTT %v", underscores(tt.name), time.Duration(c.gap.Load()).Milliseconds(), echoEvery, PairRTT)
 		})
 	}
 }
