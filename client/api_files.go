@@ -116,7 +116,8 @@ type File struct {
 	Kind     FileKind        `json:"kind"`
 	Name     string          `json:"name"` // cleaned: it shows as what it is
 	Size     int64           `json:"size"`
-	Done     int64           `json:"done"` // bytes at the receiver, as far as is known here
+	Done     int64           `json:"done"`           // bytes at the receiver, as far as is known here
+	Held     int64           `json:"held,omitempty"` // of one's own: bytes that a relay keeps until the contact is back
 	State    FileState       `json:"state"`
 	Duration time.Duration   `json:"duration,omitempty"` // of a voice note
 	Preview  bool            `json:"preview,omitempty"`

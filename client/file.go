@@ -178,6 +178,11 @@ func (f *file) view(contact identity.PeerID) File {
 	v := f.info().view()
 	v.ID, v.Contact, v.Mine, v.Name, v.State, v.Problem = f.ID, contact, f.Mine, f.Name, f.State, f.Problem
 	v.Path = f.Path
+	if f.Mine && !f.State.over() {
+		held := append(transfer.Set(nil), f.Have...)
+		held.Union(f.Mailed)
+		v.Held = int64(held.Bytes(f.Size) - f.Have.Bytes(f.Size))
+	}
 	switch {
 	case f.State == FileDone:
 		v.Done = v.Size

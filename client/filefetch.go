@@ -265,6 +265,9 @@ func (k *core) fetched(x *fetch, err error) {
 	case refused != nil && refused.Remote && (refused.Code == fileUnknown || refused.Code == fileChanged):
 		k.setFileState(c, f, FileFailed, "the other side no longer has this file as it was")
 		return
+	case refused != nil && refused.Remote && refused.Code == filePaused:
+		k.setFileState(c, f, FilePaused, "")
+		f.ByPeer = true
 	case errors.Is(err, ErrDiskFull):
 		f.run.next = k.now().Add(tickMax)
 		k.setFileState(c, f, FileWaiting, ErrDiskFull.Error())

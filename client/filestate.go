@@ -238,7 +238,7 @@ func (k *core) resumeFile(c *contact, f *file) error {
 		}
 		return nil
 	}
-	if f.wanted() {
+	if f.wanted() || f.State == FilePaused && f.ByPeer {
 		return nil
 	}
 	if f.Folder == "" || f.Part == "" {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/client/config"
 	"github.com/sremp/sremp/client/rpc"
 	"github.com/sremp/sremp/client/sqlite"
 	"github.com/sremp/sremp/desktop/present"
@@ -108,7 +109,8 @@ func (p *profile) tryUnlock(ctx context.Context, passphrase string) (client.API,
 }
 
 func (p *profile) config(db client.Store, passphrase string) client.Config {
-	return client.Config{Store: db, Passphrase: []byte(passphrase), KDF: p.kdf, Listen: p.listen, Logger: p.log, MapPorts: true}
+	return client.Config{Store: db, Passphrase: []byte(passphrase), KDF: p.kdf, Listen: p.listen, Logger: p.log, MapPorts: true,
+		Downloads: config.Downloads()}
 }
 
 // open opens the client here and lets other programs use it.

@@ -24,6 +24,7 @@ type app struct {
 	profile        string // its directory
 	profileName    string // in the settings file
 	configFile     string
+	downloads      string
 	listen         string // UDP address of the client, empty for any port
 	stays          bool   // the command runs until it is told to end
 	noPortMapping  bool
@@ -81,6 +82,7 @@ func (a *app) command() *cobra.Command {
 	f.StringVar(&a.profileArg, "profile", config.DefaultProfile, "`name` of the profile, or its directory: what has a / in it")
 	f.StringVar(&a.configFile, "config-file", "", "`file` of the settings (default "+config.SettingsFile()+")")
 	f.StringVar(&a.passphraseFile, "passphrase-file", "", "read the passphrase from the first line of `file`")
+	f.StringVar(&a.downloads, "downloads", config.Downloads(), "`folder` of received files, unless the settings name one")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what happens to standard error")
 	f.DurationVar(&a.clockOffset, "clock-offset", 0, "run with a clock that is off, to see what happens")
 	if err := f.MarkHidden("clock-offset"); err != nil {
@@ -101,7 +103,7 @@ func (a *app) command() *cobra.Command {
 		a.listenCommand(), a.contactsCommand(), a.historyCommand(), a.pathCommand(), a.whoamiCommand(), a.trustCommand(),
 		a.findCommand(), a.listCommand(), a.registerCommand(),
 		a.blockCommand(), a.verifyCommand(), a.setCommand(), a.editCommand(), a.reactCommand(), a.deleteCommand(), a.searchCommand(),
-		a.exportCommand(), a.readCommand(), a.settingsCommand(), a.profilesCommand(), a.renameCommand(), a.rotateCommand(), a.successorCommand(),
+		a.filesCommand(), a.fileCommand(), a.exportCommand(), a.readCommand(), a.settingsCommand(), a.profilesCommand(), a.renameCommand(), a.rotateCommand(), a.successorCommand(),
 		a.botCommand(), a.lockCommand(), a.unlockCommand(), a.keyringCommand(), a.kitCommand(), a.passphraseCommand(), a.backupCommand(), a.restoreCommand(), a.doctorCommand())
 	add(groupServer, a.serverCommand(), a.relayCommand(), a.rendezvousCommand())
 	root.AddCommand(a.demoCommand())

@@ -26,7 +26,8 @@ func (a *app) chatCommand() *cobra.Command {
 		Short: "Chat in this terminal",
 		Long: "Chat in this terminal. Enter sends, Tab goes to the next contact, Page Up and Page Down scroll,\n" +
 			"Ctrl-C ends. Without a terminal each line of standard input is a message, and what happens is\n" +
-			"printed line by line.",
+			"printed line by line. /file PATH sends a file; /accept, /decline, /pause, /resume and /cancel, with a\n" +
+			"file's name or without for the newest, are about one.",
 		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -138,8 +139,11 @@ func (a *app) chatLines(ctx context.Context, s *session, with client.Contact) er
 			if strings.TrimSpace(line) == "" {
 				continue
 			}
-			if _, err := s.Send(ctx, with.ID, line); err != nil {
-				return err
+			if err := sendLine(ctx, s, with, line); err != nil {
+				if !isFileError(err) {
+					return err
+				}
+				a.say("%s", sentence(err))
 			}
 		case e, open := <-events:
 			if !open {
@@ -176,6 +180,8 @@ func concerns(e client.Event, c client.Contact) bool {
 		return e.Message.Contact == c.ID && !e.Message.Mine
 	case client.PathEvent:
 		return e.Path.Contact == c.ID
+	case client.FileEvent:
+		return e.File.Contact == c.ID
 	}
 	return false
 }

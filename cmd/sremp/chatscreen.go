@@ -109,9 +109,9 @@ func (m chatModel) loadHistory(with identity.PeerID) tea.Cmd {
 }
 
 func (m chatModel) send(text string) tea.Cmd {
-	to := m.with
+	to := client.Contact{ID: m.with}
 	return func() tea.Msg {
-		if _, err := m.api.Send(m.ctx, to, text); err != nil {
+		if err := sendLine(m.ctx, m.api, to, text); err != nil {
 			return failedMsg{err}
 		}
 		return nil // the message comes back as an event
@@ -198,6 +198,12 @@ func (m *chatModel) event(e client.Event) {
 				m.messages[i].State = max(m.messages[i].State, e.State)
 			}
 		}
+	case client.FileEvent:
+		for i := range m.messages {
+			if m.messages[i].ID == e.File.ID {
+				m.messages[i].File = &e.File
+			}
+		}
 	case client.PathEvent:
 		if c := m.contact(e.Path.Contact); c != nil {
 			c.Path = e.Path
@@ -245,6 +251,9 @@ func (m *chatModel) draw() {
 	wrap := lipgloss.NewStyle().Width(max(1, m.width))
 	var out []string
 	for _, x := range m.messages {
+		if x.File != nil {
+			x.Text = describeFile(*x.File)
+		}
 		at := styleFaint.Render(x.SentAt.Local().Format("15:04"))
 		line := fmt.Sprintf("%s %s: %s", at, styleTheirs.Render(name), indent(printable(x.Text)))
 		if x.Mine {

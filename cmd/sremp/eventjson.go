@@ -26,6 +26,7 @@ type (
 		MyReaction  string           `json:"my_reaction,omitempty"`
 		Reaction    string           `json:"reaction,omitempty"`
 		Mention     bool             `json:"mention,omitempty"`
+		File        *fileJSON        `json:"file,omitempty"`
 	}
 	removalJSON struct {
 		Event       string             `json:"event"` // "removal"

@@ -22,11 +22,12 @@ type printer struct {
 	json  bool
 	who   string // whose events these are, where there are several
 	names map[identity.PeerID]string
+	files map[client.MessageID]printedFile
 }
 
 // newPrinter learns the names from api.
 func newPrinter(ctx context.Context, api client.API, w io.Writer, asJSON bool) (*printer, error) {
-	p := &printer{w: w, json: asJSON, names: map[identity.PeerID]string{}}
+	p := &printer{w: w, json: asJSON, names: map[identity.PeerID]string{}, files: map[client.MessageID]printedFile{}}
 	contacts, err := api.Contacts(ctx)
 	if err != nil {
 		return nil, err
@@ -76,6 +77,8 @@ func (p *printer) event(e client.Event) error {
 		return p.removal(e)
 	case client.TypingEvent:
 		return p.typing(e)
+	case client.FileEvent:
+		return p.file(e.File)
 	case client.DeliveryEvent:
 		return p.delivery(e)
 	case client.PathEvent:
@@ -132,6 +135,9 @@ func (p *printer) message(m client.Message) error {
 		line, _, _ := strings.Cut(m.Quote, "\n")
 		who += ", to “" + printable(line) + "”"
 	}
+	if m.File != nil {
+		m.Text = "[" + m.ID.String()[:8] + "] " + describeFile(*m.File)
+	}
 	at := m.SentAt.Local().Format("2006-01-02 15:04:05")
 	if m.Mine {
 		return p.line("%s  %s: %s  [%s]", at, who, indent(printable(m.Text)), m.State)
@@ -145,9 +151,14 @@ func (p *printer) messageObject(event string, m client.Message) error {
 	if m.Mine {
 		state = m.State.String()
 	}
+	var file *fileJSON
+	if m.File != nil {
+		x := p.fileObject(*m.File)
+		file = &x
+	}
 	return p.object(messageJSON{
 		event, m.ID, m.Contact, p.name(m.Contact), m.From, m.Mine, m.Text, jsonTime(m.SentAt), state,
-		m.ReplyTo, m.Quote, jsonTime(m.EditedAt), jsonTime(m.ExpiresAt), m.MyReaction, m.Reaction, m.Mention,
+		m.ReplyTo, m.Quote, jsonTime(m.EditedAt), jsonTime(m.ExpiresAt), m.MyReaction, m.Reaction, m.Mention, file,
 	})
 }
 

@@ -168,7 +168,7 @@ func (u *user) run(t *testing.T, args ...string) string {
 // listen starts the client and connects to it.
 func (u *user) listen(t *testing.T) {
 	t.Helper()
-	u.proc = spawn(t, "--profile", u.dir, "listen", "--json")
+	u.proc = spawn(t, "--profile", u.dir, "--downloads", u.downloads(), "listen", "--json")
 	go io.Copy(io.Discard, u.proc.stdout) // ends with the process
 	within(t, "the client's socket", func() (bool, string) {
 		var err error

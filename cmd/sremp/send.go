@@ -20,14 +20,22 @@ const maxText = 64 << 10
 func (a *app) sendCommand() *cobra.Command {
 	var o sendOptions
 	cmd := &cobra.Command{
-		Use:   "send CONTACT TEXT",
-		Short: "Send a message",
+		Use:   "send CONTACT [TEXT]",
+		Short: "Send a message, or a file",
 		Long: "Send a message; the text - is read from standard input. Prints the message's id and how far it\n" +
-			"got. A message that nobody has yet stays in the outbox and is sent when the client runs again.",
+			"got. A message that nobody has yet stays in the outbox and is sent when the client runs again.\n" +
+			"With --file, offer a file and stay until it is there, if no other client runs; it goes on from the\n" +
+			"same byte whenever the profile is open.",
 		Example: "  sremp send Bob 'see you at eight'\n" +
 			"  sremp send Bob - --wait delivered --timeout 1m <letter.txt",
-		Args: takes(2, 2),
+		Args: takes(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if (o.file.Path != "") == (len(args) == 2) {
+				return usageError{errors.New("say what to send: a text, or --file PATH")}
+			}
+			if o.file.Path != "" {
+				return a.sendFileFlags(cmd.Context(), args[0], o)
+			}
 			return a.send(cmd.Context(), args[0], args[1], o)
 		},
 	}
@@ -35,6 +43,9 @@ func (a *app) sendCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.reply, "reply", "", "answer the message with this `id`")
 	cmd.Flags().StringVar(&o.timer, "disappear", "", "it disappears on both sides after this `time`; never for it stays")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait")
+	cmd.Flags().StringVar(&o.file.Path, "file", "", "send the file at this `path` instead of a text")
+	cmd.Flags().StringVar(&o.file.Name, "name", "", "with --file, the `name` to give it")
+	cmd.Flags().DurationVar(&o.file.Duration, "voice", 0, "with --file, it is a voice note of this `duration`")
 	jsonFlag(cmd, &o.json)
 	return cmd
 }
@@ -45,6 +56,7 @@ type sendOptions struct {
 	json    bool
 	reply   string
 	timer   string
+	file    client.FileDraft
 }
 
 // draft is what the flags make of a text.

@@ -1,0 +1,31 @@
+package client
+
+import (
+	"context"
+
+	"github.com/sremp/sremp/identity"
+)
+
+// What tests of the package from outside look at.
+
+// Mailed returns how many chunks of a file of ours lie in the contact's mailbox.
+func Mailed(c *Client, with identity.PeerID, id MessageID) (n int) {
+	_ = c.do(context.Background(), func(k *core) error {
+		if p := k.contacts[with]; p != nil {
+			if f := p.fileByID(id); f != nil {
+				n = int(f.Mailed.Count())
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+// Flushed reports whether all that is in the outbox is held or delivered.
+func Flushed(c *Client) (ok bool) {
+	_ = c.do(context.Background(), func(k *core) error {
+		ok = k.flushed()
+		return nil
+	})
+	return ok
+}

@@ -1,0 +1,234 @@
+package client_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sremp/sremp/client"
+)
+
+// accounts are two contacts with a server of their own who have written to each
+// other.
+func accounts(t *testing.T) (s *testServer, a, b *person) {
+	t.Helper()
+	s = startServer(t)
+	a, b = newPerson(t, "Alice"), newPerson(t, "Bob")
+	a.open(nil)
+	b.open(nil)
+	useServer(t, a.c, s)
+	useServer(t, b.c, s)
+	add(t, b.c, invite(t, a.c))
+	send(t, b.c, a.id, "hello")
+	waitTexts(t, b.c, a.id, ">delivered hello")
+	send(t, a.c, b.id, "hello")
+	waitTexts(t, a.c, b.id, "<hello", ">delivered hello")
+	return s, a, b
+}
+
+// A file reaches somebody who is never there when its sender is, and the sender
+// learns that it did.
+func TestFileWhileAway(t *testing.T) {
+	_, a, b := accounts(t)
+	dir := takesFiles(t, b.c, 25e6)
+	s, err := b.c.Settings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.c.Close()
+	path := writeFile(t, "photo.bin", 3_000_000)
+	m := sendFile(t, a.c, b.id, client.FileDraft{Path: path})
+	eventually(t, "all chunks in the mailbox", func() (bool, string) {
+		f, _ := file(t, a.c, b.id, m.ID)
+		return client.Mailed(a.c, b.id, m.ID) == 12, fmt.Sprintf("%+v", f)
+	})
+	a.c.Close()
+
+	b.open(nil)
+	if err := b.c.SetSettings(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	got := waitFile(t, b.c, a.id, m.ID, client.FileDone)
+	if sum(t, got.Path) != sum(t, path) || filepath.Dir(got.Path) != dir {
+		t.Errorf("received %+v, not the file that was sent", got)
+	}
+	b.c.Close()
+
+	a.open(nil)
+	waitFile(t, a.c, b.id, m.ID, client.FileDone)
+}
+
+// A file that is too large to be sent unasked goes when it is wanted, also when
+// the two never meet.
+func TestLargeFileWhileAway(t *testing.T) {
+	_, a, b := accounts(t)
+	b.c.Close()
+	path := writeFile(t, "film.bin", 9_000_000)
+	m := sendFile(t, a.c, b.id, client.FileDraft{Path: path})
+	eventually(t, "the offer held", func() (bool, string) {
+		got := texts(t, a.c, b.id)
+		return strings.HasPrefix(got[len(got)-1], ">held"), fmt.Sprint(got)
+	})
+	if n := client.Mailed(a.c, b.id, m.ID); n != 0 {
+		t.Errorf("%d chunks were mailed that nobody asked for", n)
+	}
+	a.c.Close()
+
+	b.open(nil)
+	takesFiles(t, b.c, 0)
+	waitFile(t, b.c, a.id, m.ID, client.FileOffered)
+	s, _ := b.c.Settings(t.Context())
+	if _, err := b.c.ControlFile(t.Context(), a.id, m.ID, client.FileAccept); err != nil {
+		t.Fatal(err)
+	}
+	flushed(t, b.c)
+	b.c.Close()
+
+	a.open(nil)
+	eventually(t, "all chunks in the mailbox", func() (bool, string) {
+		n := client.Mailed(a.c, b.id, m.ID)
+		return n == 35, fmt.Sprint(n)
+	})
+	a.c.Close()
+
+	b.open(nil)
+	if err := b.c.SetSettings(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	got := waitFile(t, b.c, a.id, m.ID, client.FileDone)
+	if sum(t, got.Path) != sum(t, path) {
+		t.Error("another file than the one sent")
+	}
+}
+
+func flushed(t *testing.T, c *client.Client) {
+	t.Helper()
+	eventually(t, "the outbox", func() (bool, string) {
+		return client.Flushed(c), "not empty"
+	})
+}
+
+// Either side dies in the middle, more than once; the file arrives whole, and
+// what was verified is not sent again.
+func TestFileSurvivesCrashes(t *testing.T) {
+	a, b := newPerson(t, "Alice"), newPerson(t, "Bob")
+	a.open(nil)
+	b.open(nil)
+	add(t, b.c, invite(t, a.c))
+	send(t, b.c, a.id, "hello")
+	waitTexts(t, b.c, a.id, ">delivered hello")
+	takesFiles(t, b.c, 0)
+	s, err := b.c.Settings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := writeFile(t, "film.bin", 200_000_000)
+	m := sendFile(t, a.c, b.id, client.FileDraft{Path: path})
+	waitFile(t, b.c, a.id, m.ID, client.FileOffered)
+	for i, who := range []*person{b, a, b} {
+		if i == 0 {
+			if _, err := b.c.ControlFile(t.Context(), a.id, m.ID, client.FileAccept); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before, _ := file(t, b.c, a.id, m.ID)
+		eventually(t, "progress", func() (bool, string) {
+			f, _ := file(t, b.c, a.id, m.ID)
+			return f.Done > before.Done || f.State == client.FileDone, fmt.Sprintf("%+v", f)
+		})
+		who.c.Close() // what is told last is stored first; kill -9 is a process test's
+		who.open(nil)
+		if who == b {
+			if err := b.c.SetSettings(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		after, _ := file(t, b.c, a.id, m.ID)
+		if after.Done < before.Done {
+			t.Errorf("%d bytes after a restart, %d before", after.Done, before.Done)
+		}
+	}
+	got := waitFile(t, b.c, a.id, m.ID, client.FileDone)
+	if sum(t, got.Path) != sum(t, path) {
+		t.Error("another file than the one sent")
+	}
+	waitFile(t, a.c, b.id, m.ID, client.FileDone)
+}
+
+// Pause holds a transfer, resume goes on from the same byte, by either side.
+func TestFilePause(t *testing.T) {
+	a, b := friends(t)
+	takesFiles(t, b, 0)
+	path := writeFile(t, "film.bin", 300_000_000)
+	m := sendFile(t, a, me(t, b), client.FileDraft{Path: path})
+	waitFile(t, b, me(t, a), m.ID, client.FileOffered)
+	control := func(c, other *client.Client, act client.FileAction) client.File {
+		t.Helper()
+		f, err := c.ControlFile(t.Context(), me(t, other), m.ID, act)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	control(b, a, client.FileAccept)
+	for _, x := range []struct{ who, other *client.Client }{{b, a}, {a, b}} {
+		waitFile(t, b, me(t, a), m.ID, client.FileMoving)
+		eventually(t, "bytes", func() (bool, string) {
+			f, _ := file(t, b, me(t, a), m.ID)
+			return f.Done > 0, fmt.Sprintf("%+v", f)
+		})
+		control(x.who, x.other, client.FilePause)
+		waitFile(t, x.other, me(t, x.who), m.ID, client.FilePaused)
+		var before client.File
+		eventually(t, "rest", func() (bool, string) {
+			f, _ := file(t, b, me(t, a), m.ID)
+			still := f == before
+			before = f
+			time.Sleep(50 * time.Millisecond)
+			return still && f.State == client.FilePaused, fmt.Sprintf("%+v", f)
+		})
+		// It is not for the other side to go on.
+		if f := control(x.other, x.who, client.FileResume); x.other == a && f.State != client.FilePaused {
+			t.Errorf("resumed by the side that did not pause: %+v", f)
+		}
+		control(x.who, x.other, client.FileResume)
+	}
+	got := waitFile(t, b, me(t, a), m.ID, client.FileDone)
+	if sum(t, got.Path) != sum(t, path) {
+		t.Error("another file than the one sent")
+	}
+}
+
+// A file in the middle of its transfer goes on over another path: through the
+// relay when the contact gets no address of ours any more, and directly again.
+func TestFileOverAnotherPath(t *testing.T) {
+	_, a, b := accounts(t)
+	takesFiles(t, b.c, 0)
+	path := writeFile(t, "film.bin", 60_000_000)
+	m := sendFile(t, a.c, b.id, client.FileDraft{Path: path})
+	waitFile(t, b.c, a.id, m.ID, client.FileOffered)
+	if _, err := b.c.ControlFile(t.Context(), a.id, m.ID, client.FileAccept); err != nil {
+		t.Fatal(err)
+	}
+	for _, relayOnly := range []bool{true, false} {
+		before, _ := file(t, b.c, a.id, m.ID)
+		if _, err := a.c.SetContact(t.Context(), b.id, client.ContactSettings{RelayOnly: &relayOnly}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "bytes over the other path", func() (bool, string) {
+			f, _ := file(t, b.c, a.id, m.ID)
+			p, err := b.c.Path(t.Context(), a.id)
+			over := p.Kind == client.PathRelay == relayOnly && p.Kind != client.PathNone
+			return over && f.Done > before.Done || f.State == client.FileDone, fmt.Sprintf("%+v %+v %v", f, p, err)
+		})
+	}
+	got := waitFile(t, b.c, a.id, m.ID, client.FileDone)
+	if sum(t, got.Path) != sum(t, path) {
+		t.Error("another file than the one sent")
+	}
+	entries, _ := os.ReadDir(filepath.Dir(got.Path))
+	t.Log(entries)
+}
