@@ -155,11 +155,14 @@ func (c *Client) Close() error {
 
 // period returns the period that the server will accept: its own if its clock
 // is within a day of ours (spec §7.2.2).
-func (c *Client) period(now time.Time) uint64 {
+func (c *Client) period(now time.Time) uint64 { return Period(c.clock(now)) }
+
+// clock is now by the server's clock, if that may be believed.
+func (c *Client) clock(now time.Time) time.Time {
 	if offset := c.clockOffset(); offset.Abs() <= maxSkew {
 		now = now.Add(offset)
 	}
-	return Period(now)
+	return now
 }
 
 // Register stores content for those who know l's lookup secret, under the

@@ -2,9 +2,7 @@ package rendezvous
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -19,10 +17,16 @@ const (
 	poolRetryMax = 30 * time.Second
 	// poolReturn spreads the return of everybody after a server's restart.
 	poolReturn = 15 * time.Second
-	// poolRefresh is how often records are signed anew: well before tomorrow's
-	// name, which was registered with today's, is the only one left.
-	poolRefresh = 6 * time.Hour
-	poolQueue   = 64
+	// poolRefused is between two questions for a service that a server said it
+	// does not offer.
+	poolRefused = 5 * time.Minute
+	// poolSpread is how long after the beginning of a day records are signed
+	// under the next day's name, at a random moment: today's stands since
+	// yesterday.
+	poolSpread = 30 * time.Minute
+	// poolBusy is when a server that took no more registrations is asked again.
+	poolBusy  = 10 * time.Second
+	poolQueue = 64
 )
 
 // A PoolConfig configures a [Pool]. Dial is required.
@@ -30,6 +34,11 @@ type PoolConfig struct {
 	Dial   func(context.Context, identity.ServerAddr) (*Client, error)
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: none
+	// Up, if set, is told of a connection that stands, with everything that is
+	// to stand there; Down why one ended, or was not made. They run on the
+	// goroutine of that server, which waits for them.
+	Up   func(identity.ServerAddr, *Client)
+	Down func(identity.ServerAddr, error)
 }
 
 // A Pool is a person's connections to several rendezvous at once: what is
@@ -47,6 +56,7 @@ type Pool struct {
 	mu      sync.Mutex
 	closed  bool
 	servers map[identity.ServerID]*poolServer
+	moved   chan struct{} // closed, and replaced, when a server's state changes
 	own     *Presence
 	subs    map[subject]int // how many want it
 	cache   map[subject]cached
@@ -58,6 +68,7 @@ type Presence struct {
 	Lookup  [32]byte
 	Content Content
 	Listing *Listing      // nil: unlisted
+	Unlist  bool          // an entry of before may be on the list: take it off
 	TTL     time.Duration // 0: the longest
 }
 
@@ -72,10 +83,13 @@ type poolServer struct {
 	addr   identity.ServerAddr
 	cancel context.CancelFunc
 	wake   chan struct{} // capacity 1: what should stand there has changed
+	again  chan struct{} // capacity 1: dial now
 
 	// Guarded by the pool's mutex.
-	client  *Client // nil while there is no connection
-	problem error   // why there is none
+	tried   bool      // it was dialled once, with whatever outcome
+	client  *Client   // nil while there is no connection
+	problem error     // why there is none
+	told    *Presence // what stands there, by this connection
 }
 
 // A PoolStatus says how one server of a pool is doing.
@@ -96,6 +110,7 @@ func NewPool(c PoolConfig) *Pool {
 	p := &Pool{
 		c: c, intros: make(chan Introduction, poolQueue), changes: make(chan Change, poolQueue),
 		servers: make(map[identity.ServerID]*poolServer), subs: make(map[subject]int), cache: make(map[subject]cached),
+		moved: make(chan struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
@@ -123,6 +138,7 @@ func (p *Pool) Use(addrs ...identity.ServerAddr) {
 	if p.closed {
 		return
 	}
+	defer p.movedLocked()
 	for id, s := range p.servers {
 		if !slices.Contains(addrs, s.addr) {
 			s.cancel()
@@ -134,7 +150,7 @@ func (p *Pool) Use(addrs ...identity.ServerAddr) {
 			continue
 		}
 		ctx, cancel := context.WithCancel(p.ctx)
-		s := &poolServer{addr: a, cancel: cancel, wake: make(chan struct{}, 1)}
+		s := &poolServer{addr: a, cancel: cancel, wake: make(chan struct{}, 1), again: make(chan struct{}, 1)}
 		p.servers[a.ID] = s
 		p.wg.Go(func() { p.keep(ctx, s) })
 	}
@@ -165,161 +181,77 @@ func (p *Pool) Register(x *Presence) {
 	}
 }
 
-// keep holds a connection to one server.
-func (p *Pool) keep(ctx context.Context, s *poolServer) {
-	wait := poolRetryMin
-	for ctx.Err() == nil {
-		stood, err := p.session(ctx, s)
-		p.mu.Lock()
-		s.client, s.problem = nil, err
-		p.mu.Unlock()
-		if ctx.Err() != nil {
-			return
-		}
-		p.c.Logger.Debug("rendezvous session ended", "server", s.addr.HostPort(), "err", err)
-		pause := wait/2 + rand.N(wait)
-		wait = min(2*wait, poolRetryMax)
-		if stood {
-			pause, wait = rand.N(poolReturn), poolRetryMin
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
-	}
+// movedLocked wakes who waits for the servers.
+func (p *Pool) movedLocked() {
+	close(p.moved)
+	p.moved = make(chan struct{})
 }
 
-// session is one connection. stood reports that it came about.
-func (p *Pool) session(ctx context.Context, s *poolServer) (stood bool, err error) {
-	dial, cancel := context.WithTimeout(ctx, poolDialTime)
-	c, err := p.c.Dial(dial, s.addr)
-	cancel()
-	if err != nil {
-		return false, err
-	}
-	defer c.Close()
-	have := standing{client: c}
-	next, err := p.apply(ctx, &have)
-	if err != nil {
-		return true, err
-	}
-	p.mu.Lock()
-	s.client, s.problem = c, nil
-	p.mu.Unlock()
-	timer := time.NewTimer(next)
-	defer timer.Stop()
-	changes := c.Changes()
-	intros := c.Introductions()
+// await waits until done, which holds the mutex, or ctx ends.
+func (p *Pool) await(ctx context.Context, done func() bool) error {
 	for {
+		p.mu.Lock()
+		ok, moved := done(), p.moved
+		p.mu.Unlock()
+		if ok {
+			return nil
+		}
 		select {
-		case <-timer.C:
-			if next, err = p.apply(ctx, &have); err != nil {
-				return true, err
-			}
-			timer.Reset(next)
-		case <-s.wake:
-			if next, err = p.apply(ctx, &have); err != nil {
-				return true, err
-			}
-			timer.Reset(next)
-		case in, ok := <-intros:
-			if !ok {
-				intros = nil
-				continue
-			}
-			select {
-			case p.intros <- in:
-			default: // the application does not keep up; the offerer tries again
-			}
-		case ch, ok := <-changes:
-			if !ok {
-				changes = nil
-				continue
-			}
-			p.changed(ch, have.subs[ch.ID])
-		case <-c.Done():
-			return true, c.Err()
+		case <-moved:
 		case <-ctx.Done():
-			return true, ctx.Err()
+			return ctx.Err()
+		case <-p.ctx.Done():
+			return ErrClosed
 		}
 	}
 }
 
-// standing is what one connection has been told.
-type standing struct {
-	client *Client
-	own    *Presence
-	signed time.Time // when own was registered
-	period uint64    // of the subscriptions
-	subs   map[identity.PeerID]subject
+// Tried waits until every server was dialled once, with whatever outcome, or
+// ctx ends.
+func (p *Pool) Tried(ctx context.Context) error {
+	return p.await(ctx, func() bool {
+		for _, s := range p.servers {
+			if !s.tried {
+				return false
+			}
+		}
+		return true
+	})
 }
 
-// apply brings a server up to date with what the pool wants there, and returns
-// when to look again.
-func (p *Pool) apply(ctx context.Context, have *standing) (next time.Duration, err error) {
-	now := p.c.Now()
+// Registered waits until what Register was given last stands at every server
+// that is connected, or ctx ends, and returns at how many it does.
+func (p *Pool) Registered(ctx context.Context) (n int) {
+	_ = p.await(ctx, func() bool {
+		n = 0
+		all := true
+		for _, s := range p.servers {
+			if s.client != nil && s.told == p.own {
+				n++
+			}
+			all = all && (s.client == nil || s.told == p.own)
+		}
+		return all
+	})
+	return n
+}
+
+// Connection returns the connection to a server, nil while there is none.
+func (p *Pool) Connection(id identity.ServerID) *Client {
 	p.mu.Lock()
-	own := p.own
-	var want []subject
-	for s := range p.subs {
-		want = append(want, s)
+	defer p.mu.Unlock()
+	if s := p.servers[id]; s != nil {
+		return s.client
 	}
-	p.mu.Unlock()
-	next = poolRefresh
-	if have.own != nil && have.own != own {
-		if err := p.withdraw(ctx, now, have, own); err != nil {
-			return 0, err
-		}
-	}
-	if own != nil {
-		ttl, err := p.present(ctx, now, have, own)
-		if err != nil {
-			return 0, err
-		}
-		// Before half of the lifetime is over, and not with everybody else.
-		next = min(next, ttl/4+rand.N(ttl/4+1))
-	}
-	return next, p.subscribeAll(ctx, now, have, want)
-}
-
-// withdraw removes what is not to stand any more.
-func (p *Pool) withdraw(ctx context.Context, now time.Time, have *standing, own *Presence) error {
-	old := have.own
-	gone := own == nil || own.Lookup != old.Lookup || own.Local.PeerID() != old.Local.PeerID()
-	if gone {
-		if err := have.client.Unregister(ctx, now, old.Local, old.Lookup); err != nil {
-			return err
-		}
-	}
-	if old.Listing != nil && (gone || own.Listing == nil) {
-		if err := have.client.Unlist(ctx, old.Local); err != nil {
-			return err
-		}
-	}
-	have.own = nil
 	return nil
 }
 
-// present registers own, or renews it, and returns for how long it stands.
-func (p *Pool) present(ctx context.Context, now time.Time, have *standing, own *Presence) (time.Duration, error) {
-	if have.own == own && now.Sub(have.signed).Abs() < poolRefresh {
-		ttl, err := have.client.Renew(ctx)
-		if !errors.Is(err, ErrNotFound) {
-			return ttl, err
-		}
+// Hurry dials at once what waits for its turn: for those whose own network was
+// away, and is back.
+func (p *Pool) Hurry() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.servers {
+		notify(s.again)
 	}
-	c := have.client
-	if err := c.Register(ctx, now, own.Local, own.Lookup, own.Content, own.TTL); err != nil {
-		return 0, err
-	}
-	if own.Listing != nil {
-		if err := c.List(ctx, now, own.Local, *own.Listing, own.TTL); err != nil {
-			return 0, err
-		}
-	}
-	have.own, have.signed = own, now
-	if own.TTL > 0 && own.TTL < c.MaxTTL() {
-		return own.TTL, nil
-	}
-	return c.MaxTTL(), nil
 }

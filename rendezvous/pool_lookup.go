@@ -219,7 +219,8 @@ func (p *Pool) Subscribe(id identity.PeerID, lookup [32]byte) (stop func()) {
 // nobody takes are dropped, the oldest first. It is closed by Close.
 func (p *Pool) Changes() <-chan Change { return p.changes }
 
-// subscribeAll brings a connection's subscriptions up to date.
+// subscribeAll brings a connection's subscriptions up to date. ErrBusy: not all,
+// try again later.
 func (p *Pool) subscribeAll(ctx context.Context, now time.Time, have *standing, want []subject) error {
 	c := have.client
 	today := c.period(now)
@@ -241,8 +242,6 @@ func (p *Pool) subscribeAll(ctx context.Context, now time.Time, have *standing, 
 		}
 		found, err := c.Subscribe(ctx, now, s.id, s.lookup)
 		switch {
-		case errors.Is(err, ErrBusy):
-			continue // with the next look; lookups work meanwhile
 		case errors.Is(err, ErrNotFound):
 		case err != nil:
 			return err
@@ -316,14 +315,7 @@ wait:
 				answered, grace = true, time.After(browseGrace)
 			}
 			for _, x := range r.people {
-				old, ok := best[x.Record.Identity]
-				if !ok || newer(&x.Content, &old.Content) {
-					x.Online = x.Online || old.Online
-					if old.Seen.After(x.Seen) {
-						x.Seen = old.Seen
-					}
-					best[x.Record.Identity] = x
-				}
+				addPerson(best, x)
 			}
 		case <-grace:
 			break wait
@@ -342,7 +334,7 @@ func sortPeople(best map[identity.PeerID]Person, limit int) (out []Person) {
 		out = append(out, x)
 	}
 	slices.SortFunc(out, func(a, b Person) int {
-		return comparePositions(Position{Fold(a.Record.Name), a.Record.Identity}, Position{Fold(b.Record.Name), b.Record.Identity})
+		return comparePositions(positionOf(a), positionOf(b))
 	})
 	if len(out) > limit {
 		out = out[:limit]
