@@ -34,6 +34,7 @@ type API interface {
 	Keeping
 	Managing
 	Filing
+	Directory
 	// Path returns the path to a contact now.
 	Path(ctx context.Context, to identity.PeerID) (Path, error)
 	// AddServer makes the profile use a server from now on.

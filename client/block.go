@@ -14,6 +14,7 @@ func (n *network) forget(k *core, c *contact) {
 	t := n.targets[c.info.ID]
 	if t != nil {
 		t.blocked = true
+		t.unwatchLocked()
 		if t.offering {
 			t.cancel()
 		}
@@ -30,13 +31,13 @@ func (n *network) forget(k *core, c *contact) {
 
 // refurnish gives all relays that stand what they should have of ours now, and
 // has the rendezvous records written again.
-func (n *network) refurnish() {
+func (n *network) refurnish(k *core) {
 	for _, s := range n.relays() {
 		n.atRelay(s.addr.ID, "relay not furnished", func(ctx context.Context, cl *relay.Client) error {
 			return n.furnish(ctx, s, cl)
 		})
 	}
-	n.renewRecords()
+	n.present(k)
 }
 
 // atRelay does something at a relay that stands; one that does not is furnished

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/ratchet"
+	"github.com/sremp/sremp/rendezvous"
 	"github.com/sremp/sremp/wire"
 )
 
@@ -102,6 +103,8 @@ type contact struct {
 	session *ratchet.Peer // nil before the first
 	record  *identity.Record
 	card    *wire.Card // nil before the first
+
+	found *rendezvous.Content // its record at a rendezvous, the newest of this run
 
 	conversation [32]byte
 	waiting      map[uint64]waitingMessage // received behind a gap

@@ -1,68 +1,103 @@
 package client_test
 
 import (
-	"context"
 	"errors"
-	"net"
 	"testing"
-	"time"
 
 	"github.com/sremp/sremp/client"
-	"github.com/sremp/sremp/identity"
-	"github.com/sremp/sremp/rendezvous"
-	"github.com/sremp/sremp/transport"
 )
 
-// A profile is on no list until its owner says so, and off again at once.
-func TestSetListed(t *testing.T) {
+// A profile is on no list until its owner says so, and off again at once; who
+// searches sees what the owner signed.
+func TestListing(t *testing.T) {
 	s := startServer(t)
 	ada, _ := newClient(t, "Ada")
+	bob, _ := newClient(t, "Bob")
+	if _, err := bob.Browse(t.Context(), client.BrowseQuery{}); !errors.Is(err, client.ErrNoServer) {
+		t.Errorf("without a server: got %v, want ErrNoServer", err)
+	}
 	useServer(t, ada, s)
-	pc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ep, err := transport.New(transport.Config{PacketConn: pc})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ep.Close()
-	people := func() []rendezvous.Person {
+	useServer(t, bob, s)
+	people := func(q client.BrowseQuery) []client.ListedPerson {
 		t.Helper()
-		got, err := rendezvous.BrowseServers(t.Context(), func(ctx context.Context, a identity.ServerAddr) (*rendezvous.Client, error) {
-			return rendezvous.Dial(ctx, ep, a)
-		}, []identity.ServerAddr{s.addr}, rendezvous.Search{Name: "ada"}, 10, time.Now())
-		if err != nil {
-			t.Fatal(err)
+		page, err := bob.Browse(t.Context(), q)
+		if err != nil || page.Next != nil {
+			t.Fatal(page, err)
 		}
-		return got
+		return page.People
 	}
-	if got := people(); len(got) != 0 {
+	if got := people(client.BrowseQuery{}); len(got) != 0 {
 		t.Errorf("before: %+v", got)
 	}
-	set := func(listed bool, note string) {
+	set := func(l client.Listing) {
 		t.Helper()
-		eventually(t, "list", func() (bool, string) { // the rendezvous may stand later than the relay
-			n, err := ada.SetListed(t.Context(), listed, note)
+		if n, err := ada.SetListing(t.Context(), l); n != 1 || err != nil {
+			t.Fatalf("at %d servers, %v, want 1", n, err)
+		}
+		if got, err := ada.Listing(t.Context()); got.Listed != l.Listed || got.Note != l.Note || err != nil {
+			t.Errorf("got %+v, %v, want %+v", got, err, l)
+		}
+	}
+	set(client.Listing{Listed: true, Note: "Analytical engines"})
+	for _, q := range []client.BrowseQuery{{}, {Name: "ad"}, {Name: "DA", Anywhere: true}} {
+		got := people(q)
+		if len(got) != 1 || got[0].ID != me(t, ada) || !got[0].Online || got[0].Note != "Analytical engines" {
+			t.Errorf("%+v: got %+v, want Ada", q, got)
+		}
+	}
+	if got := people(client.BrowseQuery{Name: "da"}); len(got) != 0 {
+		t.Errorf("no name begins with it, and yet: %+v", got)
+	}
+	set(client.Listing{})
+	if got := people(client.BrowseQuery{}); len(got) != 0 {
+		t.Errorf("taken off, and yet there: %+v", got)
+	}
+	for _, l := range []client.Listing{{Listed: true, Note: "two\nlines"}, {Listed: true, Picture: []byte("GIF89a")}} {
+		if _, err := ada.SetListing(t.Context(), l); !errors.Is(err, client.ErrNote) {
+			t.Errorf("%+v: %v, want ErrNote", l, err)
+		}
+	}
+}
+
+// What a restarted client took off stays off, and what it put on comes back.
+func TestListingStays(t *testing.T) {
+	s := startServer(t)
+	ada, dir := newClient(t, "Ada")
+	bob, _ := newClient(t, "Bob")
+	useServer(t, ada, s)
+	useServer(t, bob, s)
+	if _, err := ada.SetListing(t.Context(), client.Listing{Listed: true}); err != nil {
+		t.Fatal(err)
+	}
+	count := func(what string, online bool, want int) {
+		t.Helper()
+		eventually(t, what, func() (bool, string) {
+			page, err := bob.Browse(t.Context(), client.BrowseQuery{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return n == 1, ""
+			n := 0
+			for _, p := range page.People {
+				if p.Online == online {
+					n++
+				}
+			}
+			return n == want, ""
 		})
 	}
-	set(true, "Analytical engines")
-	me, err := ada.WhoAmI(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	ada.Close()
+	count("away", false, 1)
+	ada = open(t, dir)
+	count("back", true, 1)
+	s.stop()
+	if n, err := ada.SetListing(t.Context(), client.Listing{}); err != nil || n > 1 {
+		t.Errorf("without the server: %d, %v", n, err)
 	}
-	if got := people(); len(got) != 1 || got[0].Record.Identity != me.ID || !got[0].Online || got[0].Note != "Analytical engines" {
-		t.Errorf("listed: got %+v", got)
-	}
-	set(false, "")
-	if got := people(); len(got) != 0 {
-		t.Errorf("taken off, and yet there: %+v", got)
-	}
-	if _, err := ada.SetListed(t.Context(), true, "two\nlines"); !errors.Is(err, client.ErrNote) {
-		t.Errorf("a note of two lines: %v, want ErrNote", err)
-	}
+	ada.Close()
+	s.start()
+	ada = open(t, dir)
+	waitServer(t, ada)
+	waitServer(t, bob)
+	count("off", true, 0)
+	count("off", false, 0)
 }

@@ -20,6 +20,8 @@ var (
 	ErrInviteExpired   = errors.New("the invite has expired; ask for a new one")
 	ErrInviteUsed      = errors.New("the invite was used by somebody else; ask for a new one")
 	ErrOwnInvite       = errors.New("this is your own invite; send it to the other person")
+	ErrNoServer        = errors.New("no rendezvous of yours answers; sremp servers says which you use")
+	ErrNote            = errors.New("a note is one line of at most 512 bytes without control characters, a picture a PNG or JPEG of at most 4096 bytes, 512 by 512")
 	ErrUnreachable     = errors.New("the server cannot be reached; check the address and the network")
 	ErrServerIdentity  = errors.New("the server proved another key than its address says; do not use it before you asked its operator")
 	ErrDiskFull        = errors.New("the disk is full; free some space and try again, nothing was lost")

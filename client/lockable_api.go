@@ -205,3 +205,28 @@ func (l *Lockable) ControlFile(ctx context.Context, with identity.PeerID, id Mes
 func (l *Lockable) FilePreview(ctx context.Context, with identity.PeerID, id MessageID) ([]byte, error) {
 	return call(l, func(c *Client) ([]byte, error) { return c.FilePreview(ctx, with, id) })
 }
+
+// Browse implements [API].
+func (l *Lockable) Browse(ctx context.Context, q BrowseQuery) (BrowsePage, error) {
+	return call(l, func(c *Client) (BrowsePage, error) { return c.Browse(ctx, q) })
+}
+
+// Listing implements [API].
+func (l *Lockable) Listing(ctx context.Context) (Listing, error) {
+	return call(l, func(c *Client) (Listing, error) { return c.Listing(ctx) })
+}
+
+// SetListing implements [API].
+func (l *Lockable) SetListing(ctx context.Context, x Listing) (int, error) {
+	return call(l, func(c *Client) (int, error) { return c.SetListing(ctx, x) })
+}
+
+// Announced implements [API].
+func (l *Lockable) Announced(ctx context.Context) ([]AnnouncedServer, error) {
+	return call(l, func(c *Client) ([]AnnouncedServer, error) { return c.Announced(ctx) })
+}
+
+// Discover implements [API].
+func (l *Lockable) Discover(ctx context.Context, domain string) ([]identity.ServerAddr, error) {
+	return call(l, func(c *Client) ([]identity.ServerAddr, error) { return c.Discover(ctx, domain) })
+}

@@ -78,7 +78,7 @@ func (k *core) setLocal(next *identity.Local) error {
 	k.cardsChanged()
 	k.then(func() {
 		k.c.net.setLocal(next)
-		k.c.net.refurnish()
+		k.c.net.refurnish(k)
 	})
 	return nil
 }
@@ -166,9 +166,7 @@ type Destroyer interface{ Destroy() error }
 // Erase implements [API].
 func (c *Client) Erase(ctx context.Context) error {
 	var inboxes = map[identity.ServerID][][32]byte{}
-	var lookup [32]byte
 	err := c.do(ctx, func(k *core) error {
-		lookup = k.profile.Lookup.bytes()
 		for _, s := range k.profile.Servers {
 			list := [][32]byte{k.profile.KnockInbox.bytes()}
 			for _, p := range k.contacts {
@@ -201,12 +199,8 @@ func (c *Client) Erase(ctx context.Context) error {
 			}
 		}
 	}
-	local := c.net.local.Load()
-	for _, cl := range c.net.connectedRendezvous() {
-		if err := errors.Join(cl.Unlist(atServers, local), cl.Unregister(atServers, c.cfg.Now(), local, lookup)); err != nil {
-			c.log.Info("a record was not removed", "err", err)
-		}
-	}
+	c.net.pool.Register(nil)
+	c.net.pool.Registered(atServers)
 	// Without the header nobody opens what the disk may still hold.
 	if err := c.vault.store.SetHeader(ctx, randomKey()); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/sremp/sremp/nat"
 	"github.com/sremp/sremp/portmap"
 	"github.com/sremp/sremp/relay"
+	"github.com/sremp/sremp/rendezvous"
 	"github.com/sremp/sremp/transport"
 )
 
@@ -33,8 +34,10 @@ type network struct {
 	ep    *transport.Endpoint // peers, and servers that know us
 	anon  *transport.Endpoint // what must not be linked to us: deliveries, prekeys of others
 
-	ctx          context.Context // c.ctx
-	relayChanged chan struct{}   // capacity 1: a relay stands, or is none
+	ctx  context.Context  // c.ctx
+	pool *rendezvous.Pool // our rendezvous, who know us
+
+	browser browser // searches of public lists, by nobody
 
 	mu       sync.Mutex
 	closed   bool
@@ -61,12 +64,13 @@ type openInvite struct {
 
 func newNetwork(c *Client, k *core) (*network, error) {
 	n := &network{
-		c: c, ctx: c.ctx, relayChanged: make(chan struct{}, 1),
+		c: c, ctx: c.ctx,
 		targets: map[identity.PeerID]*target{}, expected: map[identity.PeerID]time.Time{},
 		invites: map[[32]byte]*openInvite{}, servers: map[identity.ServerID]*server{},
 		senders: map[identity.ServerID]*relay.Sender{}, guests: map[identity.ServerID]*relay.Client{}, answers: map[[32]byte]*given{},
 	}
 	n.local.Store(k.local)
+	n.pool = n.newPool()
 	pc, err := net.ListenPacket("udp", c.cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("client: listening on %s: %w", c.cfg.Listen, err)
@@ -104,7 +108,10 @@ func (n *network) setLocal(l *identity.Local) {
 func (n *network) start() {
 	n.startMapper()
 	n.run(n.accept)
+	n.run(n.answerIntroductions)
+	n.run(n.watchRecords)
 	n.c.post(func(k *core) {
+		n.present(k)
 		k.heal()
 		k.clearParts()
 		for _, i := range k.invites {
@@ -138,6 +145,8 @@ func (n *network) close() {
 	n.closed = true
 	n.mu.Unlock()
 	n.stopMapper()
+	n.browser.close()
+	n.pool.Close()
 	n.ep.Close()
 	n.anon.Close()
 }

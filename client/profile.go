@@ -45,6 +45,8 @@ type profile struct {
 
 	Listed   listState `json:"listed,omitempty"` // on the public lists
 	ListNote string    `json:"list_note,omitempty"`
+
+	ListPicture []byte `json:"list_picture,omitempty"`
 }
 
 // A serverInfo is one server that the profile uses.

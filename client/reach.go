@@ -52,6 +52,8 @@ type target struct {
 	cancel   context.CancelFunc
 	blocked  bool // nobody that we know any more
 	gone     bool // deleted: a stranger, who may come with an invite
+
+	unwatch func() // ends the subscription to its record; nil if there is none
 }
 
 // contactChanged tells the network of a contact. It runs on the core.
@@ -77,6 +79,13 @@ func (n *network) contactChanged(k *core, c *contact) {
 			}
 		}
 	}
+	if c.found != nil {
+		for _, a := range c.found.Rendezvous {
+			if !slices.Contains(t.rendezvous, a) {
+				t.rendezvous = append(t.rendezvous, a)
+			}
+		}
+	}
 	if a, err := netip.ParseAddrPort(c.info.LastAddr); err == nil {
 		t.addrs = append([]netip.AddrPort{a}, t.addrs...)
 	}
@@ -89,6 +98,7 @@ func (n *network) contactChanged(k *core, c *contact) {
 		t.wake, t.linked, t.at, t.since, t.cancel = old.wake, old.linked, old.at, old.since, old.cancel
 		t.offering, t.away = old.offering, old.away
 	}
+	t.watchLocked(n, old)
 	n.targets[t.id] = t
 	n.mu.Unlock()
 	notify(t.wake)
@@ -423,6 +433,7 @@ func (n *network) offerByRendezvous(ctx context.Context, t *target, a identity.S
 	aead := introAEAD(t.intro.bytes())
 	sealed, err := cl.Introduce(ctx, n.c.cfg.Now(), t.id, t.lookup, sealBox(aead, contextOffer, o.Append(nil)))
 	if err != nil {
+		n.lookAround(ctx, cl, t)
 		return replied{err: err}
 	}
 	b, err := openBox(aead, answerContext(o), sealed)
@@ -433,15 +444,19 @@ func (n *network) offerByRendezvous(ctx context.Context, t *target, a identity.S
 	return r
 }
 
+// lookAround asks a server that could not introduce us for the contact's record:
+// it may name others, at which we did not know it to be.
+func (n *network) lookAround(ctx context.Context, cl *rendezvous.Client, t *target) {
+	content, online, err := cl.Lookup(ctx, n.c.cfg.Now(), t.id, t.lookup)
+	if err == nil {
+		n.c.post(func(k *core) { k.found(rendezvous.Change{ID: t.id, Content: content, Online: online}) })
+	}
+}
+
 // rendezvous returns a connection to a rendezvous: ours if it is one of ours,
 // else one for this moment.
 func (n *network) rendezvous(ctx context.Context, a identity.ServerAddr) (cl *rendezvous.Client, done func(), err error) {
-	n.mu.Lock()
-	if s := n.servers[a.ID]; s != nil {
-		cl = s.rendezvous
-	}
-	n.mu.Unlock()
-	if cl != nil {
+	if cl = n.pool.Connection(a.ID); cl != nil {
 		return cl, func() {}, nil
 	}
 	if cl, err = rendezvous.Dial(ctx, n.ep, a); err != nil {

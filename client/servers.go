@@ -119,6 +119,7 @@ func (k *core) setOffered(s *serverInfo, role string, offered bool) {
 	if *not == offered {
 		*not = !offered
 		k.dirtyProfile = true
+		k.then(func() { k.c.net.present(k) })
 	}
 }
 
@@ -168,7 +169,7 @@ func (c *Client) AddServer(ctx context.Context, addr identity.ServerAddr) error 
 		info := *k.serverInfo(addr.ID)
 		k.then(func() {
 			c.net.useServer(info)
-			c.net.renewRecords()
+			c.net.present(k)
 		})
 		return nil
 	})

@@ -154,7 +154,7 @@ func (k *core) renewLookup() {
 	}
 	k.profile.Lookup, k.profile.LookupOld = randomSecret(), false
 	k.cardsChanged()
-	k.then(func() { k.c.net.refurnish() })
+	k.then(func() { k.c.net.refurnish(k) })
 }
 
 // SetContact implements [API].

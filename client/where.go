@@ -9,7 +9,6 @@ import (
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/nat"
-	"github.com/sremp/sremp/rendezvous"
 	"github.com/sremp/sremp/wire"
 )
 
@@ -69,7 +68,7 @@ func (n *network) attestation(ctx context.Context, trusted []identity.ServerAddr
 	ctx, cancel := context.WithTimeout(ctx, gatherTime)
 	defer cancel()
 	for _, a := range trusted {
-		cl := n.standing(a.ID)
+		cl := n.pool.Connection(a.ID)
 		if cl == nil {
 			continue
 		}
@@ -77,16 +76,6 @@ func (n *network) attestation(ctx context.Context, trusted []identity.ServerAddr
 		if err == nil {
 			return []wire.Extension{{Type: extensionAttestation, Data: x.Append(nil)}}
 		}
-	}
-	return nil
-}
-
-// standing returns our connection to a rendezvous of ours, nil if there is none.
-func (n *network) standing(id identity.ServerID) *rendezvous.Client {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if s := n.servers[id]; s != nil {
-		return s.rendezvous
 	}
 	return nil
 }
@@ -112,7 +101,7 @@ func (n *network) attested(exts []wire.Extension, secret [32]byte) []netip.Addr 
 		if err != nil {
 			return nil
 		}
-		if cl := n.standing(identity.ServerID(x.Server)); cl != nil && cl.CheckAttestation(sha256.Sum256(secret[:]), x) {
+		if cl := n.pool.Connection(identity.ServerID(x.Server)); cl != nil && cl.CheckAttestation(sha256.Sum256(secret[:]), x) {
 			return []netip.Addr{x.Address}
 		}
 	}
@@ -128,5 +117,6 @@ func (n *network) networkChanged() {
 	if mapper != nil {
 		mapper.Refresh()
 	}
+	n.pool.Hurry()
 	n.pokeAll()
 }

@@ -24,7 +24,7 @@ func (n *network) leaveInvite(ctx context.Context, code identity.InviteCode, i i
 		panic(err)
 	}
 	sealed := sealBox(aead, contextSealedInvite, []byte(i.URI()))
-	n.awaitRelays(ctx)
+	n.awaitServers(ctx, dialTime)
 	left := false
 	for _, s := range n.relays() {
 		n.mu.Lock()

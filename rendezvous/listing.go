@@ -115,6 +115,14 @@ func CheckNote(s string) error {
 	return nil
 }
 
+// CheckPicture returns [ErrListing] for a picture that may not be listed.
+func CheckPicture(b []byte) error {
+	if len(b) > wire.MaxListingPicture || !smallPicture(b) {
+		return ErrListing
+	}
+	return nil
+}
+
 // showable reports whether a note has nothing that moves or hides its text.
 func showable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool {

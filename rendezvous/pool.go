@@ -86,7 +86,8 @@ type poolServer struct {
 	again  chan struct{} // capacity 1: dial now
 
 	// Guarded by the pool's mutex.
-	tried   bool      // it was dialled once, with whatever outcome
+	tries   int       // that have ended, one way or the other
+	trying  bool      // one is under way
 	client  *Client   // nil while there is no connection
 	problem error     // why there is none
 	told    *Presence // what stands there, by this connection
@@ -211,12 +212,57 @@ func (p *Pool) await(ctx context.Context, done func() bool) error {
 func (p *Pool) Tried(ctx context.Context) error {
 	return p.await(ctx, func() bool {
 		for _, s := range p.servers {
-			if !s.tried {
+			if s.tries == 0 {
 				return false
 			}
 		}
 		return true
 	})
+}
+
+// readyGrace is what other servers get to connect after the first.
+const readyGrace = 300 * time.Millisecond
+
+// Ready waits until a server is connected, and others had a moment to be, or ctx
+// ends. Those that are not are dialled at once. ErrClosed: none is, and each was
+// tried.
+func (p *Pool) Ready(ctx context.Context) error {
+	p.mu.Lock()
+	// One that began before may be stuck with a server that was away then.
+	enough := map[*poolServer]int{}
+	for _, s := range p.servers {
+		if s.client != nil {
+			continue
+		}
+		enough[s] = s.tries + 1
+		if s.trying {
+			enough[s]++
+		}
+		notify(s.again)
+	}
+	p.mu.Unlock()
+	up, waiting := 0, 0 // servers
+	count := func() {
+		up, waiting = 0, 0
+		for _, s := range p.servers {
+			switch {
+			case s.client != nil:
+				up++
+			case s.tries < enough[s]:
+				waiting++
+			}
+		}
+	}
+	if err := p.await(ctx, func() bool { count(); return up > 0 || waiting == 0 }); err != nil {
+		return err
+	}
+	if up == 0 {
+		return ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyGrace)
+	defer cancel()
+	_ = p.await(ctx, func() bool { count(); return waiting == 0 }) // whoever is there by then
+	return nil
 }
 
 // Registered waits until what Register was given last stands at every server

@@ -21,6 +21,9 @@ const (
 	maxPages       = 200 // of one search, so that no server makes us turn pages for ever
 	maxCacheTTL    = time.Hour
 	maxCached      = 4096
+	// maxPoolSubscriptions is what a server takes of one connection; the others
+	// are looked up.
+	maxPoolSubscriptions = 512
 )
 
 // cached is what is known of a subject.
@@ -29,9 +32,9 @@ type cached struct {
 	until time.Time // for how long it may be used; it is compared with for longer
 }
 
-// newer compares two records of one identity: by what the identity signed, then
-// by when.
-func newer(a, b *Content) bool {
+// Newer reports whether a is a newer record of one identity than b: by what the
+// identity signed, then by when. Nothing is older than anything.
+func Newer(a, b *Content) bool {
 	if a == nil || b == nil {
 		return a != nil
 	}
@@ -90,7 +93,7 @@ wait:
 			switch {
 			case a.err == nil:
 				online := best.Online || a.found.Online
-				if newer(a.found.Content, best.Content) {
+				if Newer(a.found.Content, best.Content) {
 					best = a.found
 				}
 				best.Online = online
@@ -122,7 +125,7 @@ func (p *Pool) remember(s subject, found Change) (Change, error) {
 	defer p.mu.Unlock()
 	now := p.c.Now()
 	old, ok := p.cache[s]
-	if ok && newer(old.found.Content, found.Content) {
+	if ok && Newer(old.found.Content, found.Content) {
 		if now.Before(old.until) {
 			old.found.Online = found.Online
 			return old.found, nil
@@ -137,64 +140,6 @@ func (p *Pool) remember(s subject, found Change) (Change, error) {
 	}
 	p.cache[s] = cached{found, now.Add(min(found.TTL, maxCacheTTL))}
 	return found, nil
-}
-
-// Introduce passes sealed to id at all servers at once, those of named among
-// them that are not the pool's, and returns the first answer. id may hear it
-// more than once. The errors are those of [Client.Introduce].
-func (p *Pool) Introduce(ctx context.Context, id identity.PeerID, lookup [32]byte, sealed []byte, named []identity.ServerAddr) ([]byte, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	type result struct {
-		answer []byte
-		err    error
-	}
-	p.mu.Lock()
-	var ways []func() result
-	for _, s := range p.servers {
-		if c := s.client; c != nil {
-			ways = append(ways, func() (r result) {
-				r.answer, r.err = c.Introduce(ctx, p.c.Now(), id, lookup, sealed)
-				return r
-			})
-		}
-	}
-	for _, a := range named {
-		if s := p.servers[a.ID]; s == nil || s.client == nil {
-			ways = append(ways, func() (r result) {
-				dial, stop := context.WithTimeout(ctx, poolDialTime)
-				c, err := p.c.Dial(dial, a)
-				stop()
-				if err != nil {
-					return result{err: err}
-				}
-				defer c.Close()
-				r.answer, r.err = c.Introduce(ctx, p.c.Now(), id, lookup, sealed)
-				return r
-			})
-		}
-	}
-	p.mu.Unlock()
-	results := make(chan result, len(ways))
-	for _, f := range ways {
-		go func() { results <- f() }() // ends with ctx at the latest
-	}
-	err := ErrClosed
-	for range ways {
-		select {
-		case r := <-results:
-			if r.err == nil {
-				return r.answer, nil
-			}
-			// That the peer is there and silent tells more than that it is not there.
-			if errors.Is(err, ErrClosed) || errors.Is(r.err, ErrTimeout) || errors.Is(r.err, ErrOffline) && !errors.Is(err, ErrTimeout) {
-				err = r.err
-			}
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	return nil, err
 }
 
 // Subscribe makes changes of id's record come through [Pool.Changes], from all
@@ -237,7 +182,7 @@ func (p *Pool) subscribeAll(ctx context.Context, now time.Time, have *standing, 
 	}
 	have.period = today
 	for _, s := range want {
-		if _, ok := have.subs[s.id]; ok {
+		if _, ok := have.subs[s.id]; ok || len(have.subs) >= maxPoolSubscriptions {
 			continue
 		}
 		found, err := c.Subscribe(ctx, now, s.id, s.lookup)
@@ -258,7 +203,7 @@ func (p *Pool) subscribeAll(ctx context.Context, now time.Time, have *standing, 
 func (p *Pool) changed(ch Change, s subject) {
 	p.mu.Lock()
 	old, ok := p.cache[s]
-	news := ch.Content != nil && (!ok || newer(ch.Content, old.found.Content))
+	news := ch.Content != nil && (!ok || Newer(ch.Content, old.found.Content))
 	if ch.Content == nil && ok {
 		old.until = time.Time{} // ask again
 		p.cache[s] = old
@@ -396,4 +341,42 @@ func BrowseServers(ctx context.Context, dial func(context.Context, identity.Serv
 		err = errors.Join(errs...)
 	}
 	return people, err
+}
+
+// Announced returns what servers those of the pool announce, the newest word of
+// each, by name. It is there to be shown.
+func (p *Pool) Announced(ctx context.Context) (out []Announcement, err error) {
+	ctx, cancel := context.WithTimeout(ctx, browseGrace)
+	defer cancel()
+	cs := p.connected()
+	results := make(chan []Announcement, len(cs))
+	errs := make([]error, len(cs))
+	for i, c := range cs {
+		go func() { // ends with ctx at the latest
+			var as []Announcement
+			as, errs[i] = c.Servers(ctx, p.c.Now())
+			results <- as
+		}()
+	}
+	best := map[identity.ServerID]Announcement{}
+	for range cs {
+		for _, a := range <-results {
+			if old, ok := best[a.Server.ID]; !ok || a.Issued.After(old.Issued) {
+				best[a.Server.ID] = a
+			}
+		}
+	}
+	for _, a := range best {
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b Announcement) int {
+		return cmp.Or(cmp.Compare(a.Server.Host, b.Server.Host), cmp.Compare(a.Server.Port, b.Server.Port), slices.Compare(a.Server.ID[:], b.Server.ID[:]))
+	})
+	switch {
+	case len(cs) == 0:
+		err = ErrClosed
+	case len(out) == 0:
+		err = errors.Join(errs...)
+	}
+	return out, err
 }

@@ -187,7 +187,7 @@ func addPerson(best map[identity.PeerID]Person, x Person) {
 		if old.Seen.After(seen) {
 			seen = old.Seen
 		}
-		if !newer(&x.Content, &old.Content) {
+		if !Newer(&x.Content, &old.Content) {
 			x = old
 		}
 		x.Online, x.Seen = online, seen

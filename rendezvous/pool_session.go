@@ -14,9 +14,15 @@ import (
 func (p *Pool) keep(ctx context.Context, s *poolServer) {
 	wait := poolRetryMin
 	for ctx.Err() == nil {
+		p.mu.Lock()
+		s.trying = true
+		p.mu.Unlock()
 		stood, err := p.session(ctx, s)
 		p.mu.Lock()
-		s.tried, s.client, s.problem, s.told = true, nil, err, nil
+		if !stood {
+			s.tries++
+		}
+		s.trying, s.client, s.problem, s.told = false, nil, err, nil
 		p.movedLocked()
 		p.mu.Unlock()
 		if ctx.Err() != nil {
@@ -60,7 +66,8 @@ func (p *Pool) session(ctx context.Context, s *poolServer) (stood bool, err erro
 		return false, err
 	}
 	p.mu.Lock()
-	s.tried, s.client, s.problem = true, c, nil
+	s.tries++
+	s.trying, s.client, s.problem = false, c, nil
 	p.movedLocked()
 	p.mu.Unlock()
 	if p.c.Up != nil {

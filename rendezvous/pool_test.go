@@ -268,33 +268,6 @@ func TestPoolSubscribe(t *testing.T) {
 	})
 }
 
-// Offerer and answerer are at different servers; the record names the other's.
-func TestPoolIntroducesAcrossServers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3)
-		owner, seeker := w.pool(w.addrs[0]), w.pool(w.addrs[1])
-		x := somebody(t, "Ada")
-		x.Content.Rendezvous = w.addrs[:1]
-		owner.Register(x)
-		go func() {
-			for in := range owner.Introductions() {
-				_ = in.Answer(context.Background(), append([]byte("re: "), in.Sealed...))
-			}
-		}()
-		synctest.Wait()
-		introduce := func(named []identity.ServerAddr) (string, error) {
-			b, err := seeker.Introduce(t.Context(), x.Local.PeerID(), x.Lookup, []byte("hello"), named)
-			return string(b), err
-		}
-		if got, err := introduce(nil); !errors.Is(err, ErrOffline) {
-			t.Errorf("by the own server alone: %q, %v, want ErrOffline", got, err)
-		}
-		if got, err := introduce([]identity.ServerAddr{w.addrs[2], w.addrs[0]}); got != "re: hello" || err != nil {
-			t.Errorf("got %q, %v", got, err)
-		}
-	})
-}
-
 // After a restart everybody comes back within 30 s, and not at one moment.
 func TestPoolReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -156,3 +156,33 @@ func (c *Client) Locked(ctx context.Context) (locked bool, err error) {
 	err = c.call(ctx, "locked", nil, &locked)
 	return locked, err
 }
+
+// Browse implements [client.API].
+func (c *Client) Browse(ctx context.Context, q client.BrowseQuery) (page client.BrowsePage, err error) {
+	err = c.call(ctx, "browse", q, &page)
+	return page, err
+}
+
+// Listing implements [client.API].
+func (c *Client) Listing(ctx context.Context) (l client.Listing, err error) {
+	err = c.call(ctx, "listing", nil, &l)
+	return l, err
+}
+
+// SetListing implements [client.API].
+func (c *Client) SetListing(ctx context.Context, l client.Listing) (servers int, err error) {
+	err = c.call(ctx, "set_listing", l, &servers)
+	return servers, err
+}
+
+// Announced implements [client.API].
+func (c *Client) Announced(ctx context.Context) (list []client.AnnouncedServer, err error) {
+	err = c.call(ctx, "announced", nil, &list)
+	return list, err
+}
+
+// Discover implements [client.API].
+func (c *Client) Discover(ctx context.Context, domain string) (list []identity.ServerAddr, err error) {
+	err = c.call(ctx, "discover", discoverParams{Domain: domain}, &list)
+	return list, err
+}

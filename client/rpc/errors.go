@@ -69,6 +69,8 @@ var codes = []error{
 	46: client.ErrFileOver,
 	47: client.ErrNoPreview,
 	48: client.ErrNoDownloads,
+	49: client.ErrNote,
+	50: client.ErrNoServer,
 }
 
 type wireError struct {

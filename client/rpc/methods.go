@@ -80,6 +80,9 @@ type (
 	addServerParams struct {
 		Address identity.ServerAddr `json:"address"`
 	}
+	discoverParams struct {
+		Domain string `json:"domain,omitempty"`
+	}
 	trustParams struct {
 		Contact identity.PeerID   `json:"contact"`
 		Trust   client.TrustState `json:"trust"`
@@ -243,6 +246,24 @@ var methods = map[string]method{
 	"search": takes("Finds messages by a part of their text.",
 		func(ctx context.Context, api client.API, q client.SearchQuery) ([]client.Message, error) {
 			return api.Search(ctx, q)
+		}),
+	"browse": takes("Returns a page of the public lists of the profile's servers, as if they were one.",
+		func(ctx context.Context, api client.API, q client.BrowseQuery) (client.BrowsePage, error) {
+			return api.Browse(ctx, q)
+		}),
+	"listing": takes("Returns what the servers are to show of the owner on their public lists.",
+		func(ctx context.Context, api client.API, _ none) (client.Listing, error) { return api.Listing(ctx) }),
+	"set_listing": takes("Puts the owner on the public lists, or takes them off; returns at how many servers that has happened.",
+		func(ctx context.Context, api client.API, l client.Listing) (int, error) {
+			return api.SetListing(ctx, l)
+		}),
+	"announced": takes("Returns the servers that the profile's servers announce. That is no reason to use one.",
+		func(ctx context.Context, api client.API, _ none) ([]client.AnnouncedServer, error) {
+			return api.Announced(ctx)
+		}),
+	"discover": takes("Returns the servers that this build names, and those that a domain does. The DNS proves nothing.",
+		func(ctx context.Context, api client.API, p discoverParams) ([]identity.ServerAddr, error) {
+			return api.Discover(ctx, p.Domain)
 		}),
 	"recovery_kit": takes("Returns the 24 words of the recovery kit.",
 		func(ctx context.Context, api client.API, _ none) ([]string, error) { return api.RecoveryKit(ctx) }),

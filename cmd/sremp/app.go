@@ -101,7 +101,7 @@ func (a *app) command() *cobra.Command {
 	}
 	add(groupChat, a.initCommand(), a.inviteCommand(), a.addCommand(), a.chatCommand(), a.sendCommand(),
 		a.listenCommand(), a.contactsCommand(), a.historyCommand(), a.pathCommand(), a.whoamiCommand(), a.trustCommand(),
-		a.findCommand(), a.listCommand(), a.registerCommand(),
+		a.findCommand(), a.listCommand(), a.registerCommand(), a.serversCommand(),
 		a.blockCommand(), a.verifyCommand(), a.setCommand(), a.editCommand(), a.reactCommand(), a.deleteCommand(), a.searchCommand(),
 		a.filesCommand(), a.fileCommand(), a.exportCommand(), a.readCommand(), a.settingsCommand(), a.profilesCommand(), a.renameCommand(), a.rotateCommand(), a.successorCommand(),
 		a.botCommand(), a.lockCommand(), a.unlockCommand(), a.keyringCommand(), a.kitCommand(), a.passphraseCommand(), a.backupCommand(), a.restoreCommand(), a.doctorCommand())

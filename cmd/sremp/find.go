@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,31 +18,16 @@ import (
 	"github.com/sremp/sremp/transport"
 )
 
-// directoryTime bounds a search; registerTime is how long a server may take to
-// stand.
-const (
-	directoryTime = 20 * time.Second
-	registerTime  = 15 * time.Second
-)
+// directoryTime bounds a search at one server.
+const directoryTime = 20 * time.Second
 
-// errNoServers has the exit status of a wrong command line.
-var errNoServers = errors.New("the profile has no server; give one with --server")
-
-// A directoryLine is a person of the public list, for scripts.
-type directoryLine struct {
-	ID      identity.PeerID `json:"id"`
-	Name    string          `json:"name"`
-	Note    string          `json:"note,omitempty"`
-	Online  bool            `json:"online"`
-	Seen    time.Time       `json:"seen"`
-	Suspect bool            `json:"suspect,omitempty"` // looks like another, or mixes scripts
-}
+// maxPictureFile is more than any picture that may be listed.
+const maxPictureFile = 1 << 20
 
 type directoryOptions struct {
-	server    string
-	limit     int
-	substring bool
-	asJSON    bool
+	server string
+	limit  int
+	asJSON bool
 }
 
 func (o *directoryOptions) flags(cmd *cobra.Command) {
@@ -52,6 +38,7 @@ func (o *directoryOptions) flags(cmd *cobra.Command) {
 
 func (a *app) findCommand() *cobra.Command {
 	var o directoryOptions
+	var anywhere bool
 	cmd := &cobra.Command{
 		Use:   "find NAME",
 		Short: "Search the public lists of your servers",
@@ -59,11 +46,11 @@ func (a *app) findCommand() *cobra.Command {
 			"compare the id. Lines with a \"!\" have a name that looks like another one's, or mixes alphabets.",
 		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.directory(cmd.Context(), o, rendezvous.Search{Name: args[0], Substring: o.substring})
+			return a.directory(cmd.Context(), o, client.BrowseQuery{Name: args[0], Anywhere: anywhere})
 		},
 	}
 	o.flags(cmd)
-	cmd.Flags().BoolVar(&o.substring, "anywhere", false, "find names that contain NAME, not only those that begin with it")
+	cmd.Flags().BoolVar(&anywhere, "anywhere", false, "find names that contain NAME, not only those that begin with it")
 	return cmd
 }
 
@@ -74,22 +61,45 @@ func (a *app) listCommand() *cobra.Command {
 		Short: "Show the public lists of your servers",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.directory(cmd.Context(), o, rendezvous.Search{})
+			return a.directory(cmd.Context(), o, client.BrowseQuery{})
 		},
 	}
 	o.flags(cmd)
 	return cmd
 }
 
-// directory asks anonymously, from a socket of its own: a server does not learn
-// who searches.
-func (a *app) directory(ctx context.Context, o directoryOptions, search rendezvous.Search) error {
+// directory shows people, page by page. No server learns who searches.
+func (a *app) directory(ctx context.Context, o directoryOptions, q client.BrowseQuery) error {
 	if o.limit < 1 {
 		return usageError{errors.New("--limit is at least 1")}
 	}
-	servers, err := a.directoryServers(ctx, o.server)
+	if o.server != "" {
+		return a.directoryAt(ctx, o, q)
+	}
+	return a.with(ctx, func(s *session) error {
+		for left := o.limit; left > 0; {
+			q.Limit = min(left, rendezvous.MaxPage)
+			page, err := s.Browse(ctx, q)
+			if err != nil {
+				return err
+			}
+			if err := printDirectory(a.stdout, page.People, o.asJSON); err != nil {
+				return err
+			}
+			left -= len(page.People)
+			if q.After = page.Next; len(q.After) == 0 {
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// directoryAt asks one server, from a socket of its own.
+func (a *app) directoryAt(ctx context.Context, o directoryOptions, q client.BrowseQuery) error {
+	addr, err := identity.ParseServerAddr(o.server)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, directoryTime)
 	defer cancel()
@@ -102,41 +112,30 @@ func (a *app) directory(ctx context.Context, o directoryOptions, search rendezvo
 		return err
 	}
 	defer ep.Close()
-	people, err := rendezvous.BrowseServers(ctx, func(ctx context.Context, s identity.ServerAddr) (*rendezvous.Client, error) {
+	found, err := rendezvous.BrowseServers(ctx, func(ctx context.Context, s identity.ServerAddr) (*rendezvous.Client, error) {
 		return rendezvous.Dial(ctx, ep, s)
-	}, servers, search, o.limit, time.Now())
-	if err != nil {
+	}, []identity.ServerAddr{addr}, rendezvous.Search{Name: q.Name, Substring: q.Anywhere}, o.limit, time.Now())
+	switch {
+	case errors.Is(err, transport.ErrServerKey):
+		return fmt.Errorf("%w (%w)", client.ErrServerIdentity, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, transport.ErrUnreachable):
+		return client.ErrUnreachable
+	case err != nil:
 		return err
+	}
+	var people []client.ListedPerson
+	for _, p := range found {
+		people = append(people, client.ListedPerson{
+			ID: p.Record.Identity, Name: p.Record.Name, Note: p.Note, Picture: p.Picture, Online: p.Online, Seen: p.Seen.UTC(), Suspect: p.Suspect,
+		})
 	}
 	return printDirectory(a.stdout, people, o.asJSON)
 }
 
-func (a *app) directoryServers(ctx context.Context, server string) (out []identity.ServerAddr, err error) {
-	if server != "" {
-		addr, err := identity.ParseServerAddr(server)
-		if err != nil {
-			return nil, usageError{err}
-		}
-		return []identity.ServerAddr{addr}, nil
-	}
-	err = a.with(ctx, func(s *session) error {
-		known, err := s.Servers(ctx)
-		for _, x := range known {
-			out = append(out, x.Address)
-		}
-		return err
-	})
-	if err == nil && len(out) == 0 {
-		err = usageError{errNoServers}
-	}
-	return out, err
-}
-
-func printDirectory(w io.Writer, people []rendezvous.Person, asJSON bool) error {
+func printDirectory(w io.Writer, people []client.ListedPerson, asJSON bool) error {
 	for _, p := range people {
-		line := directoryLine{p.Record.Identity, p.Record.Name, p.Note, p.Online, p.Seen.UTC(), p.Suspect}
 		if asJSON {
-			if err := json.NewEncoder(w).Encode(line); err != nil {
+			if err := json.NewEncoder(w).Encode(p); err != nil {
 				return err
 			}
 			continue
@@ -148,7 +147,7 @@ func printDirectory(w io.Writer, people []rendezvous.Person, asJSON bool) error 
 		if !p.Online {
 			seen = "seen " + p.Seen.Local().Format(time.DateTime)
 		}
-		if _, err := fmt.Fprintf(w, "%s %s  %s  %s  %s\n", mark, p.Record.Identity, printable(p.Record.Name), seen, printable(p.Note)); err != nil {
+		if _, err := fmt.Fprintf(w, "%s %s  %s  %s  %s\n", mark, p.ID, printable(p.Name), seen, printable(p.Note)); err != nil {
 			return err
 		}
 	}
@@ -157,9 +156,9 @@ func printDirectory(w io.Writer, people []rendezvous.Person, asJSON bool) error 
 
 func (a *app) registerCommand() *cobra.Command {
 	var listed, unlisted bool
-	var note string
+	var note, picture string
 	cmd := &cobra.Command{
-		Use:   "register --listed [--note TEXT] | --unlisted",
+		Use:   "register --listed [--note TEXT] [--picture FILE] | --unlisted",
 		Short: "Put yourself on the public lists of your servers, or take yourself off",
 		Long: "Put yourself on the public lists of your servers, where anybody finds you by name, or take yourself\n" +
 			"off. Profiles are unlisted until you say otherwise: then only contacts find you.",
@@ -168,57 +167,50 @@ func (a *app) registerCommand() *cobra.Command {
 			if listed == unlisted {
 				return usageError{errors.New("register takes --listed or --unlisted")}
 			}
-			return a.register(cmd.Context(), listed, note)
+			l := client.Listing{Listed: listed, Note: note}
+			if picture != "" {
+				var err error
+				if l.Picture, err = readPicture(picture); err != nil {
+					return err
+				}
+			}
+			return a.register(cmd.Context(), l)
 		},
 	}
 	cmd.Flags().BoolVar(&listed, "listed", false, "anybody may find you")
 	cmd.Flags().BoolVar(&unlisted, "unlisted", false, "only contacts may find you")
 	cmd.Flags().StringVar(&note, "note", "", "one line of `text` beside your name")
+	cmd.Flags().StringVar(&picture, "picture", "", "PNG or JPEG `file` of at most 4096 bytes")
 	return cmd
 }
 
-// errOtherProcess: the socket of a running client does not offer this.
-var errOtherProcess = errors.New("another program has the profile open; stop it (sremp listen, sremp chat or the desktop), then try again")
+func readPicture(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the picture: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxPictureFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the picture: %w", err)
+	}
+	return b, nil
+}
 
-func (a *app) register(ctx context.Context, listed bool, note string) error {
+func (a *app) register(ctx context.Context, l client.Listing) error {
 	return a.with(ctx, func(s *session) error {
-		if s.own == nil {
-			return errOtherProcess
-		}
-		own, err := s.client()
+		n, err := s.SetListing(ctx, l)
 		if err != nil {
 			return err
 		}
-		n, err := setListed(ctx, own, listed, note)
-		if err != nil {
-			return err
+		if n == 0 {
+			return fmt.Errorf("%w; your choice is stored, and takes effect when one does", client.ErrNoServer)
 		}
 		what := "you are on the public list of"
-		if !listed {
+		if !l.Listed {
 			what = "you are off the public list of"
 		}
 		a.say("%s %d of your servers; those that are away follow", what, n)
 		return nil
 	})
-}
-
-// setListed waits until one server has done it.
-func setListed(ctx context.Context, c *client.Client, listed bool, note string) (int, error) {
-	give := time.NewTimer(registerTime)
-	defer give.Stop()
-	look := time.NewTicker(4 * inUseRetry)
-	defer look.Stop()
-	for {
-		n, err := c.SetListed(ctx, listed, note)
-		if n > 0 || err != nil {
-			return n, err
-		}
-		select {
-		case <-look.C:
-		case <-give.C:
-			return 0, errors.New("no rendezvous of yours answers; your choice is stored, and takes effect when one does")
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
-	}
 }

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/identity"
+)
+
+// A serverLine is a server, for scripts.
+type serverLine struct {
+	Address   identity.ServerAddr `json:"address"`
+	Used      bool                `json:"used"`
+	Connected bool                `json:"connected"`
+	Problem   string              `json:"problem,omitempty"`
+}
+
+func (a *app) serversCommand() *cobra.Command {
+	var announced, asJSON bool
+	var domain string
+	cmd := &cobra.Command{
+		Use:   "servers [--announced | --domain DOMAIN]",
+		Short: "Show the servers that you use, or others",
+		Long: "Show the servers that you use; with --announced those that they announce, with --domain those that a\n" +
+			"domain names. None is used until you add it: sremp servers add ADDRESS.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if announced && domain != "" {
+				return usageError{fmt.Errorf("servers takes --announced or --domain, not both")}
+			}
+			return a.with(cmd.Context(), func(s *session) error {
+				lines, err := serverLines(cmd.Context(), s, announced, domain)
+				if err != nil {
+					return err
+				}
+				for _, l := range lines {
+					if err := a.printServer(l, asJSON); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&announced, "announced", false, "what your servers announce, themselves among them")
+	cmd.Flags().StringVar(&domain, "domain", "", "what the DNS says of this `domain`")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	cmd.AddCommand(&cobra.Command{
+		Use:   "add ADDRESS",
+		Short: "Use a server from now on",
+		Args:  takes(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			addr, err := identity.ParseServerAddr(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			return a.with(cmd.Context(), func(s *session) error { return s.AddServer(cmd.Context(), addr) })
+		},
+	})
+	return cmd
+}
+
+func serverLines(ctx context.Context, s client.API, announced bool, domain string) (lines []serverLine, err error) {
+	known, err := s.Servers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var others []identity.ServerAddr
+	switch {
+	case announced:
+		all, err := s.Announced(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range all {
+			others = append(others, x.Address)
+		}
+	case domain != "":
+		if others, err = s.Discover(ctx, domain); err != nil {
+			return nil, err
+		}
+	default:
+		for _, x := range known {
+			lines = append(lines, serverLine{x.Address, true, x.Connected, x.Problem})
+		}
+	}
+	for _, x := range others {
+		l := serverLine{Address: x}
+		for _, k := range known {
+			if k.Address.ID == x.ID {
+				l.Used, l.Connected = true, k.Connected
+			}
+		}
+		lines = append(lines, l)
+	}
+	return lines, nil
+}
+
+func (a *app) printServer(l serverLine, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(a.stdout).Encode(l)
+	}
+	state := "not used"
+	switch {
+	case l.Connected:
+		state = "connected"
+	case l.Problem != "":
+		state = l.Problem
+	case l.Used:
+		state = "not connected"
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s  %s\n", l.Address, state)
+	return err
+}
