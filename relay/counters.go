@@ -19,6 +19,7 @@ const (
 	dropPrefix         // its source's
 	dropNoAddress      // the other side has no validated address
 	dropCookie         // an answer with a wrong or late cookie, or too many answers
+	dropUnsent         // the socket took no more
 	dropReasons
 )
 
@@ -26,7 +27,7 @@ const (
 var dropNames = [dropReasons]string{
 	dropMalformed: "malformed", dropUnknown: "unknown", dropForged: "forged", dropReplayed: "replayed",
 	dropUnjoined: "unjoined", dropSession: "session_rate", dropOwner: "owner_rate", dropPrefix: "prefix_rate",
-	dropNoAddress: "no_address", dropCookie: "cookie",
+	dropNoAddress: "no_address", dropCookie: "cookie", dropUnsent: "unsent",
 }
 
 // Counters are what a server has done since it started. They name nobody.
@@ -35,7 +36,7 @@ type Counters struct {
 
 	// Packets dropped, by reason (spec §6.6.4).
 	DroppedMalformed, DroppedUnknown, DroppedForged, DroppedReplayed uint64
-	DroppedUnjoined, DroppedNoAddress, DroppedCookie                 uint64
+	DroppedUnjoined, DroppedNoAddress, DroppedCookie, DroppedUnsent  uint64
 	// DroppedRate is the sum of those over a session's, owner's and prefix's rate.
 	DroppedRate, DroppedSession, DroppedOwner, DroppedPrefix uint64
 
@@ -99,6 +100,6 @@ func (s *Server) Counters() Counters {
 	x.DroppedReplayed, x.DroppedUnjoined, x.DroppedNoAddress = drops[dropReplayed], drops[dropUnjoined], drops[dropNoAddress]
 	x.DroppedSession, x.DroppedOwner, x.DroppedPrefix = drops[dropSession], drops[dropOwner], drops[dropPrefix]
 	x.DroppedRate = x.DroppedSession + x.DroppedOwner + x.DroppedPrefix
-	x.DroppedCookie = drops[dropCookie]
+	x.DroppedCookie, x.DroppedUnsent = drops[dropCookie], drops[dropUnsent]
 	return x
 }

@@ -40,6 +40,11 @@ func (s *Server) Route(reader int, now time.Time, from netip.AddrPort, packet []
 	return v.to
 }
 
+// Unsent counts packets that Route let pass and the socket did not take.
+func (s *Server) Unsent(reader, packets int) {
+	s.stats.lane(reader).drops[dropUnsent].Add(uint64(packets))
+}
+
 // challenge asks who is at an address. The challenge is not longer than the
 // packet that made us send it, and nothing is kept (spec §6.6.5).
 func (s *Server) challenge(now time.Time, to netip.AddrPort, v verdict) {

@@ -259,6 +259,7 @@ type group struct {
 	n, size     int
 	bytes       int
 	full        bool
+	had         uint32 // bytes that its address has had before it, see fairness
 }
 
 // A forwarder is one reader. run's goroutine owns all of it.
@@ -271,6 +272,9 @@ type forwarder struct {
 	gso    bool // writes may be segmented
 
 	packets atomic.Int64 // routed
+	fair    fairness
+	unsent  func(packets int) // told of what the socket did not take
+	write   func(out []mmsghdr) (int, unix.Errno)
 
 	in      [forwardMessages]mmsghdr
 	inIov   [forwardMessages]unix.Iovec
@@ -288,7 +292,11 @@ type forwarder struct {
 }
 
 func newForwarder(fd, id int, r Router, m *mux) *forwarder {
-	f := &forwarder{fd: fd, id: id, router: r, m: m, gso: true}
+	f := &forwarder{fd: fd, id: id, router: r, m: m, gso: true, unsent: func(int) {}}
+	f.write = f.sendmmsg
+	if u, ok := r.(interface{ Unsent(reader, packets int) }); ok {
+		f.unsent = func(packets int) { u.Unsent(id, packets) }
+	}
 	if a, err := unix.Getsockname(fd); err == nil {
 		_, f.v6 = a.(*unix.SockaddrInet6)
 	}
@@ -354,7 +362,7 @@ func (f *forwarder) run(ctx context.Context) {
 		}
 		last, full = now, n == forwardMessages
 		f.sort(n, now)
-		f.send()
+		f.send(now)
 	}
 }
 
@@ -462,21 +470,33 @@ func (f *forwarder) add(to netip.AddrPort, packet []byte) {
 	f.groups = append(f.groups, group{to: to, first: s, last: s, n: 1, size: len(packet), bytes: len(packet)})
 }
 
-// send writes all groups, each as one segmented write.
-func (f *forwarder) send() {
+// send writes all groups, each as one segmented write. If the socket is full the
+// rest is dropped: of those who have had most.
+func (f *forwarder) send(now time.Time) {
 	if len(f.groups) == 0 {
 		return
 	}
+	f.fair.order(now, f.groups)
 	f.prepare()
 	for i := 0; i < len(f.out); {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.out[i])),
-			uintptr(len(f.out)-i), unix.MSG_DONTWAIT, 0, 0)
-		if errno == unix.EINTR {
+		n, errno := f.write(f.out[i:])
+		switch errno {
+		case 0:
+			for _, g := range f.groups[i : i+n] {
+				f.fair.sent(g.to, g.bytes)
+			}
+			i += n
 			continue
-		}
-		if errno == 0 {
-			i += int(n)
+		case unix.EINTR:
 			continue
+		case unix.EAGAIN, unix.ENOBUFS:
+			f.fair.full = now
+			packets := 0
+			for _, g := range f.groups[i:] {
+				packets += g.n
+			}
+			f.unsent(packets)
+			return
 		}
 		g := &f.groups[i]
 		i++
@@ -488,6 +508,13 @@ func (f *forwarder) send() {
 			f.sendSingly(g)
 		}
 	}
+}
+
+// sendmmsg does not block.
+func (f *forwarder) sendmmsg(out []mmsghdr) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&out[0])),
+		uintptr(len(out)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
 }
 
 func (f *forwarder) sendSingly(g *group) {
