@@ -32,6 +32,7 @@ type API interface {
 	People
 	Writing
 	Keeping
+	Nearby
 	Managing
 	Filing
 	Directory

@@ -22,9 +22,11 @@ type Config struct {
 	KDF        identity.KDFParams // of Create; identity.DefaultKDF
 	Listen     string             // UDP address; that of the settings
 	Logger     *slog.Logger       // none
-	MapPorts   bool               // ask the gateway for a port that leads to us
-	Downloads  string             // folder of received files if the settings name none; empty: none are taken
-	Now        func() time.Time   // time.Now; of everything that is stored or sent
+	// MapPorts asks the gateway for a port that leads to us, LAN finds contacts on
+	// the local network and is found by them; if the settings allow it.
+	MapPorts, LAN bool
+	Downloads     string           // folder of received files if the settings name none; empty: none are taken
+	Now           func() time.Time // time.Now; of everything that is stored or sent
 	// KeepEvents gives the first Subscribe also what happened since Open: a
 	// program that must miss nothing cannot subscribe before there is a client.
 	KeepEvents bool

@@ -40,6 +40,7 @@ type core struct {
 	maintained time.Time         // when maintain last ran
 	nextTick   time.Time         // when tick is to run; the zero time is now
 	acksLater  []identity.PeerID // whose acknowledgements wait for more messages
+	nearbyMade []time.Time       // when open invites were made, within an hour
 
 	// Of the batch at hand.
 	touched                    map[*contact]bool
@@ -144,6 +145,7 @@ func (k *core) run(ctx context.Context) {
 func (k *core) maintain() {
 	k.maintained = k.now()
 	k.dropInvites()
+	k.offerNearby()
 	k.renewLookup()
 	if k.profile.rotateKnockKey(k.now()) {
 		k.dirtyProfile = true

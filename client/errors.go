@@ -50,5 +50,6 @@ var (
 	ErrFileOver        = errors.New("this file's transfer is over; nothing was changed")
 	ErrNoPreview       = errors.New("this file has no preview")
 	ErrNoDownloads     = errors.New("there is no folder for received files; set one with: sremp settings files.downloads DIR")
+	ErrNoLAN           = errors.New("the local network is not looked at by this client; run it without --no-lan, on an address of the network")
 	ErrClosed          = errors.New("the client is closed")
 )

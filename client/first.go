@@ -68,6 +68,7 @@ func (k *core) knock(from identity.PeerID, x wire.Knock) {
 	c.setInfo(k)
 	i.Bound = r.Identity
 	k.takeWords(i)
+	k.offerNearby()
 	k.changes = append(k.changes, k.v.putJSON(TableInvites, 0, i.num, i))
 	k.takeRecord(c, r.Bytes())
 	if c.info.CardSent == 0 && c.info.Trust == Trusted {

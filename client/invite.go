@@ -28,7 +28,9 @@ type invite struct {
 	URI   hidden          `json:"uri"`
 	Bound identity.PeerID `json:"bound,omitzero"` // who used it; zero if nobody did
 	Ask   bool            `json:"ask,omitempty"`  // who uses it is a request
-	Words hidden          `json:"words,omitzero"` // its 8 words, if it lies with relays
+	// Nearby: it is announced on the local network while nobody has used it.
+	Nearby bool   `json:"nearby,omitempty"`
+	Words  hidden `json:"words,omitzero"` // its 8 words, if it lies with relays
 }
 
 func (i *invite) parse() (err error) {

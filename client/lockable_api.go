@@ -171,6 +171,21 @@ func (l *Lockable) Erase(ctx context.Context) error {
 	return l.Close()
 }
 
+// Neighbours implements [API].
+func (l *Lockable) Neighbours(ctx context.Context) ([]Neighbour, error) {
+	return call(l, func(c *Client) ([]Neighbour, error) { return c.Neighbours(ctx) })
+}
+
+// SetVisible implements [API].
+func (l *Lockable) SetVisible(ctx context.Context, on bool) error {
+	return l.run(func(c *Client) error { return c.SetVisible(ctx, on) })
+}
+
+// Visible implements [API].
+func (l *Lockable) Visible(ctx context.Context) (bool, error) {
+	return call(l, func(c *Client) (bool, error) { return c.Visible(ctx) })
+}
+
 // Introduce implements [API].
 func (l *Lockable) Introduce(ctx context.Context, to identity.PeerID, uri string) error {
 	return l.run(func(c *Client) error { return c.Introduce(ctx, to, uri) })

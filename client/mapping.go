@@ -10,7 +10,7 @@ import (
 // startMapper asks the gateway in the background for a port that leads to us,
 // if that is wanted. What it gets is one more candidate.
 func (n *network) startMapper() {
-	if !n.c.cfg.MapPorts {
+	if !n.c.cfg.MapPorts || !n.c.settings.Load().Network.MapPorts {
 		return
 	}
 	a := n.ep.LocalAddr()

@@ -51,6 +51,7 @@ type network struct {
 	addrs    []netip.AddrPort                    // of ours, as last gathered
 
 	mapper *portmap.Mapper // nil unless wanted
+	near   nearby
 
 	gathered   []nat.Candidate // the last ones, for a while
 	gatheredAt time.Time       // zero: not to be used again
@@ -107,6 +108,7 @@ func (n *network) setLocal(l *identity.Local) {
 // must not be touched here but through jobs.
 func (n *network) start() {
 	n.startMapper()
+	n.startLAN()
 	n.run(n.accept)
 	n.run(n.answerIntroductions)
 	n.run(n.watchRecords)
@@ -144,6 +146,7 @@ func (n *network) close() {
 	n.mu.Lock()
 	n.closed = true
 	n.mu.Unlock()
+	n.stopLAN()
 	n.stopMapper()
 	n.browser.close()
 	n.pool.Close()
@@ -224,6 +227,7 @@ func (n *network) invited(i identity.Invite) {
 	n.mu.Lock()
 	n.invites[token] = &openInvite{invite: i, stop: stop}
 	n.mu.Unlock()
+	n.updateLAN()
 }
 
 // uninvited ends what invited began.

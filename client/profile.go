@@ -43,7 +43,8 @@ type profile struct {
 
 	KeysSince time.Time `json:"keys_since,omitzero"` // when the X25519 keys were made; zero: with the record
 
-	Listed   listState `json:"listed,omitempty"` // on the public lists
+	Visible  bool      `json:"visible,omitempty"` // on the local network, to everybody
+	Listed   listState `json:"listed,omitempty"`  // on the public lists
 	ListNote string    `json:"list_note,omitempty"`
 
 	ListPicture []byte `json:"list_picture,omitempty"`

@@ -39,11 +39,13 @@ type target struct {
 	intro      secret // seals offers to the contact
 	hello      secret // seals hellos to the contact
 	ownIntro   secret // seals offers to us
+	ownHello   secret // seals hellos to us
 	addrs      []netip.AddrPort
 	bundle     *identity.Invite // its prekeys are wanted
 	relayOnly  bool             // no packet of ours goes to it, no address of ours into what it gets
 
-	wake     chan struct{} // capacity 1
+	wake     chan struct{}    // capacity 1
+	near     []netip.AddrPort // where it says to be on the local network
 	linked   bool
 	at       time.Time // when that began
 	since    time.Time // when the attempt under way began; zero if there is none
@@ -61,7 +63,7 @@ func (n *network) contactChanged(k *core, c *contact) {
 	if c == nil || c.self || c.info.Trust != Trusted {
 		return
 	}
-	t := &target{id: c.info.ID, record: c.record, ownIntro: c.info.Intro, wake: make(chan struct{}, 1)}
+	t := &target{id: c.info.ID, record: c.record, ownIntro: c.info.Intro, ownHello: c.info.Hello, wake: make(chan struct{}, 1)}
 	if i, ok := c.joined(); ok {
 		t.rendezvous, t.lookup = i.Rendezvous, i.Lookup
 		t.intro, t.hello = newSecret(i.IntroKey()), newSecret(i.HelloKey())
@@ -286,7 +288,7 @@ func (n *network) attempt(id identity.PeerID) error {
 	if t.bundle != nil {
 		n.run(func() { n.wantBundle(n.ctx, id, *t.bundle) })
 	}
-	if len(t.rendezvous) == 0 && len(t.addrs) == 0 || t.intro.isZero() {
+	if len(t.rendezvous) == 0 && len(t.addrs) == 0 && len(t.near) == 0 || t.intro.isZero() {
 		return errNoWay
 	}
 	if len(t.rendezvous) > 0 {
@@ -368,7 +370,7 @@ func (n *network) offer(ctx context.Context, t *target, o wire.Offer) (wire.Answ
 	ways := 0
 	// A hello to another address would take one of the ports that we predicted.
 	predicted := slices.ContainsFunc(o.Candidates, func(c nat.Candidate) bool { return c.Kind == nat.Predicted })
-	if len(t.addrs) > 0 && !(predicted && len(t.rendezvous) > 0) {
+	if len(t.near) > 0 || len(t.addrs) > 0 && !(predicted && len(t.rendezvous) > 0) {
 		ways++
 		n.run(func() { results <- n.offerByHello(ctx, t, o) })
 	}
@@ -412,7 +414,7 @@ func (n *network) offerByHello(ctx context.Context, t *target, o wire.Offer) (r 
 	ctx, cancel := context.WithTimeout(ctx, helloTime)
 	defer cancel()
 	r.hello = true
-	from, reply, err := n.ep.SendHello(ctx, t.hello.bytes(), t.addrs, o.Append(nil))
+	from, reply, err := n.ep.SendHello(ctx, t.hello.bytes(), slices.Concat(t.near, t.addrs), o.Append(nil))
 	if err != nil {
 		r.err = errors.Join(transport.ErrUnreachable, err)
 		return r

@@ -50,6 +50,10 @@ type LockSettings struct {
 // NetworkSettings say how the client uses the network.
 type NetworkSettings struct {
 	Listen string `json:"listen" toml:"listen"` // UDP address, from the next start on
+	// Whether a program that stays asks the router for a port that leads to it,
+	// and finds contacts on the local network: from the next start on.
+	MapPorts bool `json:"map_ports" toml:"map_ports"`
+	LAN      bool `json:"lan" toml:"lan"`
 }
 
 // FileSettings say what becomes of files (spec §8.14).
@@ -63,7 +67,7 @@ type FileSettings struct {
 func DefaultSettings() Settings {
 	return Settings{
 		Notifications: NotificationSettings{Show: ShowSender, Requests: true, Reactions: true, Mentions: true},
-		Network:       NetworkSettings{Listen: ":0"},
+		Network:       NetworkSettings{Listen: ":0", MapPorts: true, LAN: true},
 		Files:         FileSettings{Accept: 25_000_000},
 	}
 }
@@ -195,6 +199,8 @@ func (s *Settings) fields() map[string]any {
 		"contacts.relay_only":     &s.Contacts.RelayOnly,
 		"lock.after":              &s.Lock.After,
 		"network.listen":          &s.Network.Listen,
+		"network.map_ports":       &s.Network.MapPorts,
+		"network.lan":             &s.Network.LAN,
 
 		"files.downloads":           &s.Files.Downloads,
 		"files.accept":              &s.Files.Accept,

@@ -117,6 +117,9 @@ func (n *network) networkChanged() {
 	if mapper != nil {
 		mapper.Refresh()
 	}
+	if s := n.lan(); s != nil {
+		n.run(s.Refresh)
+	}
 	n.pool.Hurry()
 	n.pokeAll()
 }

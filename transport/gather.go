@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -298,7 +297,7 @@ func interfaceAddrs(v4only bool) (good, inner []netip.Addr) {
 			ip, ok := netip.AddrFromSlice(n.IP)
 			switch ip = ip.Unmap(); {
 			case !ok || v4only && !ip.Is4():
-			case isInner(i.Name) || i.Flags&net.FlagPointToPoint != 0:
+			case nat.InnerInterface(i.Name) || i.Flags&net.FlagPointToPoint != 0:
 				inner = append(inner, ip)
 			default:
 				good = append(good, ip)
@@ -306,14 +305,6 @@ func interfaceAddrs(v4only bool) (good, inner []netip.Addr) {
 		}
 	}
 	return good, inner
-}
-
-// isInner knows the names that virtual machines, containers and private networks
-// give their interfaces.
-func isInner(name string) bool {
-	return slices.ContainsFunc([]string{
-		"docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "cni", "flannel", "cali", "lxc", "lxd", "podman", "tun", "tap", "wg", "zt", "tailscale", "utun",
-	}, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 // localCandidates returns the last gathered candidates, or the hosts'.

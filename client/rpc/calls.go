@@ -127,6 +127,23 @@ func (c *Client) DeleteAllHistory(ctx context.Context) error {
 // Erase implements [client.API].
 func (c *Client) Erase(ctx context.Context) error { return c.call(ctx, "erase", nil, nil) }
 
+// Neighbours implements [client.API].
+func (c *Client) Neighbours(ctx context.Context) (list []client.Neighbour, err error) {
+	err = c.call(ctx, "neighbours", nil, &list)
+	return list, err
+}
+
+// SetVisible implements [client.API].
+func (c *Client) SetVisible(ctx context.Context, on bool) error {
+	return c.call(ctx, "set_visible", visibleParams{On: on}, nil)
+}
+
+// Visible implements [client.API].
+func (c *Client) Visible(ctx context.Context) (on bool, err error) {
+	err = c.call(ctx, "visible", nil, &on)
+	return on, err
+}
+
 // Introduce implements [client.API].
 func (c *Client) Introduce(ctx context.Context, to identity.PeerID, uri string) error {
 	return c.call(ctx, "introduce", introduceParams{To: to, URI: uri}, nil)

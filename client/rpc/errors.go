@@ -71,6 +71,7 @@ var codes = []error{
 	48: client.ErrNoDownloads,
 	49: client.ErrNote,
 	50: client.ErrNoServer,
+	51: client.ErrNoLAN,
 }
 
 type wireError struct {

@@ -112,6 +112,9 @@ type (
 		IDs        []client.MessageID `json:"ids"`
 		Everywhere bool               `json:"everywhere,omitempty"`
 	}
+	visibleParams struct {
+		On bool `json:"on"`
+	}
 	onParams struct {
 		Contact identity.PeerID `json:"contact"`
 		On      bool            `json:"on"`
@@ -311,6 +314,14 @@ var methods = map[string]method{
 		func(ctx context.Context, l client.Locking, p client.Unlock) (any, error) {
 			return nil, l.Unlock(ctx, p)
 		}),
+	"neighbours": takes("Asks who announces itself on the local network, and waits a second for answers.",
+		func(ctx context.Context, api client.API, _ none) ([]client.Neighbour, error) {
+			return api.Neighbours(ctx)
+		}),
+	"set_visible": does("Announces name and an invite to everybody on the local network from now on, or no longer. Who uses the invite is a request.",
+		func(ctx context.Context, api client.API, p visibleParams) error { return api.SetVisible(ctx, p.On) }),
+	"visible": takes("Says whether set_visible is on.",
+		func(ctx context.Context, api client.API, _ none) (bool, error) { return api.Visible(ctx) }),
 	"locked": locks("Says whether the profile is locked.",
 		func(ctx context.Context, l client.Locking, _ none) (bool, error) { return l.Locked(ctx) }),
 }

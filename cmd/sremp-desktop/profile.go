@@ -110,7 +110,7 @@ func (p *profile) tryUnlock(ctx context.Context, passphrase string) (client.API,
 
 func (p *profile) config(db client.Store, passphrase string) client.Config {
 	return client.Config{Store: db, Passphrase: []byte(passphrase), KDF: p.kdf, Listen: p.listen, Logger: p.log, MapPorts: true,
-		Downloads: config.Downloads()}
+		LAN: true, Downloads: config.Downloads()}
 }
 
 // open opens the client here and lets other programs use it.

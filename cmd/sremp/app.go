@@ -28,6 +28,8 @@ type app struct {
 	listen         string // UDP address of the client, empty for any port
 	stays          bool   // the command runs until it is told to end
 	noPortMapping  bool
+	noLAN          bool
+	near           bool // the command is about the local network
 	passphraseFile string
 	clockOffset    time.Duration
 	kit            *[32]byte // opens the profile instead of the passphrase, if set
@@ -101,7 +103,7 @@ func (a *app) command() *cobra.Command {
 	}
 	add(groupChat, a.initCommand(), a.inviteCommand(), a.addCommand(), a.chatCommand(), a.sendCommand(),
 		a.listenCommand(), a.contactsCommand(), a.historyCommand(), a.pathCommand(), a.whoamiCommand(), a.trustCommand(),
-		a.findCommand(), a.listCommand(), a.registerCommand(), a.serversCommand(),
+		a.findCommand(), a.nearbyCommand(), a.listCommand(), a.registerCommand(), a.serversCommand(),
 		a.blockCommand(), a.verifyCommand(), a.setCommand(), a.editCommand(), a.reactCommand(), a.deleteCommand(), a.searchCommand(),
 		a.filesCommand(), a.fileCommand(), a.exportCommand(), a.readCommand(), a.settingsCommand(), a.profilesCommand(), a.renameCommand(), a.rotateCommand(), a.successorCommand(),
 		a.botCommand(), a.lockCommand(), a.unlockCommand(), a.keyringCommand(), a.kitCommand(), a.passphraseCommand(), a.backupCommand(), a.restoreCommand(), a.doctorCommand())

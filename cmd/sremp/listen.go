@@ -32,6 +32,7 @@ func (a *app) listenCommand() *cobra.Command {
 func (a *app) listenFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.listen, "listen", "", "UDP `address` to use (default any port on all addresses)")
 	cmd.Flags().BoolVar(&a.noPortMapping, "no-port-mapping", false, "do not ask the router for a port")
+	cmd.Flags().BoolVar(&a.noLAN, "no-lan", false, "do not look for contacts on the local network, nor be found there")
 	cmd.PreRun = func(*cobra.Command, []string) { a.stays = true }
 }
 

@@ -78,6 +78,12 @@ type child struct {
 
 func spawn(t *testing.T, args ...string) *child {
 	t.Helper()
+	return spawnBy(t, (*exec.Cmd).Start, args...)
+}
+
+// spawnBy is spawn by another way to start.
+func spawnBy(t *testing.T, start func(*exec.Cmd) error, args ...string) *child {
+	t.Helper()
 	c := &child{cmd: command(t, args...), ended: make(chan struct{})}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -89,7 +95,7 @@ func spawn(t *testing.T, args ...string) *child {
 		t.Fatal(err)
 	}
 	c.cmd.Stderr = log
-	if err := c.cmd.Start(); err != nil {
+	if err := start(c.cmd); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()
@@ -165,10 +171,16 @@ func (u *user) run(t *testing.T, args ...string) string {
 	return must(t, append([]string{"--profile", u.dir}, args...)...)
 }
 
-// listen starts the client and connects to it.
+// listen starts the client and connects to it. It leaves the network of this
+// machine alone.
 func (u *user) listen(t *testing.T) {
 	t.Helper()
-	u.proc = spawn(t, "--profile", u.dir, "--downloads", u.downloads(), "listen", "--json")
+	u.listenBy(t, (*exec.Cmd).Start, "--no-port-mapping", "--no-lan")
+}
+
+func (u *user) listenBy(t *testing.T, start func(*exec.Cmd) error, args ...string) {
+	t.Helper()
+	u.proc = spawnBy(t, start, append([]string{"--profile", u.dir, "--downloads", u.downloads(), "listen", "--json"}, args...)...)
 	go io.Copy(io.Discard, u.proc.stdout) // ends with the process
 	within(t, "the client's socket", func() (bool, string) {
 		var err error

@@ -16,7 +16,7 @@ func (a *app) baseConfig(db client.Store) client.Config {
 	return client.Config{
 		Store: db, Listen: a.listen, Logger: a.logger(), Now: a.now, KeepEvents: a.keepEvents,
 		Keyring: keyring.New(a.profile), Settings: a.settingsFile(), MapPorts: a.stays && !a.noPortMapping,
-		Downloads: a.downloads,
+		LAN: (a.stays || a.near) && !a.noLAN, Downloads: a.downloads,
 	}
 }
 

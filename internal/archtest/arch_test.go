@@ -35,8 +35,9 @@ var allowed = map[string][]string{
 	"transfer":   {"wire"},
 	"relay":      with(core, "transport", "nat"),
 	"rendezvous": with(core, "transport", "nat"),
-	"client":     with(core, "relay", "relay/websocket", "rendezvous", "ratchet", "transfer", "transport", "nat", "portmap"),
+	"client":     with(core, "relay", "relay/websocket", "rendezvous", "ratchet", "transfer", "transport", "nat", "portmap", "lan"),
 	"portmap":    with(core, "nat"),
+	"lan":        with(core, "nat"),
 
 	"relay/sqlite":        with(core, "relay", "store"),
 	"relay/postgres":      with(core, "relay"),

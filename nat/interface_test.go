@@ -1,13 +1,13 @@
-package transport
+package nat
 
 import "testing"
 
-func TestInnerInterfaces(t *testing.T) {
+func TestInnerInterface(t *testing.T) {
 	for name, want := range map[string]bool{
 		"docker0": true, "br-3f1": true, "veth12": true, "wg0": true, "tun0": true,
 		"eth0": false, "enp3s0": false, "wlan0": false, "lo": false, "bond0": false, "wwan0": false, "en0": false,
 	} {
-		if got := isInner(name); got != want {
+		if got := InnerInterface(name); got != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
