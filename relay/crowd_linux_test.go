@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -94,7 +95,10 @@ func runCrowd(t *testing.T, size string) {
 	s.SetSend(ep.WritePacket)
 	ep.Forward(2, s)
 	fmt.Printf("crowd %v\n", ep.LocalAddr())
-	io.Copy(io.Discard, os.Stdin)
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		b := must[[]byte](t)(json.Marshal(s.Counters()))
+		fmt.Printf("counters %s\n", b)
+	}
 }
 
 // rss returns a process's resident memory in MiB.
@@ -150,6 +154,31 @@ func (x *transfer) run(perSecond int, d time.Duration) {
 			x.from.WriteToUDPAddrPort(b, x.leg.Server)
 		}
 	}
+}
+
+// besideAbuser runs honest transfers beside one that sends as much as it can, and
+// returns which share of their packets arrived, and of the abuser's.
+func besideAbuser(honest []*transfer, abuser *transfer, rate, abuse int, d time.Duration) (share, abused float64, lost, sent int64) {
+	count := func(all ...*transfer) (sent, received int64) {
+		for _, x := range all {
+			sent += x.sent.Load()
+			received += x.received.Load()
+		}
+		return sent, received
+	}
+	s0, r0 := count(honest...)
+	as0, ar0 := count(abuser)
+	var wg sync.WaitGroup
+	for _, x := range honest {
+		wg.Go(func() { x.run(rate, d) })
+	}
+	wg.Go(func() { abuser.run(abuse, d) })
+	wg.Wait()
+	time.Sleep(200 * time.Millisecond) // what is under way
+	s1, r1 := count(honest...)
+	as1, ar1 := count(abuser)
+	sent, lost = s1-s0, (s1-s0)-(r1-r0)
+	return float64(r1-r0) / float64(sent), float64(ar1-ar0) / float64(as1-as0), lost, sent
 }
 
 // initials records first packets of handshakes, by dialling a socket that does
@@ -219,26 +248,32 @@ func TestCrowd(t *testing.T) {
 	}
 	abuser := newTransfer(t, clients[c.connected-2], clients[c.connected-1])
 	d := time.Duration(c.seconds) * time.Second
-	var wg sync.WaitGroup
-	for _, x := range honest {
-		wg.Go(func() { x.run(rate, d) })
+	// Each honest packet must arrive. A machine that is busy with other things may
+	// lose some in the sockets here: then once more.
+	var share, abused float64
+	var lost, sent int64
+	for range 5 {
+		share, abused, lost, sent = besideAbuser(honest, abuser, rate, abuse, d)
+		t.Logf("honest: %d of %d lost; the abuser's %.3f arrived", lost, sent, abused)
+		if lost == 0 {
+			break
+		}
 	}
-	wg.Go(func() { abuser.run(abuse, d) })
-	wg.Wait()
-	time.Sleep(200 * time.Millisecond) // what is under way
-	var sent, received int64
-	for _, x := range honest {
-		sent += x.sent.Load()
-		received += x.received.Load()
+	if share < 0.999 || abused > 0.9 {
+		t.Errorf("honest transfers lost %d of %d packets; %.3f of the abuser's arrived", lost, sent, abused)
 	}
-	share := float64(received) / float64(sent)
-	abused := float64(abuser.received.Load()) / float64(abuser.sent.Load())
+	fmt.Fprintln(in, "counters")
+	var drops relay.Counters
+	for out.Scan() {
+		if text, found := strings.CutPrefix(out.Text(), "counters "); found {
+			ok(t, json.Unmarshal([]byte(text), &drops))
+			break
+		}
+	}
+	if drops.DroppedSession == 0 || drops.DroppedOwner+drops.DroppedPrefix+drops.DroppedUnsent > 0 {
+		t.Errorf("the relay slowed down others than the abuser: %+v", drops)
+	}
 	memory := rss(t, cmd.Process.Pid)
-	t.Logf("honest %.4f of %d arrived, the abuser's %.3f of %d; %.0f MiB", share, sent, abused, abuser.sent.Load(), memory)
-	// A machine that is busy with other things loses some in its sockets.
-	if share < 0.9 || share < abused {
-		t.Errorf("honest transfers lost %d of %d packets to the abuser", sent-received, sent)
-	}
 
 	// The flood: handshakes begun from ever other ports, never gone on with.
 	first := initials(t, r.addr.ID, 20)
@@ -261,6 +296,7 @@ func TestCrowd(t *testing.T) {
 		sockets = append(sockets, s)
 	}
 	sender := must[*relay.Sender](t)(relay.DialSender(timeout(t), endpoint(t, transport.Config{}), r.addr))
+	var wg sync.WaitGroup
 	var took []time.Duration
 	stop := make(chan struct{})
 	wg.Go(func() {
@@ -309,7 +345,7 @@ func TestCrowd(t *testing.T) {
 		return
 	}
 	fmt.Printf("figure: relay.4.rss %.0f MiB with %d owners, %d connected, %d messages waiting, %d transfers; at most 300\n", memory, c.owners, c.connected, c.messages, c.transfers)
-	fmt.Printf("figure: relay.4.honest_share %.4f of the honest packets arrived, of the abuser's %.3f\n", share, abused)
+	fmt.Printf("figure: relay.4.honest_share %.5f of_1 of %d honest packets arrived, of the abuser's %.3f\n", share, sent, abused)
 	fmt.Printf("figure: relay.6.amplification %.3f bytes_out/byte_in before address validation, at most 1\n", amplified)
 	fmt.Printf("figure: relay.6.rss_growth %.1f MiB under %.0f half-open handshakes a second\n", peak-before, perSecond)
 	fmt.Printf("figure: relay.6.store_p99 %.1f ms of a registered user's stores during the flood\n", worst.Seconds()*1e3)
