@@ -40,6 +40,63 @@ type Server struct {
 // name=value, as in postgresql.conf.
 func Start(t testing.TB, options ...string) *Server {
 	t.Helper()
+	s := prepare(t, options)
+	initdb := s.command("initdb", "-D", filepath.Join(s.dir, "data"), "-A", "trust", "-U", "sremp", "-E", "UTF8", "--locale", "C", "--no-sync")
+	if out, err := initdb.CombinedOutput(); err != nil {
+		t.Fatalf("pgtest: initdb: %v\n%s", err, out)
+	}
+	s.Run(t)
+	return s
+}
+
+// Standby runs a server that follows s: no commit of s is answered before it is
+// durable there too.
+func (s *Server) Standby(t testing.TB) *Server {
+	t.Helper()
+	f := prepare(t, s.opts)
+	backup := f.command("pg_basebackup", "-h", s.dir, "-U", "sremp", "-D", filepath.Join(f.dir, "data"), "-R", "--no-sync", "-c", "fast")
+	if out, err := backup.CombinedOutput(); err != nil {
+		t.Fatalf("pgtest: pg_basebackup: %v\n%s", err, out)
+	}
+	f.Run(t)
+	s.SetSynchronous(t, "*")
+	for end := time.Now().Add(startTimeout); s.SQL(t, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") != "1"; {
+		if time.Now().After(end) {
+			t.Fatal("pgtest: the standby does not follow")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return f
+}
+
+// SetSynchronous says which standbys commits wait for: "*" for any, "" for none.
+func (s *Server) SetSynchronous(t testing.TB, names string) {
+	t.Helper()
+	s.SQL(t, "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'")
+	s.SQL(t, "SELECT pg_reload_conf()")
+}
+
+// Promote makes a standby the primary.
+func (s *Server) Promote(t testing.TB) {
+	t.Helper()
+	if out, err := s.command("pg_ctl", "promote", "-w", "-D", filepath.Join(s.dir, "data")).CombinedOutput(); err != nil {
+		t.Fatalf("pgtest: promote: %v\n%s", err, out)
+	}
+}
+
+// SQL runs one statement and returns what psql prints.
+func (s *Server) SQL(t testing.TB, statement string) string {
+	t.Helper()
+	out, err := s.command("psql", "-h", s.dir, "-U", "sremp", "-d", "postgres", "-Atqc", statement).CombinedOutput()
+	if err != nil {
+		t.Fatalf("pgtest: %s: %v\n%s", statement, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// prepare makes the directory of a server that is killed when the test ends.
+func prepare(t testing.TB, options []string) *Server {
+	t.Helper()
 	bin, err := binaries()
 	if err != nil {
 		t.Fatal(err)
@@ -54,12 +111,7 @@ func Start(t testing.TB, options ...string) *Server {
 	if err := s.drop(); err != nil {
 		t.Fatal(err)
 	}
-	initdb := s.command("initdb", "-D", filepath.Join(dir, "data"), "-A", "trust", "-U", "sremp", "-E", "UTF8", "--locale", "C", "--no-sync")
-	if out, err := initdb.CombinedOutput(); err != nil {
-		t.Fatalf("pgtest: initdb: %v\n%s", err, out)
-	}
 	t.Cleanup(func() { s.Kill() })
-	s.Run(t)
 	return s
 }
 
@@ -180,5 +232,21 @@ func (s *Server) Database(t testing.TB) string {
 	if out, err := s.command("createdb", "-h", s.dir, "-U", "sremp", name).CombinedOutput(); err != nil {
 		t.Fatalf("pgtest: createdb: %v\n%s", err, out)
 	}
-	return strings.Join([]string{"host=" + s.dir, "user=sremp", "dbname=" + name, "sslmode=disable"}, " ")
+	return dsn(name, s)
+}
+
+// Failover returns a connection string for a database of s that leads to whichever
+// of the servers takes writes.
+func (s *Server) Failover(database string, others ...*Server) string {
+	_, name, _ := strings.Cut(database, "dbname=")
+	name, _, _ = strings.Cut(name, " ")
+	return dsn(name, append([]*Server{s}, others...)...) + " target_session_attrs=read-write connect_timeout=2"
+}
+
+func dsn(database string, servers ...*Server) string {
+	var hosts []string
+	for _, s := range servers {
+		hosts = append(hosts, s.dir)
+	}
+	return "host=" + strings.Join(hosts, ",") + " user=sremp dbname=" + database + " sslmode=disable"
 }

@@ -144,7 +144,7 @@ func TestStoreFigures(t *testing.T) {
 	figures := os.Getenv("SREMP_FIGURES") != ""
 	d, owners := 100*time.Millisecond, 10
 	if figures {
-		d, owners = 5*time.Second, 1000
+		d, owners = 3*time.Second, 1000
 	}
 	dir := t.TempDir()
 	f, err := os.Create(filepath.Join(dir, "log"))
@@ -162,7 +162,10 @@ func TestStoreFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	if _, err := pool.Exec(t.Context(), "CREATE TABLE mail (id bigserial PRIMARY KEY, body bytea NOT NULL)"); err != nil {
+	if _, err := pool.Exec(t.Context(), `CREATE TABLE plain (id bigserial PRIMARY KEY, body bytea NOT NULL);
+		CREATE TABLE mail (id bigserial PRIMARY KEY, inbox bigint NOT NULL, owner bigint NOT NULL, seq bigint NOT NULL, hash bytea NOT NULL,
+			stored bigint NOT NULL, expires bigint NOT NULL, size bigint NOT NULL, body bytea NOT NULL, UNIQUE (inbox, hash), UNIQUE (owner, seq));
+		CREATE INDEX ON mail (expires)`); err != nil {
 		t.Fatal(err)
 	}
 	sq, err := sqlite.Open(t.Context(), filepath.Join(dir, "relay.db"))
@@ -179,37 +182,67 @@ func TestStoreFigures(t *testing.T) {
 			return err
 		}
 	}
-	floor := rate(t, d, func(n uint64) error { return log.put(numbered(n)) })
-	rows := rate(t, d, func(n uint64) error {
-		_, err := pool.Exec(t.Context(), "INSERT INTO mail (body) VALUES ($1)", numbered(n))
-		return err
-	})
 	var used atomic.Uint64
 	put := putIn(sq, boxes)
-	count := func(n uint64) error { used.Add(1); return put(n) }
-	empty := rate(t, d, count)
-	p99 := latency(t, d, func(n uint64) error { return put(1<<40 + n) })
+	// What nobody has asked for yet is read once: all inboxes, for deliveries to
+	// come are to those that have had some.
+	cold := rate(t, d, func(uint64) error { return put(used.Add(1)) })
+	if figures {
+		var wg sync.WaitGroup
+		for range senders {
+			wg.Go(func() {
+				for n := used.Add(1); n < uint64(len(boxes)); n = used.Add(1) {
+					if err := put(n); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+	// In turns: the disk and its other users are not the same at all times.
+	turns := 1
+	if figures {
+		turns = 3
+	}
+	var floors, plains, likes, empties []float64
+	for range turns {
+		floors = append(floors, rate(t, d, func(n uint64) error { return log.put(numbered(n)) }))
+		plains = append(plains, rate(t, d, func(n uint64) error {
+			_, err := pool.Exec(t.Context(), "INSERT INTO plain (body) VALUES ($1)", numbered(n))
+			return err
+		}))
+		likes = append(likes, rate(t, d, func(n uint64) error {
+			b := numbered(n)
+			hash := sha256.Sum256(append([]byte{byte(len(likes))}, b...))
+			_, err := pool.Exec(t.Context(), "INSERT INTO mail (inbox, owner, seq, hash, stored, expires, size, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+				n%100_000, n%1000, uint64(len(likes))<<40+n, hash[:], time.Now().UnixMilli(), time.Now().UnixMilli()+int64(n), len(b), b)
+			return err
+		}))
+		empties = append(empties, rate(t, d, func(uint64) error { return put(used.Add(1)) }))
+	}
+	floor, plain, like, empty := middle(floors), middle(plains), middle(likes), middle(empties)
+	p99 := latency(t, d, func(uint64) error { return put(used.Add(1)) })
 	s := open(t, pg.Database(t)+" pool_max_conns=64")
 	own := rate(t, d, putIn(s, many(t, s, 10, 10)))
-	t.Logf("log %.0f, rows in PostgreSQL %.0f, SQLite %.0f, our PostgreSQL %.0f a second; p99 %v", floor, rows, empty, own, p99)
+	t.Logf("log %.0f, rows in PostgreSQL %.0f and %.0f, SQLite %.0f, at first %.0f, our PostgreSQL %.0f a second; p99 %v", floor, plain, like, empty, cold, own, p99)
 	if !figures {
 		return
 	}
-	fmt.Printf("figure: relay.3.sqlite_of_log %.3f ratio %.0f against %.0f stores/s of an append-only log with group fsync\n", empty/floor, empty, floor)
-	fmt.Printf("figure: relay.3.sqlite_of_postgres_rows %.2f ratio %.0f against %.0f stores/s of PostgreSQL, row per commit\n", empty/rows, empty, rows)
-	fmt.Printf("figure: relay.3.postgres %.0f stores/s of relay/postgres, all checks and the notification included\n", own)
+	fmt.Printf("figure: relay.3.sqlite_of_log %.3f ratio %.0f against %.0f stores/s of an append-only log with group fsync, at least 0.15\n", empty/floor, empty, floor)
+	fmt.Printf("figure: relay.3.sqlite_cold_of_log %.3f ratio %.0f stores/s when each inbox gets its first blob since the start\n", cold/floor, cold)
+	fmt.Printf("figure: relay.3.sqlite_of_postgres_rows %.2f ratio %.0f against %.0f stores/s of rows with the same columns and indexes in PostgreSQL, one a commit, 64 connections; at least 5\n", empty/like, empty, like)
+	fmt.Printf("figure: relay.3.sqlite_of_postgres_plain %.2f ratio %.0f against %.0f stores/s of rows of a number and a body in PostgreSQL, one a commit, 64 connections\n", empty/plain, empty, plain)
+	fmt.Printf("figure: relay.3.sqlite_of_postgres_store %.2f ratio %.0f against %.0f stores/s of relay/postgres, all checks and the notification included, one a commit\n", empty/own, empty, own)
 	fmt.Printf("figure: relay.3.p99 %.1f ms of a store at 1000 stores/s, at most 50\n", p99.Seconds()*1e3)
 	if os.Getenv("SREMP_FULL") == "" {
 		return
 	}
-	fill := putIn(sq, boxes)
 	var wg sync.WaitGroup
-	var next atomic.Uint64
-	next.Store(1 << 20)
 	for range senders {
 		wg.Go(func() {
-			for n := next.Add(1); n < 1<<20+1_000_000; n = next.Add(1) {
-				if err := fill(n); err != nil {
+			for n := used.Add(1); n < 1_000_000; n = used.Add(1) {
+				if err := put(n); err != nil {
 					t.Error(err)
 					return
 				}
@@ -217,8 +250,16 @@ func TestStoreFigures(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	full := rate(t, d, func(n uint64) error { return fill(1<<41 + n) })
-	fmt.Printf("figure: relay.3.sqlite_full_of_empty %.2f ratio %.0f stores/s with 1 M messages in %d inboxes against %.0f\n", full/empty, full, len(boxes), empty)
+	full := rate(t, d, func(uint64) error { return put(used.Add(1)) })
+	fmt.Printf("figure: relay.3.sqlite_full_of_empty %.2f ratio %.0f stores/s with %d messages in %d inboxes against %.0f; at least 0.4\n", full/empty, full, used.Load(), len(boxes), empty)
+	p99 = latency(t, d, func(uint64) error { return put(used.Add(1)) })
+	fmt.Printf("figure: relay.3.p99_full %.1f ms of a store at 1000 stores/s beside so many messages, at most 50\n", p99.Seconds()*1e3)
+}
+
+// middle returns the median.
+func middle(all []float64) float64 {
+	all = slices.Sorted(slices.Values(all))
+	return all[len(all)/2]
 }
 
 // latency stores 1000 a second and returns the 99th percentile of the time each

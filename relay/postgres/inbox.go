@@ -261,7 +261,7 @@ func (s *Store) PrekeyCount(ctx context.Context, owner, inbox [32]byte) (n int, 
 
 // rows runs a query and hands each row to f.
 func (s *Store) rows(ctx context.Context, query string, args []any, reset func(), f func(pgx.Rows) error) error {
-	return s.retry(ctx, func() error {
+	return s.retry(ctx, func(ctx context.Context) error {
 		reset()
 		rows, err := s.pool.Query(ctx, query, args...)
 		if err != nil {

@@ -148,15 +148,17 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 // transaction, a restart or a fail-over undoes is tried again: do may run more
 // than once, also after a commit whose answer was lost.
 func (s *Store) tx(ctx context.Context, do func(*tx) error) error {
-	return s.retry(ctx, func() error {
+	return s.retry(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(t pgx.Tx) error { return do(&tx{t, ctx}) })
 	})
 }
 
-func (s *Store) retry(ctx context.Context, do func() error) error {
+// retry gives each attempt retryFor: a primary that has lost its synchronous
+// standby answers no commit at all.
+func (s *Store) retry(ctx context.Context, do func(context.Context) error) error {
 	end := time.Now().Add(retryFor)
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
-		err := do()
+		err := attempt(ctx, do)
 		if err == nil || relay.Refusal(err) || err == ErrNewerSchema {
 			return err
 		}
@@ -176,6 +178,12 @@ func (s *Store) retry(ctx context.Context, do func() error) error {
 			return ctx.Err()
 		}
 	}
+}
+
+func attempt(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, retryFor)
+	defer cancel()
+	return do(ctx)
 }
 
 // transient reports whether the same call may do better later: conflicts with

@@ -89,6 +89,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("Push", func(t *testing.T) { testPush(t, pg) })
 	t.Run("Crash", func(t *testing.T) { testCrash(t, pg) })
 	t.Run("Unavailable", func(t *testing.T) { testUnavailable(t, pg) })
+	t.Run("Failover", testFailover)
 }
 
 // knows covers every table; a newer schema is refused; two may open at once.
@@ -342,5 +343,68 @@ func testUnavailable(t *testing.T, pg *pgtest.Server) {
 	cancel()
 	if _, err := s.Put(ctx, delivery([]byte("x"))); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: %v", err)
+	}
+}
+
+// The primary dies under load and its standby is promoted: calls wait or say that
+// the database cannot be reached, what was acknowledged is on the new primary, and
+// a primary that waits for a standby of its own is that error too, not silence.
+func testFailover(t *testing.T) {
+	primary := pgtest.Start(t)
+	dsn := primary.Database(t)
+	standby := primary.Standby(t)
+	s := open(t, primary.Failover(dsn, standby))
+	setUp(t, s)
+	var mu sync.Mutex
+	acknowledged := map[string]bool{}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				d := delivery(fmt.Append(nil, w, " ", i))
+				switch _, err := s.Put(ctx, d); {
+				case err == nil:
+					mu.Lock()
+					acknowledged[hex.EncodeToString(d.Hash[:])] = true
+					mu.Unlock()
+				case ctx.Err() == nil && !errors.Is(err, ErrUnavailable):
+					t.Errorf("Put: %v", err)
+					return
+				}
+			}
+		})
+	}
+	reached := func(n int) {
+		for ; !t.Failed(); time.Sleep(5 * time.Millisecond) {
+			mu.Lock()
+			k := len(acknowledged)
+			mu.Unlock()
+			if k >= n {
+				return
+			}
+		}
+	}
+	reached(100)
+	primary.Kill()
+	standby.Promote(t)
+	// The new primary waits for a standby, as the old one did; there is none.
+	standby.SetSynchronous(t, "*")
+	if _, err := s.Put(ctx, delivery([]byte("nobody follows"))); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a primary whose standby is missing: %v, want ErrUnavailable", err)
+	}
+	standby.SetSynchronous(t, "")
+	mu.Lock()
+	n := len(acknowledged)
+	mu.Unlock()
+	reached(n + 100)
+	stop()
+	wg.Wait()
+	all := stored(t, s)
+	for h := range acknowledged {
+		if all[h] != 1 {
+			t.Errorf("%s was acknowledged and is there %d times", h, all[h])
+		}
 	}
 }
