@@ -101,8 +101,8 @@ func TestKeyring(t *testing.T) {
 	}
 	kit := kitOf(t, c)
 	c.Close()
-	if _, err := openWith(t, dir, func(c *client.Config) { c.KeyringKey = &[32]byte{8} }); !errors.Is(err, client.ErrWrongPassphrase) {
-		t.Errorf("another keyring: %v, want ErrWrongPassphrase", err)
+	if _, err := openWith(t, dir, func(c *client.Config) { c.KeyringKey = &[32]byte{8} }); !errors.Is(err, client.ErrKeyring) {
+		t.Errorf("another keyring: %v, want ErrKeyring", err)
 	}
 	if _, err := openWith(t, dir, func(c *client.Config) { c.Passphrase = nil }); !errors.Is(err, client.ErrWrongPassphrase) {
 		t.Errorf("an empty passphrase: %v, want ErrWrongPassphrase", err)

@@ -55,6 +55,7 @@ func (c *Client) Edit(ctx context.Context, with identity.PeerID, id MessageID, t
 		if err := k.tell(p, wire.PayloadEdit, wire.Edit{ID: id, Text: []byte(text)}.Append(nil)); err != nil {
 			return err
 		}
+		k.textGone(p, seq)
 		out = k.changed(p, seq, m)
 		return nil
 	})
@@ -179,6 +180,7 @@ func (k *core) remove(c *contact, ids []MessageID, seqs []int64) {
 		k.changes = append(k.changes, Change{
 			Kind: Delete, Table: TableMessages, Row: Row{Owner: c.num, Seq: seq}, Through: seq,
 		})
+		k.textGone(c, seq)
 		if _, ok := c.expiries[seq]; ok {
 			k.dropExpiry(c, seq)
 		}
@@ -231,7 +233,8 @@ func (c *Client) DeleteHistory(ctx context.Context, with identity.PeerID) error 
 
 func (k *core) forgetHistory(c *contact) {
 	k.forgetFiles(c, nil)
-	for _, t := range []Table{TableMessages, TableExpiries} {
+	k.texts++
+	for _, t := range []Table{TableMessages, TableExpiries, TableSegments} {
 		k.changes = append(k.changes, Change{Kind: Delete, Table: t, Row: Row{Owner: c.num}, Through: 1<<63 - 1})
 	}
 	clear(c.expiries)
@@ -254,6 +257,7 @@ func (k *core) takeEdit(c *contact, p wire.Payload, received time.Time) {
 		return
 	}
 	m.text, m.edited = text, received
+	k.textGone(c, seq)
 	k.changed(c, seq, m)
 }
 

@@ -3,7 +3,6 @@ package client_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -286,42 +285,53 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// A profile of the first schema opens with all it has, and its messages can be
-// found by their ids.
-func TestFirstSchema(t *testing.T) {
+// Profiles of every released format open with all they have, and their messages
+// can be found by their ids and by their texts.
+func TestOldFormats(t *testing.T) {
+	for fixture, want := range map[string][]string{
+		"schema1": {"<hello", ">delivered welcome", ">queued waits"},
+		"schema2": {">delivered hello", "<welcome", ">held kept for you"},
+	} {
+		t.Run(fixture, func(t *testing.T) { oldFormat(t, fixture, want) })
+	}
+}
+
+func oldFormat(t *testing.T, fixture string, want []string) {
 	dir := t.TempDir()
-	in, err := os.Open(filepath.Join("testdata", "schema1", "client.db"))
+	b, err := os.ReadFile(filepath.Join("testdata", fixture, "client.db"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "client.db"), b, 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close()
-	out, err := os.Create(filepath.Join(dir, "client.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	if _, err := io.Copy(out, in); err != nil {
-		t.Fatal(err)
-	}
-	s, err := sqlite.Open(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := client.Open(t.Context(), client.Config{Store: s, Passphrase: []byte("pw"), Listen: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	cs, err := c.Contacts(t.Context())
-	if err != nil || len(cs) != 1 {
-		t.Fatalf("contacts = %+v, %v", cs, err)
-	}
-	h := history(t, c, cs[0].ID)
-	if got := lines(h); !slices.Equal(got, []string{"<hello", ">delivered welcome", ">queued waits"}) {
-		t.Errorf("history = %q", got)
-	}
-	if _, err := c.React(t.Context(), cs[0].ID, h[0].ID, "+1"); err != nil {
-		t.Errorf("React to an old message = %v", err)
+	for range 2 { // the second time after it was brought up to date
+		s, err := sqlite.Open(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := client.Open(t.Context(), client.Config{Store: s, Passphrase: []byte("pw"), Listen: "127.0.0.1:0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cs, err := c.Contacts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		friend := cs[slices.IndexFunc(cs, func(c client.Contact) bool { return !c.Self })]
+		h := history(t, c, friend.ID)
+		if got := lines(h); !slices.Equal(got, want) {
+			t.Errorf("history = %q, want %q", got, want)
+		}
+		if _, err := c.React(t.Context(), friend.ID, h[0].ID, "+1"); err != nil {
+			t.Errorf("React to an old message = %v", err)
+		}
+		if got, err := c.Search(t.Context(), client.SearchQuery{Text: "WELC"}); err != nil || len(got) != 1 {
+			t.Errorf("Search = %v, %v, want one", got, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -141,7 +142,7 @@ func open(ctx context.Context, cfg Config) (*Client, error) {
 		c.cfg.Listen = c.settings.Load().Network.Listen
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	if err := v.tagOldRows(ctx); err != nil {
+	if err := errors.Join(v.tagOldRows(ctx), v.bindStates(ctx)); err != nil {
 		c.cancel()
 		return nil, err
 	}

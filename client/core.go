@@ -37,6 +37,8 @@ type core struct {
 	guests  map[identity.PeerID]*link // connected with an invite, not yet contacts
 	inboxes map[inboxKey]identity.PeerID
 
+	texts int64 // grows whenever a text is changed or removed, also over failures of the store
+
 	maintained time.Time         // when maintain last ran
 	nextTick   time.Time         // when tick is to run; the zero time is now
 	acksLater  []identity.PeerID // whose acknowledgements wait for more messages

@@ -208,10 +208,9 @@ func (k *core) mailed(id identity.PeerID, round int, held, all []letter, err err
 		if c.flow.Acked.has(l.row.counter) || round != m.round {
 			continue // it is encrypted anew since
 		}
-		n := int64(l.row.counter)
-		k.changes = append(k.changes, Change{
-			Kind: SetState, Table: TableOutbox, Row: Row{Owner: c.num, Seq: n, State: outHeld}, Through: n,
-		})
+		row := l.row
+		row.state = outHeld
+		k.putOutbox(c, row)
 		if l.row.state != outHeld && isMessage(l.row.typ) {
 			k.emit(DeliveryEvent{ID: l.row.id, Contact: id, State: Held})
 		}

@@ -104,7 +104,7 @@ func (c *Client) MarkRead(ctx context.Context, with identity.PeerID, unread bool
 // contactTables are those whose rows belong to one contact, by its number.
 var contactTables = []Table{
 	TableFlows, TableSessions, TableMessages, TableOutbox, TableWaiting, TableExpiries,
-	TableFiles, TableTrees, TablePreviews,
+	TableFiles, TableTrees, TablePreviews, TableSegments,
 }
 
 // DeleteContact implements [API].
@@ -127,6 +127,7 @@ func (c *Client) DeleteContact(ctx context.Context, id identity.PeerID) error {
 			k.then(func() { k.c.net.uninvited(i.parsed) })
 			k.takeWords(i)
 		}
+		k.texts++
 		delete(k.touched, p)
 		delete(k.contacts, id)
 		clear(k.inboxes)

@@ -36,15 +36,11 @@ func (s *memStore) Apply(ctx context.Context, changes []Change) error {
 			s.rows[memKey{c.Table, c.Owner, c.Seq}] = r
 			continue
 		}
-		for key, r := range s.rows {
+		for key := range s.rows {
 			if key.table != c.Table || key.owner != c.Owner || key.seq < c.Seq || key.seq > c.Through {
 				continue
 			}
-			if r.State = c.State; c.Kind == SetState {
-				s.rows[key] = r
-			} else {
-				delete(s.rows, key)
-			}
+			delete(s.rows, key)
 		}
 	}
 	return nil

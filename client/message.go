@@ -176,6 +176,8 @@ type contactView struct {
 	myName      string
 	acked       counterSet
 	readThrough uint64
+	nextSeq     int64
+	texts       int64 // of the core
 }
 
 func (k *core) viewOf(c *contact) *contactView {
@@ -184,6 +186,7 @@ func (k *core) viewOf(c *contact) *contactView {
 	return &contactView{
 		num: c.num, id: c.info.ID, me: k.local.PeerID(), myName: k.local.Record().Name,
 		acked: acked, readThrough: c.flow.ReadThrough,
+		nextSeq: c.flow.NextSeq, texts: k.texts,
 	}
 }
 
@@ -255,7 +258,7 @@ func (c *Client) stateOf(ctx context.Context, view *contactView, m storedMessage
 		return Delivered, nil
 	}
 	n := int64(m.counter)
-	rows, err := c.vault.store.Rows(ctx, Query{Table: TableOutbox, Owner: view.num, From: n, Below: n + 1})
+	rows, err := c.vault.rows(ctx, Query{Table: TableOutbox, Owner: view.num, From: n, Below: n + 1})
 	switch {
 	case err != nil:
 		return Queued, err

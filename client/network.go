@@ -112,6 +112,7 @@ func (n *network) start() {
 	n.run(n.accept)
 	n.run(n.answerIntroductions)
 	n.run(n.watchRecords)
+	n.run(n.c.indexAll)
 	n.c.post(func(k *core) {
 		n.present(k)
 		k.heal()

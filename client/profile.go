@@ -16,6 +16,7 @@ const (
 	settingProfile = 1
 	settingPrekeys = 2
 	settingTagged  = 3 // exists once every message has a tag
+	settingIndexed = 4 // exists once all messages of before are in segments
 )
 
 // Prekeys and the knock key (spec §8.3).
@@ -43,9 +44,11 @@ type profile struct {
 
 	KeysSince time.Time `json:"keys_since,omitzero"` // when the X25519 keys were made; zero: with the record
 
-	Visible  bool      `json:"visible,omitempty"` // on the local network, to everybody
-	Listed   listState `json:"listed,omitempty"`  // on the public lists
-	ListNote string    `json:"list_note,omitempty"`
+	Visible     bool      `json:"visible,omitempty"`      // on the local network, to everybody
+	Listed      listState `json:"listed,omitempty"`       // on the public lists
+	StatesBound bool      `json:"states_bound,omitempty"` // rows are sealed with their state
+
+	ListNote string `json:"list_note,omitempty"`
 
 	ListPicture []byte `json:"list_picture,omitempty"`
 }
@@ -67,8 +70,8 @@ func newProfile(v *vault, name string, now time.Time) (rows []Change, kit [32]by
 	}
 	kit = kitKey([32]byte(recovery.Seed()))
 	p := profile{
-		KitKey: newSecret(kit),
-		Local:  newHidden(local.MarshalSecret()), Recovery: newHidden(recovery.Seed()),
+		KitKey: newSecret(kit), StatesBound: true,
+		Local: newHidden(local.MarshalSecret()), Recovery: newHidden(recovery.Seed()),
 		Lookup: randomSecret(), KnockInbox: randomSecret(), CardVersion: 1,
 	}
 	p.rotateKnockKey(now)
@@ -84,6 +87,7 @@ func newProfile(v *vault, name string, now time.Time) (rows []Change, kit [32]by
 		v.putJSON(TableSettings, 0, settingProfile, p),
 		v.put(TableSettings, 0, settingPrekeys, 0, state),
 		v.put(TableSettings, 0, settingTagged, 0, []byte{1}),
+		v.put(TableSettings, 0, settingIndexed, 0, []byte{1}),
 	}, kit, nil
 }
 

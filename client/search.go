@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -9,12 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// Tuning of the search: rows are opened a page at a time, so that memory does
-// not grow with the history.
+// Tuning of the search.
 const (
-	searchPage  = 512
 	maxFound    = 1000
 	searchQuery = 256 // bytes
+	segmentPage = 8   // segments read at once, so that memory does not grow with the history
 )
 
 // Search implements [API]. It reads beside the core: nothing waits for it.
@@ -62,8 +60,8 @@ func (c *Client) Search(ctx context.Context, q SearchQuery) ([]Message, error) {
 	return out, nil
 }
 
-// searchIn searches one conversation, newest first. The next page is read while
-// one is opened and looked through.
+// searchIn searches one conversation, newest first: what segments hold in them,
+// the rest row by row.
 func (c *Client) searchIn(ctx context.Context, view *contactView, find finder, limit int, out []Message) ([]Message, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	pages := make(chan foundPage, 1)
@@ -72,45 +70,62 @@ func (c *Client) searchIn(ctx context.Context, view *contactView, find finder, l
 		for range pages { // until the reader has ended
 		}
 	}()
-	go func() { // ends with the last page, or with ctx
-		defer close(pages)
-		for below := int64(0); ; {
-			rows, err := c.vault.store.Rows(ctx, Query{
-				Table: TableMessages, Owner: view.num, From: 1, Below: below, Limit: searchPage, Descending: true,
-			})
-			select {
-			case pages <- foundPage{rows, err}:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil || len(rows) < searchPage {
-				return
-			}
-			below = rows[len(rows)-1].Seq
+	go c.readSegments(ctx, view.num, pages) // ends with the last page, or with ctx
+	take := func(seq int64) (full bool, err error) {
+		m, ok, err := c.found(ctx, view, seq, find)
+		if err != nil || !ok {
+			return false, err
 		}
-	}()
-	for p := range pages {
-		if p.err != nil {
-			return nil, p.err
-		}
-		for _, r := range p.rows {
-			body, err := c.vault.open(TableMessages, r)
-			if err != nil {
-				return nil, err
-			}
-			m, err := parseStored(body)
-			if err != nil {
-				return nil, err
-			}
-			if !find.in(m.text) {
+		out = append(out, m)
+		return len(out) == limit, nil
+	}
+	var page foundPage
+	last := view.nextSeq - 1
+	for b := batchOf(last); b >= 0; b-- {
+		var seg *segment
+		for {
+			if len(page.rows) == 0 {
+				var open bool
+				if page, open = <-pages; !open {
+					page = foundPage{}
+					break
+				}
+				if page.err != nil {
+					return nil, page.err
+				}
 				continue
 			}
-			state, err := c.stateOf(ctx, view, m)
+			r := page.rows[0]
+			if r.Seq < b {
+				break
+			}
+			page.rows = page.rows[1:]
+			if r.Seq > b {
+				continue
+			}
+			body, err := c.vault.open(TableSegments, r)
 			if err != nil {
 				return nil, err
 			}
-			if out = append(out, m.view(view, r.Seq, state)); len(out) == limit {
-				return out, nil
+			if seg, err = parseSegment(body, b); err != nil {
+				return nil, err
+			}
+			break
+		}
+		seqs, err := c.searchRows(ctx, view, b, &seg, find)
+		if err != nil {
+			return nil, err
+		}
+		for _, seq := range seqs {
+			if full, err := take(seq); err != nil || full {
+				return out, err
+			}
+		}
+		if seg != nil {
+			for _, seq := range seg.find(find) {
+				if full, err := take(seq); err != nil || full {
+					return out, err
+				}
 			}
 		}
 	}
@@ -122,33 +137,70 @@ type foundPage struct {
 	err  error
 }
 
-// A finder looks for a text without regard to case.
-type finder struct {
-	want  string // in lower case
-	ascii bool
-	first [2]byte // both cases of the first byte, if that is ASCII
-}
-
-func newFinder(text string) finder {
-	f := finder{want: strings.ToLower(text), ascii: true}
-	for i := range len(f.want) {
-		f.ascii = f.ascii && f.want[i] < utf8.RuneSelf
-	}
-	if f.ascii {
-		f.first = [2]byte{f.want[0], bytes.ToUpper([]byte{f.want[0]})[0]}
-	}
-	return f
-}
-
-// in does not allocate for what can be compared byte by byte.
-func (f finder) in(text string) bool {
-	if !f.ascii {
-		return strings.Contains(strings.ToLower(text), f.want)
-	}
-	for i := 0; i+len(f.want) <= len(text); i++ {
-		if (text[i] == f.first[0] || text[i] == f.first[1]) && strings.EqualFold(text[i:i+len(f.want)], f.want) {
-			return true
+// readSegments reads the segments of one conversation, newest first, ahead of
+// who looks through them.
+func (c *Client) readSegments(ctx context.Context, owner int64, pages chan<- foundPage) {
+	defer close(pages)
+	for below := int64(0); ; {
+		rows, err := c.vault.store.Rows(ctx, Query{
+			Table: TableSegments, Owner: owner, Below: below, Limit: segmentPage, Descending: true,
+		})
+		select {
+		case pages <- foundPage{rows, err}:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil || len(rows) < segmentPage {
+			return
+		}
+		if below = rows[len(rows)-1].Seq; below == 0 {
+			return
 		}
 	}
-	return false
 }
+
+// searchRows looks through what the segment of batch b does not cover, and adds
+// that to the segment if it is much. It returns the positions where the text is,
+// newest first.
+func (c *Client) searchRows(ctx context.Context, view *contactView, b int64, seg **segment, find finder) (seqs []int64, err error) {
+	more, err := c.uncovered(ctx, view, b, *seg)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range more {
+		if find.in(e.text) {
+			seqs = append(seqs, e.seq)
+		}
+	}
+	slices.Reverse(seqs)
+	if len(more) >= segmentWorth {
+		c.extendSegment(view, b, *seg, more)
+	}
+	return seqs, nil
+}
+
+// found returns the message at a position, if the text is in it still.
+func (c *Client) found(ctx context.Context, view *contactView, seq int64, find finder) (v Message, ok bool, err error) {
+	rows, err := c.vault.rows(ctx, Query{Table: TableMessages, Owner: view.num, From: seq, Below: seq + 1})
+	if err != nil || len(rows) == 0 {
+		return v, false, err
+	}
+	m, err := parseStored(rows[0].Body)
+	if err != nil || !find.in(m.text) {
+		return v, false, err
+	}
+	state, err := c.stateOf(ctx, view, m)
+	if err != nil {
+		return v, false, err
+	}
+	return m.view(view, seq, state), true, nil
+}
+
+// A finder looks for a text without regard to case.
+type finder struct {
+	want string // in lower case
+}
+
+func newFinder(text string) finder { return finder{strings.ToLower(text)} }
+
+func (f finder) in(text string) bool { return strings.Contains(strings.ToLower(text), f.want) }

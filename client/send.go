@@ -123,6 +123,7 @@ func (k *core) storeMessage(c *contact, m storedMessage) (seq int64) {
 	c.flow.LastText, c.flow.LastAt = preview(m.text), k.now()
 	c.setFlow(k)
 	k.putMessage(c, seq, m)
+	k.indexLater(c, seq)
 	if !m.expires.IsZero() {
 		k.setExpiry(c, seq, m.expires)
 	}

@@ -20,6 +20,8 @@ const (
 	TableFiles    Table = 10 // Seq is the position of the file's message
 	TableTrees    Table = 11 // Seq is that position times 2^20 and a group's number: its leaves
 	TablePreviews Table = 12 // Seq is that position: a JPEG
+
+	TableSegments Table = 13 // Seq is a batch of 1024 positions: their texts, for the search
 )
 
 // A Row is what a store keeps. Body is sealed: a store learns how many contacts
@@ -36,9 +38,8 @@ type ChangeKind uint8
 
 // The kinds of changes.
 const (
-	Put      ChangeKind = iota // write Row, over the one of the same place if there is one
-	SetState                   // set the State of the rows Seq to Through that exist
-	Delete                     // remove the rows Seq to Through
+	Put    ChangeKind = iota // write Row, over the one of the same place if there is one
+	Delete                   // remove the rows Seq to Through
 )
 
 // A Change is one step of a transaction.
@@ -46,7 +47,7 @@ type Change struct {
 	Kind  ChangeKind
 	Table Table
 	Row
-	Through int64 // SetState, Delete: last Seq, inclusive
+	Through int64 // Delete: last Seq, inclusive
 }
 
 // A Query selects rows of one table and owner.

@@ -71,19 +71,23 @@ func (v *vault) tag(owner int64, id MessageID) int64 {
 	return int64(binary.BigEndian.Uint64(h.Sum(nil))>>1 | 1)
 }
 
-// place is the associated data of a row: a row moved elsewhere does not open.
-func place(t Table, owner, seq int64) []byte {
+// place is the associated data of a row: a row moved elsewhere, or whose state
+// was changed, does not open. State 0 is not said, as before it was part of this.
+func place(t Table, owner, seq int64, state uint8) []byte {
 	b := append(make([]byte, 0, 64), contextRow...)
 	b = append(b, byte(t))
 	b = binary.BigEndian.AppendUint64(b, uint64(owner))
-	return binary.BigEndian.AppendUint64(b, uint64(seq))
+	if b = binary.BigEndian.AppendUint64(b, uint64(seq)); state != 0 {
+		b = append(b, state)
+	}
+	return b
 }
 
 // seal returns nonce(24) and the sealed body.
-func (v *vault) seal(t Table, owner, seq int64, body []byte) []byte {
+func (v *vault) seal(t Table, owner, seq int64, state uint8, body []byte) []byte {
 	b := make([]byte, chacha20poly1305.NonceSizeX, chacha20poly1305.NonceSizeX+len(body)+chacha20poly1305.Overhead)
 	rand.Read(b)
-	return v.aead.Seal(b, b, body, place(t, owner, seq))
+	return v.aead.Seal(b, b, body, place(t, owner, seq, state))
 }
 
 func (v *vault) open(t Table, r Row) ([]byte, error) {
@@ -91,7 +95,7 @@ func (v *vault) open(t Table, r Row) ([]byte, error) {
 	if len(r.Body) < n {
 		return nil, ErrDamaged
 	}
-	body, err := v.aead.Open(nil, r.Body[:n], r.Body[n:], place(t, r.Owner, r.Seq))
+	body, err := v.aead.Open(nil, r.Body[:n], r.Body[n:], place(t, r.Owner, r.Seq, r.State))
 	if err != nil {
 		return nil, ErrDamaged
 	}
@@ -100,7 +104,7 @@ func (v *vault) open(t Table, r Row) ([]byte, error) {
 
 // put returns the change that writes a row.
 func (v *vault) put(t Table, owner, seq int64, state uint8, body []byte) Change {
-	return Change{Kind: Put, Table: t, Row: Row{Owner: owner, Seq: seq, State: state, Body: v.seal(t, owner, seq, body)}}
+	return Change{Kind: Put, Table: t, Row: Row{Owner: owner, Seq: seq, State: state, Body: v.seal(t, owner, seq, state, body)}}
 }
 
 // putJSON is put of a structure that this program alone reads.
@@ -110,6 +114,37 @@ func (v *vault) putJSON(t Table, owner, seq int64, x any) Change {
 		panic(fmt.Sprintf("client: row of table %d does not encode: %v", t, err))
 	}
 	return v.put(t, owner, seq, 0, b)
+}
+
+// bindStates seals the rows of an older version, whose state anybody could change
+// who has the file, with their state. It runs once.
+func (v *vault) bindStates(ctx context.Context) error {
+	var p profile
+	if ok, err := v.rowJSON(ctx, TableSettings, 0, settingProfile, &p); err != nil || !ok || p.StatesBound {
+		return err
+	}
+	contacts, err := v.rows(ctx, Query{Table: TableContacts})
+	if err != nil {
+		return err
+	}
+	p.StatesBound = true
+	changes := []Change{v.putJSON(TableSettings, 0, settingProfile, p)}
+	for _, c := range contacts {
+		rows, err := v.store.Rows(ctx, Query{Table: TableOutbox, Owner: c.Seq})
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			state := r.State
+			r.State = 0
+			body, err := v.open(TableOutbox, r)
+			if err != nil {
+				return err
+			}
+			changes = append(changes, v.put(TableOutbox, r.Owner, r.Seq, state, body))
+		}
+	}
+	return v.store.Apply(ctx, changes)
 }
 
 // rows returns what q selects, opened.

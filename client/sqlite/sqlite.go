@@ -30,7 +30,7 @@ type Store struct {
 	db   *sql.DB
 	lock *os.File
 
-	put, setState, del *sql.Stmt
+	put, del *sql.Stmt
 }
 
 var _ client.Store = (*Store)(nil)
@@ -88,8 +88,7 @@ func open(ctx context.Context, dir string) (*Store, error) {
 	for text, stmt := range map[string]**sql.Stmt{
 		`INSERT INTO row (kind, owner, seq, tag, state, body) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (kind, owner, seq) DO UPDATE SET tag = excluded.tag, state = excluded.state, body = excluded.body`: &s.put,
-		`UPDATE row SET state = ? WHERE kind = ? AND owner = ? AND seq BETWEEN ? AND ?`: &s.setState,
-		`DELETE FROM row WHERE kind = ? AND owner = ? AND seq BETWEEN ? AND ?`:          &s.del,
+		`DELETE FROM row WHERE kind = ? AND owner = ? AND seq BETWEEN ? AND ?`: &s.del,
 	} {
 		if *stmt, err = db.PrepareContext(ctx, text); err != nil {
 			s.Close()
@@ -133,17 +132,14 @@ func (s *Store) SetHeader(ctx context.Context, header []byte) error {
 // Apply implements [client.Store].
 func (s *Store) Apply(ctx context.Context, changes []client.Change) error {
 	return translate(store.InTx(ctx, s.db, func(tx *sql.Tx) error {
-		put, setState, del := tx.StmtContext(ctx, s.put), tx.StmtContext(ctx, s.setState), tx.StmtContext(ctx, s.del)
+		put, del := tx.StmtContext(ctx, s.put), tx.StmtContext(ctx, s.del)
 		defer put.Close()
-		defer setState.Close()
 		defer del.Close()
 		for _, c := range changes {
 			var err error
 			switch c.Kind {
 			case client.Put:
 				_, err = put.ExecContext(ctx, c.Table, c.Owner, c.Seq, c.Tag, c.State, c.Body)
-			case client.SetState:
-				_, err = setState.ExecContext(ctx, c.State, c.Table, c.Owner, c.Seq, c.Through)
 			case client.Delete:
 				_, err = del.ExecContext(ctx, c.Table, c.Owner, c.Seq, c.Through)
 			default:
