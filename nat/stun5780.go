@@ -21,53 +21,77 @@ const (
 // header, and three addresses of IPv6.
 const stunDiscoveryPadding = 3*24 - 4 - 8
 
-// A STUNServer answers binding requests on a port that has a sibling. Its zero
-// value has none.
+// A STUNChange says from which other place of a server an answer is to come: the
+// bits of CHANGE-REQUEST, in our order.
+type STUNChange uint8
+
+// The changes, which may be joined.
+const (
+	STUNOtherPort    STUNChange = 1 << iota
+	STUNOtherAddress            // another IP address
+)
+
+// A STUNServer answers binding requests at one of up to four places. Its zero
+// value has no other.
 type STUNServer struct {
-	Self  netip.AddrPort // where clients reach this port
-	Other netip.AddrPort // where they reach the sibling: the same host, another port
+	// Places are where clients reach this one (0) and those that differ by what
+	// the index says; invalid: there is none.
+	Places [4]netip.AddrPort
 }
 
-// Reply returns the answer to request, and whether the sibling must send it
-// (CHANGE-REQUEST with the port flag). Like [STUNReply] it is nil for what is not
-// understood and never longer than request; RESPONSE-ORIGIN and OTHER-ADDRESS are
-// in it if they are known and the request was long enough. It always goes to
-// from: RESPONSE-PORT is not understood, as the address that it makes is not the
-// asker's word alone to give (spec §5.21).
-func (s STUNServer) Reply(request []byte, from netip.AddrPort) (reply []byte, sibling bool) {
+// Reply returns the answer to request, and from which place it must be sent
+// (CHANGE-REQUEST). Like [STUNReply] it is nil for what is not understood, and
+// for a place that there is not, and never longer than request; RESPONSE-ORIGIN
+// and OTHER-ADDRESS are in it if they are known and the request was long enough.
+// It always goes to from: RESPONSE-PORT is not understood, as the address that it
+// makes is not the asker's word alone to give (spec §5.21).
+func (s STUNServer) Reply(request []byte, from netip.AddrPort) (reply []byte, change STUNChange) {
 	m, ok := decodeSTUN(request)
 	if !ok || m.Type != stun.BindingRequest || !from.IsValid() {
-		return nil, false
+		return nil, 0
 	}
 	for _, a := range m.Attributes {
 		switch {
 		case a.Type == attrChangeRequest:
-			if len(a.Value) != 4 || !s.Other.IsValid() {
-				return nil, false
+			if len(a.Value) != 4 {
+				return nil, 0
 			}
 			flags := binary.BigEndian.Uint32(a.Value)
-			if flags&^changePort != 0 { // changeIP among others: there is one address
-				return nil, false
+			if flags&^(changePort|changeIP) != 0 {
+				return nil, 0
 			}
-			sibling = flags&changePort != 0
+			change = 0
+			if flags&changePort != 0 {
+				change |= STUNOtherPort
+			}
+			if flags&changeIP != 0 {
+				change |= STUNOtherAddress
+			}
+			if change != 0 && !s.Places[change].IsValid() {
+				return nil, 0
+			}
 		case a.Type.Required():
-			return nil, false
+			return nil, 0
 		}
 	}
-	origin, other := s.Self, s.Other
-	if sibling {
-		origin, other = s.Other, s.Self
+	// What differs in both from where the request came; of one address, in what
+	// there is.
+	origin, other := s.Places[change], s.Places[STUNOtherPort|STUNOtherAddress]
+	for _, place := range []STUNChange{STUNOtherPort, STUNOtherAddress} {
+		if !other.IsValid() {
+			other = s.Places[place]
+		}
 	}
 	set := []stun.Setter{stun.BindingSuccess, stun.NewTransactionIDSetter(m.TransactionID), xorMapped(from)}
 	if origin.IsValid() && other.IsValid() {
 		if b := buildSTUN(append(set, address(attrResponseOrigin, origin), address(attrOtherAddress, other))); b != nil && len(b) <= len(request) {
-			return b, sibling
+			return b, change
 		}
 	}
 	if b := buildSTUN(set); b != nil && len(b) <= len(request) {
-		return b, sibling
+		return b, change
 	}
-	return nil, false
+	return nil, 0
 }
 
 func xorMapped(a netip.AddrPort) stun.Setter {
@@ -92,22 +116,29 @@ func address(t stun.AttrType, a netip.AddrPort) stun.Setter {
 	return stun.RawAttribute{Type: t, Value: append(v, a.Addr().Unmap().AsSlice()...)}
 }
 
-// A STUNDiscovery is what a server with a sibling answers.
+// A STUNDiscovery is what a server with other places answers.
 type STUNDiscovery struct {
 	Mapped        netip.AddrPort
 	Origin, Other netip.AddrPort // invalid if the server did not say
 }
 
 // STUNDiscover returns a binding request that is long enough for RFC 5780's
-// attributes. With fromSibling the answer is to come from the server's other
-// port: if it arrives, our NAT lets in packets from ports that we never sent to.
-func STUNDiscover(fromSibling bool) (txid [12]byte, packet []byte) {
+// attributes. If an answer from another place arrives, our NAT lets in packets
+// from ports, or addresses, that we never sent to.
+func STUNDiscover(change STUNChange) (txid [12]byte, packet []byte) {
 	m := stun.MustBuild(stun.TransactionID, stun.BindingRequest)
 	padding := stunDiscoveryPadding
-	if fromSibling {
-		m.Add(attrChangeRequest, []byte{0, 0, 0, changePort})
-	} else {
+	if change == 0 {
 		padding += 8
+	} else {
+		var flags byte
+		if change&STUNOtherPort != 0 {
+			flags |= changePort
+		}
+		if change&STUNOtherAddress != 0 {
+			flags |= changeIP
+		}
+		m.Add(attrChangeRequest, []byte{0, 0, 0, flags})
 	}
 	m.Add(stun.AttrSoftware, make([]byte, padding))
 	return m.TransactionID, m.Raw

@@ -8,36 +8,46 @@ import (
 	"github.com/pion/stun/v2"
 )
 
-// RFC 5780, section 7, as far as spec §5.21 has it.
+// places makes a server of the first n places of a list.
+func places(n int, all ...string) (s STUNServer) {
+	for i, a := range all[:n] {
+		s.Places[i] = netip.MustParseAddrPort(a)
+	}
+	return s
+}
+
+// RFC 5780, section 7, as far as spec §5.21 has it: with one place, with another
+// port, and with another address as well.
 func TestSTUNDiscovery(t *testing.T) {
-	for _, tt := range []struct{ from, self, other string }{
-		{"192.0.2.1:4000", "203.0.113.1:443", "203.0.113.1:444"},
-		{"[2001:db8::1]:4000", "[2001:db8::2]:443", "[2001:db8::2]:444"},
+	for _, tt := range []struct {
+		from string
+		all  []string
+	}{
+		{"192.0.2.1:4000", []string{"203.0.113.1:443", "203.0.113.1:444", "203.0.113.2:443", "203.0.113.2:444"}},
+		{"[2001:db8::1]:4000", []string{"[2001:db8::2]:443", "[2001:db8::2]:444", "[2001:db8::3]:443", "[2001:db8::3]:444"}},
 	} {
-		from, self, other := netip.MustParseAddrPort(tt.from), netip.MustParseAddrPort(tt.self), netip.MustParseAddrPort(tt.other)
-		for _, s := range []STUNServer{{}, {Self: self, Other: other}} {
-			for _, change := range []bool{false, true} {
+		from := netip.MustParseAddrPort(tt.from)
+		for _, n := range []int{0, 2, 4} {
+			s := places(n, tt.all...)
+			for change := range STUNChange(4) {
 				id, request := STUNDiscover(change)
-				reply, sibling := s.Reply(request, from)
-				if change && !s.Other.IsValid() {
+				reply, by := s.Reply(request, from)
+				if change != 0 && int(change) >= n {
 					if reply != nil {
-						t.Error("a server with one port answers a request to change it")
+						t.Errorf("%d places: a request for place %d is answered", n, change)
 					}
 					continue
 				}
-				if len(reply) > len(request) || sibling != change {
-					t.Errorf("reply of %d bytes to %d, by the sibling: %v", len(reply), len(request), sibling)
+				if len(reply) > len(request) || by != change {
+					t.Errorf("reply of %d bytes to %d, by %d, want %d", len(reply), len(request), by, change)
 				}
 				want := STUNDiscovery{Mapped: from}
-				if s.Other.IsValid() {
-					want.Origin, want.Other = self, other
-					if change {
-						want.Origin, want.Other = other, self
-					}
+				if n > 0 {
+					want.Origin, want.Other = s.Places[change], s.Places[n-1]
 				}
 				gotID, got, err := ParseSTUNDiscovery(reply)
 				if err != nil || gotID != id || got != want {
-					t.Errorf("got %+v, %v, want %+v", got, err, want)
+					t.Errorf("%d places, change %d: got %+v, %v, want %+v", n, change, got, err, want)
 				}
 				for n := range reply {
 					if _, _, err := ParseSTUNDiscovery(reply[:n]); err == nil {
@@ -62,7 +72,7 @@ func TestSTUNDiscovery(t *testing.T) {
 
 // A request that would send the answer elsewhere, or is not understood, gets none.
 func TestSTUNDiscoveryRefuses(t *testing.T) {
-	s := STUNServer{netip.MustParseAddrPort("203.0.113.1:443"), netip.MustParseAddrPort("203.0.113.1:444")}
+	s := places(2, "203.0.113.1:443", "203.0.113.1:444")
 	for what, a := range map[string]stun.RawAttribute{
 		"RESPONSE-PORT":              {Type: 0x0027, Value: []byte{0, 53, 0, 0}},
 		"change of the address":      {Type: attrChangeRequest, Value: []byte{0, 0, 0, changeIP}},
@@ -80,9 +90,9 @@ func TestSTUNDiscoveryRefuses(t *testing.T) {
 }
 
 func FuzzSTUNServer(f *testing.F) {
-	s := STUNServer{netip.MustParseAddrPort("203.0.113.1:443"), netip.MustParseAddrPort("203.0.113.1:444")}
+	s := places(2, "203.0.113.1:443", "203.0.113.1:444")
 	from := netip.MustParseAddrPort("[2001:db8::1]:4000")
-	for _, change := range []bool{false, true} {
+	for change := range STUNChange(4) {
 		_, request := STUNDiscover(change)
 		f.Add(request)
 		reply, _ := s.Reply(request, from)

@@ -43,8 +43,8 @@ type Endpoint struct {
 	netChanges atomic.Int64 // of this machine's network, seen so far
 	mappings   atomic.Int64 // made so far
 
-	identity atomic.Pointer[identity.Local] // c.Identity at first, see SetIdentity
-	sibling  atomic.Pointer[stunSibling]    // that answers STUN with us, if any
+	identity  atomic.Pointer[identity.Local] // c.Identity at first, see SetIdentity
+	stunPlace atomic.Pointer[stunPlace]      // those that answer STUN with us, if any
 
 	stun    stunClient
 	budgets budgetTable

@@ -6,36 +6,58 @@ import (
 	"github.com/sremp/sremp/nat"
 )
 
-// A stunSibling is another port of the same server.
-type stunSibling struct {
+// A stunPlace is one of the places of a server that answers STUN.
+type stunPlace struct {
 	server nat.STUNServer
-	send   func(to netip.AddrPort, b []byte)
+	send   [4]func(to netip.AddrPort, b []byte) // from the place that differs so
 }
 
-// PairSTUN makes two endpoints that answer STUN tell of each other (RFC 5780,
-// section 7): a is reached at aAddr, b at bAddr. Invalid addresses part them.
-func PairSTUN(a, b *Endpoint, aAddr, bAddr netip.AddrPort) {
-	if !aAddr.IsValid() || !bAddr.IsValid() {
-		a.sibling.Store(nil)
-		b.sibling.Store(nil)
-		return
+// STUNPlaces are the endpoints of one server that answer STUN, and where clients
+// reach each: 0 is the first, 1 another port, 2 another address, 3 both. Nil:
+// there is none.
+type STUNPlaces struct {
+	Endpoints [4]*Endpoint
+	Addrs     [4]netip.AddrPort
+}
+
+// Join makes the endpoints tell of each other, and answer from each other's place
+// who asks for that (RFC 5780, section 7), until Part.
+func (s STUNPlaces) Join() {
+	for i, e := range s.Endpoints {
+		if e == nil {
+			continue
+		}
+		p := &stunPlace{}
+		for j, other := range s.Endpoints {
+			if other != nil && s.Addrs[j].IsValid() {
+				p.server.Places[i^j], p.send[i^j] = s.Addrs[j], other.WritePacket
+			}
+		}
+		e.stunPlace.Store(p)
 	}
-	a.sibling.Store(&stunSibling{nat.STUNServer{Self: aAddr, Other: bAddr}, b.WritePacket})
-	b.sibling.Store(&stunSibling{nat.STUNServer{Self: bAddr, Other: aAddr}, a.WritePacket})
+}
+
+// Part makes the endpoints answer for themselves only.
+func (s STUNPlaces) Part() {
+	for _, e := range s.Endpoints {
+		if e != nil {
+			e.stunPlace.Store(nil)
+		}
+	}
 }
 
 // answerSTUN answers a binding request with at most as many bytes, to where it
 // came from.
 func (e *Endpoint) answerSTUN(from netip.AddrPort, request []byte) {
-	s := e.sibling.Load()
-	if s == nil {
-		s = &stunSibling{}
+	p := e.stunPlace.Load()
+	if p == nil {
+		p = &stunPlace{}
 	}
-	reply, sibling := s.server.Reply(request, from)
+	reply, change := p.server.Reply(request, from)
 	switch {
 	case reply == nil:
-	case sibling:
-		s.send(from, reply)
+	case change != 0:
+		p.send[change](from, reply)
 	default:
 		e.m.send(from, reply)
 	}

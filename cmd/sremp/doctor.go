@@ -123,18 +123,18 @@ func (a *app) examineServer(ctx context.Context, addr identity.ServerAddr) (serv
 		return x, fmt.Errorf("opening a UDP socket: %w", err)
 	}
 	defer first.Close()
-	d, rtt := ask(ctx, first, to, false)
+	d, rtt := ask(ctx, first, to, 0)
 	x.rtt, x.mapped, x.port = rtt, d.Mapped, first.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	if d.Other.IsValid() {
 		x.paired = true
-		second, _ := ask(ctx, first, d.Other, false)
+		second, _ := ask(ctx, first, d.Other, 0)
 		x.other = second.Mapped
 		fresh, err := net.ListenUDP("udp", nil)
 		if err != nil {
 			return x, fmt.Errorf("opening a UDP socket: %w", err)
 		}
 		defer fresh.Close()
-		_, back := ask(ctx, fresh, to, true)
+		_, back := ask(ctx, fresh, to, nat.STUNOtherPort)
 		x.unasked = back > 0
 	}
 	x.clock, x.dialErr = a.clockOf(ctx, addr)
@@ -143,7 +143,7 @@ func (a *app) examineServer(ctx context.Context, addr identity.ServerAddr) (serv
 
 // ask sends a binding request (RFC 5780) until it is answered. The round trip is
 // 0 if it never was.
-func ask(ctx context.Context, c *net.UDPConn, to netip.AddrPort, change bool) (nat.STUNDiscovery, time.Duration) {
+func ask(ctx context.Context, c *net.UDPConn, to netip.AddrPort, change nat.STUNChange) (nat.STUNDiscovery, time.Duration) {
 	b := make([]byte, 1500)
 	for range doctorTries {
 		if ctx.Err() != nil {

@@ -130,7 +130,13 @@ func (c *child) end(t *testing.T, sig syscall.Signal) {
 // startServer returns the server and its address; listen may end in :0.
 func startServer(t *testing.T, dir, listen string) (*child, identity.ServerAddr) {
 	t.Helper()
-	c := spawn(t, "server", "--dir", dir, "--listen", listen)
+	return startServerCommand(t, "server", "--dir", dir, "--listen", listen)
+}
+
+// startServerCommand runs a command that serves, and returns its address.
+func startServerCommand(t *testing.T, args ...string) (*child, identity.ServerAddr) {
+	t.Helper()
+	c := spawn(t, args...)
 	line, err := bufio.NewReader(c.stdout).ReadString('\n')
 	addr, ok := strings.CutPrefix(line, "address: ")
 	if err != nil || !ok {

@@ -17,7 +17,6 @@ import (
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/relay"
 	"github.com/sremp/sremp/rendezvous"
-	rendezvoussqlite "github.com/sremp/sremp/rendezvous/sqlite"
 	"github.com/sremp/sremp/transport"
 )
 
@@ -41,6 +40,11 @@ type serverOptions struct {
 	// Of the relay.
 	admission, database, metrics, config string
 	limits                               relay.Limits
+
+	// Of the rendezvous.
+	gossip []string
+
+	secondAddress string // for STUN
 
 	// For clients without UDP.
 	websocket, tlsCert, tlsKey, domain string
@@ -81,9 +85,13 @@ func (a *app) newServerCommand(name, short string, o serverOptions) *cobra.Comma
 	}
 	if o.relay {
 		cmd.Flags().StringVar(&o.admission, "admission", "open", "who may become an owner: open, or token")
-		cmd.Flags().StringVar(&o.database, "database", "", "connection `string` of a PostgreSQL database for the relay, instead of a file")
 		cmd.Flags().StringVar(&o.metrics, "metrics", "", "loopback `address` for Prometheus metrics and health")
 	}
+	if o.rendezvous {
+		cmd.Flags().StringSliceVar(&o.gossip, "gossip", nil, "`addresses` of servers that are asked for others, which are passed on to who asks")
+	}
+	cmd.Flags().StringVar(&o.database, "database", "", "connection `string` of a PostgreSQL database, instead of files; several servers with one key may share it")
+	cmd.Flags().StringVar(&o.secondAddress, "second-address", "", "another IP `address` of this machine, for STUN; --listen must name one, too")
 	addWebSocketFlags(cmd, &o)
 	cmd.Flags().StringVar(&o.config, "config", "", "`file` with lines \"FLAG = VALUE\" and \"limit.NAME = VALUE\"; SIGHUP reloads the limits")
 	cmd.Flags().StringVar(&o.dir, "dir", "sremp-server", "`directory` of its key and databases")
@@ -103,6 +111,14 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 	if o.relay && o.admission != "open" && o.admission != "token" {
 		return usageError{fmt.Errorf("--admission takes open or token, not %q", o.admission)}
 	}
+	second, err := parseSecondAddress(o)
+	if err != nil {
+		return err
+	}
+	gossip, err := parseGossip(o.gossip)
+	if err != nil {
+		return err
+	}
 	key, unlock, err := openServerDir(o.dir)
 	if err != nil {
 		return err
@@ -112,7 +128,7 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := newServices(ctx, o, key, a.logger())
+	s, err := newServices(ctx, o, key, public, a.logger())
 	if err != nil {
 		pc.Close()
 		return err
@@ -148,7 +164,12 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 		public = a.guessPublic(ep.LocalAddr())
 	}
 	public.ID = key.ID()
-	defer a.secondSTUN(ctx, ep, public)()
+	stopSTUN, err := a.moreSTUN(ctx, ep, public, second)
+	if err != nil {
+		return err
+	}
+	defer stopSTUN()
+	defer a.gossip(ctx, s, ep, gossip)()
 	if _, err := fmt.Fprintf(a.stdout, "address: %s\n", public); err != nil {
 		return err
 	}
@@ -161,10 +182,12 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 type services struct {
 	handlers map[string]func(context.Context, *transport.Conn)
 	relay    *relay.Server // nil if none
-	closers  []func() error
+
+	rendezvous *rendezvous.Server // nil if none
+	closers    []func() error
 }
 
-func newServices(ctx context.Context, o serverOptions, key *identity.ServerKey, log *slog.Logger) (_ *services, err error) {
+func newServices(ctx context.Context, o serverOptions, key *identity.ServerKey, public identity.ServerAddr, log *slog.Logger) (_ *services, err error) {
 	s := &services{handlers: map[string]func(context.Context, *transport.Conn){}}
 	defer func() {
 		if err != nil {
@@ -186,17 +209,9 @@ func newServices(ctx context.Context, o serverOptions, key *identity.ServerKey, 
 		s.handlers[relay.ALPN] = s.relay.Serve
 	}
 	if o.rendezvous {
-		db, err := rendezvoussqlite.Open(ctx, filepath.Join(o.dir, rendezvousDBFile))
-		if err != nil {
+		if err := s.openRendezvous(ctx, o, key, public, log); err != nil {
 			return nil, err
 		}
-		s.closers = append(s.closers, db.Close)
-		r, err := rendezvous.NewServer(rendezvous.ServerConfig{Key: key, Store: db, Logger: log})
-		if err != nil {
-			return nil, err
-		}
-		s.closers = append(s.closers, r.Close)
-		s.handlers[rendezvous.ALPN] = r.Serve
 	}
 	return s, nil
 }
@@ -231,36 +246,6 @@ func listenUDP(ctx context.Context, addr string) (*net.UDPConn, error) {
 		return nil, fmt.Errorf("listening on %s: %w", addr, err)
 	}
 	return pc.(*net.UDPConn), nil
-}
-
-// secondSTUN answers STUN on the port after the server's, so that clients can
-// compare what their NAT makes of two destinations. The port may be taken; then
-// there is none. The returned function ends it.
-func (a *app) secondSTUN(ctx context.Context, first *transport.Endpoint, public identity.ServerAddr) (stop func()) {
-	at := first.LocalAddr()
-	if at.Port() == 65535 {
-		return func() {}
-	}
-	pc, err := listenUDP(ctx, netip.AddrPortFrom(at.Addr(), at.Port()+1).String())
-	if err != nil {
-		a.say("no second STUN port: %v", err)
-		return func() {}
-	}
-	ep, err := transport.New(transport.Config{PacketConn: pc, STUN: true, Logger: a.logger()})
-	if err != nil {
-		pc.Close()
-		a.say("no second STUN port: %v", err)
-		return func() {}
-	}
-	// A host name, or a public port that is not the one here, says nothing about
-	// where the second port is reached; then neither tells of the other.
-	if ip, err := netip.ParseAddr(public.Host); err == nil && public.Port == at.Port() {
-		transport.PairSTUN(first, ep, netip.AddrPortFrom(ip, at.Port()), netip.AddrPortFrom(ip, at.Port()+1))
-	}
-	return func() {
-		transport.PairSTUN(first, ep, netip.AddrPort{}, netip.AddrPort{})
-		ep.Close()
-	}
 }
 
 // parsePublic parses --public; an empty one gives the zero address.

@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/internal/pgtest"
 	"github.com/sremp/sremp/rendezvous"
 	"github.com/sremp/sremp/rendezvous/storetest"
 	"github.com/sremp/sremp/transport"
 )
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) rendezvous.Store { return open(t, database(t)) })
+	server := pgtest.Start(t, "fsync=off")
+	storetest.Run(t, func(t *testing.T) rendezvous.Store { return open(t, server.Database(t)) })
 }
 
 func TestSurvivesRestart(t *testing.T) {
