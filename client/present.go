@@ -170,7 +170,7 @@ func (n *network) stunServers() (out []netip.AddrPort) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, s := range n.servers {
-		if n.pool.Connection(s.addr.ID) != nil && !n.tunnelled(s) {
+		if n.pool.Connection(s.addr.ID) != nil {
 			out = append(out, s.stun...)
 		}
 	}

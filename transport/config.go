@@ -35,6 +35,9 @@ type Config struct {
 	// forged gets more bytes than were sent in his name. Without it that holds
 	// when many connections are half open; below, QUIC's factor of three.
 	ValidateAddresses bool
+	// AddressProven reports whether who comes from an address has proven to receive
+	// there before, as by TCP. nil: nobody has.
+	AddressProven func(netip.Addr) bool
 	// Known returns the record of a contact, nil if unknown; with it the
 	// handshake is Noise IK, without it XX.
 	Known func(identity.PeerID) *identity.Record

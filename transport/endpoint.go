@@ -91,7 +91,10 @@ func (e *Endpoint) listen() error {
 		VerifySourceAddress: func(a net.Addr) bool {
 			u, _ := a.(*net.UDPAddr)
 			_, _, virtual := parseVirtual(u)
-			return !virtual && (e.c.ValidateAddresses || e.halfOpen.Load() >= retryAbove)
+			if virtual || e.c.AddressProven != nil && e.c.AddressProven(addrPort(a).Addr()) {
+				return false
+			}
+			return e.c.ValidateAddresses || e.halfOpen.Load() >= retryAbove
 		},
 		ConnContext: func(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
 			if !e.accepts() || e.halfOpen.Load() >= maxHalfOpen {

@@ -90,7 +90,7 @@ func (e *Endpoint) Gather(ctx context.Context, stun []netip.AddrPort) []nat.Cand
 
 	cs := e.hostCandidates()
 	stun = stun[:min(len(stun), maxSTUNServer)]
-	mapped := e.askAll(ctx, stun)
+	mapped := e.askAll(ctx, e.withUDP(stun))
 	var reflexive []nat.Candidate
 	for _, a := range mapped {
 		if a.IsValid() && !slices.ContainsFunc(reflexive, func(c nat.Candidate) bool { return c.Addr == a }) {

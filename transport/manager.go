@@ -53,6 +53,7 @@ type manager struct {
 	netSeen  int64 // Endpoint.netChanges that was acted on
 	mapSeen  int64 // Endpoint.mappings too
 
+	blocked      bool // one side was without UDP
 	told, theirs byte // hindrances, ours as told and the other side's (spec §5.4.8)
 }
 

@@ -120,6 +120,7 @@ func (m *manager) health(now time.Time) error {
 	if m.paths[slotRelay] == nil {
 		return nil
 	}
+	m.e.lookAtRoute(m.p.link.remote(slotRelay))
 	m.left, m.leftIn = true, m.round
 	dead := m.paths[slotDirect]
 	if err := m.switchTo(slotRelay, reason); err != nil || m.active != slotRelay {
@@ -148,5 +149,6 @@ func (m *manager) poke(now time.Time) {
 	}
 	m.pokeWait = max(pokeAfter, 2*m.pokeWait)
 	m.nextPoke = now.Add(m.pokeWait)
+	m.e.lookAtRoute(leg.Server)
 	m.e.m.writeRelay(leg, []byte{0}, 0)
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"slices"
+	"time"
 
 	"github.com/sremp/sremp/nat"
 	"github.com/sremp/sremp/wire"
@@ -97,10 +98,19 @@ func (m *manager) explain() error {
 	}
 	if hindrance != m.told {
 		m.told = hindrance
+		if leg := l.leg.Load(); leg != nil {
+			m.e.m.writeRelay(leg, []byte{0}, 0) // first: the relay shall see us come by the new way
+		}
 		if err := m.send(wire.FrameControlHindrance, wire.ControlHindrance{What: hindrance}.Append(nil)); err != nil {
 			return err
 		}
 	}
+	blocked := m.theirs == wire.HindranceNoUDP || hindrance == wire.HindranceNoUDP
+	if m.blocked && !blocked && m.client && m.active == slotRelay {
+		// What was in vain may work now.
+		m.searchAgain(time.Now())
+	}
+	m.blocked = blocked
 	m.p.mu.Lock()
 	now := m.p.path
 	m.p.mu.Unlock()

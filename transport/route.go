@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,10 @@ import (
 const (
 	// tunnelDelay is how long a server has to answer by UDP before a tunnel is
 	// opened beside it; the next servers get none once one did not answer.
-	tunnelDelay = 100 * time.Millisecond
+	tunnelDelay = 30 * time.Millisecond
+	// tunnelSoon is the same for one that has answered before: its round trip is
+	// not known to be short.
+	tunnelSoon = 250 * time.Millisecond
 	// tunnelTime bounds the opening of one tunnel, and tunnelRetry lies between
 	// two; it doubles up to maxTunnelRetry.
 	tunnelTime     = 8 * time.Second
@@ -32,7 +36,7 @@ const (
 	// UDP is suspected when so many packets in a row got no answer for so long,
 	// but not again within suspectPause of an answer to the question.
 	suspectUnanswered = 3
-	suspectServer     = 700 * time.Millisecond
+	suspectServer     = 400 * time.Millisecond
 	suspectPause      = 5 * time.Second
 	// standby is how long a tunnel that was left stays open, in case UDP fails
 	// again at once, and linger how long a route without connections: relay legs
@@ -155,6 +159,18 @@ func (r *route) release() {
 func (e *Endpoint) Tunnelled(server netip.AddrPort) bool {
 	r := e.m.routes.get(unmap(server))
 	return r != nil && r.tunnelled.Load()
+}
+
+// withUDP returns the servers that are not known to be without UDP: what is asked
+// of their hosts gets no answer.
+func (e *Endpoint) withUDP(servers []netip.AddrPort) (out []netip.AddrPort) {
+	rs := e.m.routes.all()
+	for _, s := range servers {
+		if !slices.ContainsFunc(rs, func(r *route) bool { return r.tunnelled.Load() && r.addr.Addr() == s.Addr().Unmap() }) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // state returns the way in use, and a channel that is closed when it changes.

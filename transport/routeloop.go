@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"time"
 )
 
@@ -209,7 +210,7 @@ func (r *route) leaveWhenUDPFails() {
 			timer.Reset(calm.Sub(now))
 			continue
 		}
-		if r.challenge(udpAsks * udpRepeat); r.tunnelled.Load() {
+		if r.challenge(tunnelSoon); r.tunnelled.Load() {
 			return
 		}
 		calm = time.Now().Add(suspectPause)
@@ -303,6 +304,15 @@ func (c *carrier) died() <-chan struct{} {
 		return closed
 	}
 	return c.dead
+}
+
+// lookAtRoute asks one server by UDP: there is reason to think that it does not
+// answer.
+func (e *Endpoint) lookAtRoute(server netip.AddrPort) {
+	if r := e.m.routes.get(server); r != nil && !r.tunnelled.Load() {
+		r.look.Store(true)
+		notify(r.wake)
+	}
 }
 
 // lookAtRoutes asks every server by UDP: the network has changed.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/relay"
+	"github.com/sremp/sremp/relay/websocket"
 	"github.com/sremp/sremp/rendezvous"
 	"github.com/sremp/sremp/transport"
 )
@@ -140,7 +141,7 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 	}()
 	ep, err := transport.New(transport.Config{
 		PacketConn: pc, ServerKey: key, Services: s.handlers, Forward: s.forward, STUN: true,
-		ValidateAddresses: true, Logger: a.logger(),
+		ValidateAddresses: true, AddressProven: websocket.StandIn, Logger: a.logger(),
 	})
 	if err != nil {
 		pc.Close()

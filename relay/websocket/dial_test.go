@@ -123,3 +123,23 @@ func TestDomain(t *testing.T) {
 		c.Close()
 	}
 }
+
+// The addresses that stand for clients are known as such, and no others.
+func TestStandIn(t *testing.T) {
+	h := NewHandler(netip.MustParseAddrPort("127.0.0.1:9"), 1, nil)
+	for _, from := range []string{"192.0.2.1", "2001:db8::1", "127.0.0.1"} {
+		c, err := h.dial(prefixOf(netip.MustParseAddr(from)))
+		check(t, err)
+		if a := addrOf(c.LocalAddr()); !StandIn(a) {
+			t.Errorf("%s stands for %s, and is not known as such", a, from)
+		}
+		c.Close()
+	}
+	for _, a := range []string{"127.0.0.1", "192.0.2.1", "::1", "2001:db8::7f01:1"} {
+		if StandIn(netip.MustParseAddr(a)) {
+			t.Errorf("%s passes for one", a)
+		}
+	}
+}
+
+func addrOf(a net.Addr) netip.Addr { return netip.MustParseAddrPort(a.String()).Addr() }

@@ -156,6 +156,13 @@ func prefixOf(a netip.Addr) netip.Prefix {
 	return p
 }
 
+// StandIn reports whether a is one of the addresses that stand for clients:
+// nobody but a Handler sends from there, as all of it is this machine's.
+func StandIn(a netip.Addr) bool {
+	b := a.Unmap().As16()
+	return a.Unmap().Is4() && b[12] == 127 && b[13]&1 == 1
+}
+
 // dial opens a socket to the server, from the loopback address of a client's
 // prefix.
 func (h *Handler) dial(p netip.Prefix) (*net.UDPConn, error) {

@@ -67,6 +67,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "matrix: NO NAT LABORATORY ON THIS MACHINE: %v\n", err)
 		return 1
 	}
+	bad := 0
+	if strings.Contains(fallbackName, o.pairs) {
+		if err := o.fallback(ctx, stdout); err != nil {
+			fmt.Fprintf(stderr, "matrix: %s: %v\n", fallbackName, err)
+			bad++
+		}
+	}
 	rows, err := o.measure(ctx, stderr)
 	if err == nil {
 		err = o.write(rows, stdout)
@@ -75,7 +82,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "matrix: %v\n", err)
 		return 1
 	}
-	bad := 0
 	for _, r := range rows {
 		if !r.asTheory() {
 			bad++
@@ -86,6 +92,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// fallbackName stands beside the pairs' names.
+const fallbackName = "UDP comes and goes"
+
+// fallback plays a client whose UDP comes and goes, and prints the figures.
+func (o options) fallback(ctx context.Context, stdout io.Writer) error {
+	s, err := newStage(o.sremp)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	f, err := s.playFallback(ctx)
+	if err != nil {
+		return err
+	}
+	if f.write(stdout); !f.asPromised() {
+		return fmt.Errorf("not as promised: %+v", f)
+	}
+	return nil
 }
 
 // enter runs this program again in a user namespace.
@@ -115,7 +141,7 @@ func (o options) measure(ctx context.Context, stderr io.Writer) ([]row, error) {
 	pairs := slices.DeleteFunc(natlab.Pairs(), func(p natlab.Pair) bool {
 		return !strings.Contains(p.Name(), o.pairs) || p.Skew != 0 // the clients choose their own moments
 	})
-	if len(pairs) == 0 {
+	if len(pairs) == 0 && !strings.Contains(fallbackName, o.pairs) {
 		return nil, fmt.Errorf("no pair's name contains %q", o.pairs)
 	}
 	rows := make([]row, len(pairs))

@@ -82,7 +82,7 @@ func (s *stage) template(ctx context.Context, ipv6 bool) (dir string, ids [2]ide
 
 // befriend makes profiles, on public addresses.
 func (s *stage) befriend(ctx context.Context, dir string, ipv6 bool) (ids [2]identity.PeerID, err error) {
-	p, err := s.open(ctx, dir, natlab.Pair{A: "none", B: "none"}, natlab.Conditions{}, ipv6)
+	p, err := s.open(ctx, dir, natlab.Pair{A: "none", B: "none"}.Places, natlab.Conditions{}, ipv6)
 	if err != nil {
 		return ids, err
 	}
@@ -165,8 +165,11 @@ type seen struct {
 	at    time.Time
 }
 
+// places makes the two clients' hosts.
+type places func(*natlab.World) (a, b *natlab.Place, err error)
+
 // open makes the world and starts the server, with the files in dir.
-func (s *stage) open(ctx context.Context, dir string, pair natlab.Pair, c natlab.Conditions, ipv6 bool) (_ *play, err error) {
+func (s *stage) open(ctx context.Context, dir string, places places, c natlab.Conditions, ipv6 bool) (_ *play, err error) {
 	p := &play{s: s, dir: dir, events: make(chan seen, 256), stop: make(chan struct{})}
 	defer func() {
 		if err != nil {
@@ -191,7 +194,7 @@ func (s *stage) open(ctx context.Context, dir string, pair natlab.Pair, c natlab
 	if err != nil {
 		return nil, err
 	}
-	a, b, err := pair.Places(p.world)
+	a, b, err := places(p.world)
 	if err != nil {
 		return nil, err
 	}
@@ -380,30 +383,39 @@ func (s *stage) play(ctx context.Context, pair natlab.Pair) row {
 	return r
 }
 
-func (s *stage) perform(ctx context.Context, pair natlab.Pair, r *row) error {
-	dir, err := os.MkdirTemp(s.dir, "pair-")
-	if err != nil {
-		return err
+// copy returns a copy of the template, for the caller to remove, also after an
+// error.
+func (s *stage) copy(ctx context.Context, ipv6 bool) (dir string, ids [2]identity.PeerID, err error) {
+	if dir, err = os.MkdirTemp(s.dir, "pair-"); err != nil {
+		return dir, ids, err
 	}
-	defer os.RemoveAll(dir)
-	ipv6 := pair.A == "ipv6" || pair.B == "ipv6"
 	template, ids, err := s.template(ctx, ipv6)
 	if err != nil {
-		return err
+		return dir, ids, err
 	}
-	if err := os.CopyFS(dir, os.DirFS(template)); err != nil {
-		return err
+	if err = os.CopyFS(dir, os.DirFS(template)); err != nil {
+		return dir, ids, err
 	}
 	for _, name := range names { // what the copy made readable to others
-		if err := os.Chmod(filepath.Join(dir, name), 0o700); err != nil {
-			return err
+		if err = os.Chmod(filepath.Join(dir, name), 0o700); err != nil {
+			return dir, ids, err
 		}
+	}
+	return dir, ids, nil
+}
+
+func (s *stage) perform(ctx context.Context, pair natlab.Pair, r *row) error {
+	ipv6 := pair.A == "ipv6" || pair.B == "ipv6"
+	dir, ids, err := s.copy(ctx, ipv6)
+	defer os.RemoveAll(dir)
+	if err != nil {
+		return err
 	}
 	c := pair.Conditions
 	if c == (natlab.Conditions{}) {
 		c = natlab.Conditions{Delay: natlab.PairRTT / 2}
 	}
-	p, err := s.open(ctx, dir, pair, c, ipv6)
+	p, err := s.open(ctx, dir, pair.Places, c, ipv6)
 	if err != nil {
 		return err
 	}
