@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 
 	"github.com/sremp/sremp/identity"
@@ -25,6 +26,7 @@ func (e *Endpoint) dialByRoute(ctx context.Context, a identity.ServerAddr, addr 
 			if !tunnelled {
 				r.works()
 			}
+			e.log.Debug("server connected", slog.String("server", a.HostPort()), slog.String("alpn", alpn), slog.Bool("tunnel", tunnelled))
 			context.AfterFunc(c.q.Context(), r.release)
 			return c, nil
 		case errors.Is(err, errRoute) && ctx.Err() == nil:

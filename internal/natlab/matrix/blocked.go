@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sremp/sremp/client"
@@ -18,7 +20,10 @@ const speakEvery = 100 * time.Millisecond
 // A fallback is what became of two clients, one of which lost UDP and got it back,
 // while both wrote to each other.
 type fallback struct {
-	usable  float64 // RTT from the first packet of the client without UDP until its first server served it
+	// RTT from the first packet of the client without UDP until a server has proven
+	// its key and the client may send, and until one serves it.
+	usable  float64
+	serves  float64
 	back    time.Duration
 	again   time.Duration
 	why     client.Why
@@ -64,7 +69,7 @@ func (s *stage) playFallback(ctx context.Context) (f fallback, err error) {
 	if err := p.people[1].start(ctx, p); err != nil {
 		return f, err
 	}
-	var served time.Time
+	var served, at time.Time
 	_, err = p.until(ctx, stepTime, func(e seen) bool {
 		if x, ok := e.event.(client.ServerEvent); ok && e.who == 1 && x.Server.Connected && served.IsZero() {
 			served = e.at
@@ -79,7 +84,12 @@ func (s *stage) playFallback(ctx context.Context) (f fallback, err error) {
 		return f, fmt.Errorf("nothing was captured")
 	}
 	i := slices.IndexFunc(frames, func(x natlab.Frame) bool { _, _, _, udp := natlab.UDP(x.Packet); return x.Out && udp })
-	f.usable = float64(served.Sub(frames[max(i, 0)].At)) / float64(natlab.PairRTT)
+	first := frames[max(i, 0)].At
+	f.serves = float64(served.Sub(first)) / float64(natlab.PairRTT)
+	if at, err = loggedAt(filepath.Join(dir, names[1]+".log"), first, `msg="server connected"`, "tunnel=true"); err != nil {
+		return f, err
+	}
+	f.usable = float64(at.Sub(first)) / float64(natlab.PairRTT)
 
 	got := [2][]string{}
 	stop := make(chan struct{})
@@ -123,7 +133,7 @@ func (s *stage) playFallback(ctx context.Context) (f fallback, err error) {
 		if err := router.Become(natlab.Port); err != nil {
 			return err
 		}
-		at, err := p.until(ctx, stepTime, note(both(client.PathDirect)))
+		at, err = p.until(ctx, stepTime, note(both(client.PathDirect)))
 		if err != nil {
 			return fmt.Errorf("UDP works again: %w", err)
 		}
@@ -173,6 +183,26 @@ func (s *stage) playFallback(ctx context.Context) (f fallback, err error) {
 	return f, nil
 }
 
+// loggedAt returns when a client first logged a line with all of the words, after
+// a moment.
+func loggedAt(file string, after time.Time, words ...string) (at time.Time, err error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return at, err
+	}
+	for line := range strings.Lines(string(b)) {
+		stamp, ok := strings.CutPrefix(line, "time=")
+		if !ok || slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+			continue
+		}
+		stamp, _, _ = strings.Cut(stamp, " ")
+		if at, err = time.Parse(time.RFC3339, stamp); err == nil && at.After(after) {
+			return at, nil
+		}
+	}
+	return at, fmt.Errorf("%s has no line with %q", file, words)
+}
+
 func count(texts []string, text string) (n int) {
 	for _, t := range texts {
 		if t == text {
@@ -184,7 +214,8 @@ func count(texts []string, text string) (n int) {
 
 // write prints the figures.
 func (f fallback) write(w io.Writer) {
-	fmt.Fprintf(w, "figure: paths.2.udp_blocked_usable %.1f RTT from a client's first packet until a server serves it over WebSocket, 10 at most; RTT %v\n", f.usable, natlab.PairRTT)
+	fmt.Fprintf(w, "figure: paths.2.udp_blocked_usable %.1f RTT from a client's first packet until a server has proven its key over WebSocket and the client may send, 10 at most; RTT %v\n", f.usable, natlab.PairRTT)
+	fmt.Fprintf(w, "figure: paths.2.udp_blocked_registered %.1f RTT until the client is registered there\n", f.serves)
 	fmt.Fprintf(w, "figure: paths.udp_returns.direct %d ms until both are direct\n", f.back.Milliseconds())
 	fmt.Fprintf(w, "figure: paths.udp_fails.relayed %d ms until messages pass through the relay over WebSocket, 3000 at most\n", f.again.Milliseconds())
 	fmt.Fprintf(w, "figure: paths.udp_changes.lost %d messages of_%d, doubled: %d\n", f.missing, f.sent, f.doubled)
