@@ -214,7 +214,7 @@ func (n *network) fetchBundle(ctx context.Context, i identity.Invite) (wire.Prek
 			continue
 		}
 		var sealed, oneTime []byte
-		if sealed, oneTime, err = s.FetchPrekeys(ctx, i.KnockInbox, i.Knock()); err != nil {
+		if sealed, oneTime, err = takePrekeys(ctx, s, i); err != nil {
 			n.senderFailed(a, s, err)
 			continue
 		}

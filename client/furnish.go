@@ -32,6 +32,9 @@ func (n *network) furnish(ctx context.Context, s *server, cl *relay.Client) erro
 	if err := cl.CreateInbox(ctx, relay.InboxParams{ID: f.knock, Knock: true}); err != nil {
 		return err
 	}
+	if err := cl.AllowWork(ctx, f.knock, knockWork); err != nil {
+		return err
+	}
 	for _, p := range f.inboxes {
 		if err := cl.CreateInbox(ctx, p); err != nil {
 			return err

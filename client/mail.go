@@ -177,7 +177,7 @@ func (n *network) deliver(ctx context.Context, box mailBox, letters []letter, he
 		return err
 	}
 	for _, l := range letters {
-		if _, err := s.Store(ctx, box.inbox, box.token, l.blob); err != nil {
+		if err := leave(ctx, s, box, l.blob); err != nil {
 			n.senderFailed(box.relay, s, err)
 			return err
 		}

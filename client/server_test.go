@@ -27,6 +27,9 @@ type testServer struct {
 	path string
 	addr identity.ServerAddr
 	stop func()
+
+	relay  *relay.Server
+	limits relay.Limits
 }
 
 func startServer(t *testing.T) *testServer {
@@ -48,7 +51,7 @@ func (s *testServer) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	rs, err := relay.NewServer(relay.ServerConfig{Key: s.key, Store: store})
+	rs, err := relay.NewServer(relay.ServerConfig{Key: s.key, Store: store, Limits: s.limits})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -69,6 +72,7 @@ func (s *testServer) start() {
 		s.t.Fatal(err)
 	}
 	rs.SetSend(ep.WritePacket)
+	s.relay = rs
 	s.addr.Port = ep.LocalAddr().Port()
 	s.stop = func() {
 		ep.Close()
