@@ -29,6 +29,21 @@ type chat struct {
 	// early holds steps of messages that are not known yet: the step and the
 	// message travel by different ways.
 	early map[client.MessageID]client.DeliveryState
+
+	openedAt int64            // Seq of the newest message when it was opened
+	later    bool             // there are messages after the last: a hit was jumped to
+	emptied  bool             // all messages are about to be deleted
+	unread   int              // how many were unread when it was opened
+	found    client.MessageID // what was jumped to
+	jump     string           // key of the row to scroll to
+	compose  compose
+
+	draftDirty bool
+	draftCount int
+	typing     bool // what the contact is to be told, what it was told last, and when
+	typingTold bool
+	typingBusy bool
+	typingAt   time.Time
 }
 
 type message struct {
@@ -46,7 +61,11 @@ func shownTime(m client.Message) time.Time {
 }
 
 // add takes in a message, new or known. Its row is named key, or by the message.
+// A new one behind a gap of messages that are not loaded is left to Later.
 func (c *chat) add(m client.Message, key string) {
+	if c.later && len(c.messages) > 0 && m.Seq > c.messages[len(c.messages)-1].Seq && !c.fetching {
+		return
+	}
 	if s, ok := c.early[m.ID]; ok {
 		m.State = max(m.State, s)
 		delete(c.early, m.ID)
@@ -77,9 +96,55 @@ func (c *chat) delivery(id client.MessageID, s client.DeliveryState) {
 }
 
 func (w *Window) openChat(id identity.PeerID) {
-	w.chat = &chat{id: id, loading: true, early: map[client.MessageID]client.DeliveryState{}}
-	w.swaps++
+	w.newChat(id)
 	w.loadNewest(w.chat)
+}
+
+func (w *Window) newChat(id identity.PeerID) {
+	w.storeDraft()
+	c := w.contacts[id]
+	w.chat = &chat{id: id, loading: true, unread: c.Unread, early: map[client.MessageID]client.DeliveryState{}}
+	if _, ok := w.drafts[id]; !ok && c.Draft != "" {
+		w.drafts[id] = c.Draft
+	}
+	w.swaps++
+}
+
+// openChatAt opens a conversation around one message.
+func (w *Window) openChatAt(id identity.PeerID, at client.MessageID, seq int64) {
+	w.newChat(id)
+	c := w.chat
+	c.found = at
+	w.load(c, client.HistoryQuery{Before: seq + 1, Limit: pageSize / 2}, func(n int) {
+		c.earlier = n == pageSize/2
+		w.load(c, client.HistoryQuery{Forward: true, After: seq, Limit: pageSize / 2}, func(n int) {
+			c.loading, c.later = false, n == pageSize/2
+			if m := c.byID(at); m != nil {
+				w.scrollTo(m.key)
+			}
+		})
+	})
+}
+
+// Later loads the page after the last message that is shown.
+func (w *Window) Later() {
+	c := w.chat
+	if c == nil || c.loading || c.fetching || !c.later || len(c.messages) == 0 {
+		return
+	}
+	c.fetching = true
+	last := c.messages[len(c.messages)-1].Seq
+	w.load(c, client.HistoryQuery{Forward: true, After: last, Limit: pageSize}, func(n int) {
+		c.fetching, c.later = false, n == pageSize
+	})
+}
+
+// Newest goes to the end of the open conversation.
+func (w *Window) Newest() {
+	if c := w.chat; c != nil && c.later {
+		w.openChat(c.id)
+		w.redraw()
+	}
 }
 
 // loadNewest loads the newest page, which also says what was missed.
@@ -87,6 +152,12 @@ func (w *Window) loadNewest(c *chat) {
 	w.load(c, client.HistoryQuery{Limit: pageSize}, func(n int) {
 		if c.loading {
 			c.earlier = n == pageSize
+			if len(c.messages) > 0 {
+				c.openedAt = c.messages[len(c.messages)-1].Seq
+			}
+			if i := c.firstUnread(); i >= 0 {
+				w.scrollTo("unread")
+			}
 		}
 		c.loading = false
 	})
@@ -126,7 +197,10 @@ func (w *Window) load(c *chat, q client.HistoryQuery, done func(n int)) {
 }
 
 // rows returns what to draw of a conversation.
-func (c *chat) rows(waiting []*outgoing, peer string, now time.Time) []Row {
+func (c *chat) rows(waiting []*outgoing, peer string, hidden map[client.MessageID]bool, now time.Time) []Row {
+	if c.emptied {
+		return nil
+	}
 	rows := make([]Row, 0, len(c.messages)+len(waiting)+8)
 	var day, last time.Time
 	add := func(r Row, at time.Time, missing int) {
@@ -147,10 +221,27 @@ func (c *chat) rows(waiting []*outgoing, peer string, now time.Time) []Row {
 		r.Time, r.Date, last = clock(at), at.Format("Monday, 2 January 2006, 15:04"), at
 		rows = append(rows, r)
 	}
-	for _, m := range c.messages {
-		r := Row{Key: m.key, Kind: MessageRow, Text: Literal(m.Text), Author: peer, Mine: m.Mine}
+	first := c.firstUnread()
+	for i, m := range c.messages {
+		if hidden[m.ID] {
+			continue
+		}
+		r := Row{Key: m.key, Kind: MessageRow, Text: Literal(m.Text), Author: peer, Mine: m.Mine, Found: m.ID == c.found}
 		if m.Mine {
 			r.Author, r.Tick = you, tick(m.State)
+		}
+		r.Edited, r.Reaction, r.Reacted = !m.EditedAt.IsZero(), Line(m.MyReaction), Line(m.Reaction)
+		if m.ReplyTo != (client.MessageID{}) {
+			r.Quote, r.QuoteAuthor = c.quote(m.Message, peer)
+		}
+		if !m.ExpiresAt.IsZero() {
+			r.Expires = "Disappears " + listTime(m.ExpiresAt, now)
+			if days(m.ExpiresAt, now) == 0 {
+				r.Expires = "Disappears at " + clock(m.ExpiresAt.In(now.Location()))
+			}
+		}
+		if i == first {
+			rows = append(rows, Row{Key: "unread", Kind: NoticeRow, Text: "New messages"})
 		}
 		add(r, shownTime(m.Message), m.Missing)
 	}
@@ -162,6 +253,38 @@ func (c *chat) rows(waiting []*outgoing, peer string, now time.Time) []Row {
 		add(r, o.at, 0)
 	}
 	return rows
+}
+
+// quote returns the beginning of the message that m answers, and its author.
+func (c *chat) quote(m client.Message, peer string) (text, author string) {
+	text, author = Preview(m.Quote), peer
+	q := c.byID(m.ReplyTo)
+	switch {
+	case q != nil && q.Mine:
+		author = you
+	case q == nil && m.Quote == "":
+		return "A message that is gone", ""
+	case q == nil:
+		author = ""
+	}
+	return text, author
+}
+
+// firstUnread returns the index of the first message that was unread when the
+// conversation was opened; -1 if there was none, or it is not loaded.
+func (c *chat) firstUnread() int {
+	if c.unread == 0 || c.later {
+		return -1
+	}
+	n := 0
+	for i := len(c.messages) - 1; i >= 0; i-- {
+		if m := c.messages[i]; !m.Mine && m.Seq <= c.openedAt {
+			if n++; n == c.unread {
+				return i
+			}
+		}
+	}
+	return -1
 }
 
 // you is the author of one's own messages.

@@ -320,7 +320,7 @@ func TestRows(t *testing.T) {
 	add(true, "e", now.Add(-time.Minute))
 	add(false, "f", now)
 	got := ""
-	for _, r := range c.rows([]*outgoing{{text: "g", at: now, key: "new 1"}}, "Bob", now) {
+	for _, r := range c.rows([]*outgoing{{text: "g", at: now, key: "new 1"}}, "Bob", nil, now) {
 		if r.Kind == DayRow {
 			got += "-- " + r.Text + "\n"
 			continue
@@ -349,7 +349,7 @@ func TestMissingMessagesAreSaid(t *testing.T) {
 	m.Missing = 2
 	c.add(m, "")
 	var got []string
-	for _, r := range c.rows(nil, "Bob", now) {
+	for _, r := range c.rows(nil, "Bob", nil, now) {
 		got = append(got, r.Text)
 	}
 	if want := []string{"Today", "Not arrived yet: 2 messages before this one", "x"}; !slices.Equal(got, want) {
@@ -365,7 +365,7 @@ func TestRowKeysAreUnique(t *testing.T) {
 		c.add(m, "")
 	}
 	seen := map[string]bool{}
-	for _, r := range c.rows(nil, "Bob", now) {
+	for _, r := range c.rows(nil, "Bob", nil, now) {
 		if seen[r.Key] {
 			t.Errorf("key %q comes twice", r.Key)
 		}

@@ -3,6 +3,7 @@ package present
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -35,11 +36,12 @@ type fakeAPI struct {
 	calls    map[string]int
 	sub      chan client.Event
 	quick    bool // Send's event is quicker than its answer
+	typed    []bool
 }
 
 func newFake() *fakeAPI {
 	return &fakeAPI{history: map[identity.PeerID][]client.Message{}, calls: map[string]int{}, contacts: []client.Contact{
-		{ID: bob, Name: "Bob"}, {ID: carol, Name: "Carol"},
+		{ID: bob, Name: "Bob", Trust: client.Trusted}, {ID: carol, Name: "Carol", Trust: client.Trusted},
 	}}
 }
 
@@ -74,7 +76,7 @@ func (f *fakeAPI) Invite(ctx context.Context, _ client.InviteOptions) (client.In
 }
 
 func (f *fakeAPI) Add(ctx context.Context, uri, nick string) (client.Contact, error) {
-	c := client.Contact{ID: identity.PeerID{9}, Name: "Dora", Nick: nick, FirstSeen: time.Now()}
+	c := client.Contact{ID: identity.PeerID{9}, Name: "Dora", Nick: nick, Trust: client.Trusted, FirstSeen: time.Now()}
 	if err := f.call(ctx, "add"); err != nil {
 		return client.Contact{}, err
 	}
@@ -89,11 +91,14 @@ func (f *fakeAPI) Contacts(ctx context.Context) ([]client.Contact, error) {
 	return slices.Clone(f.contacts), err
 }
 
-func (f *fakeAPI) Send(ctx context.Context, to identity.PeerID, text string) (client.Message, error) {
-	now := time.Now()
+func (f *fakeAPI) SendDraft(ctx context.Context, to identity.PeerID, d client.Draft) (client.Message, error) {
+	now, text := time.Now(), d.Text
 	f.mu.Lock()
 	n := len(f.sent) + 1
-	m := client.Message{ID: client.MessageID{byte(n)}, Contact: to, From: alice, Mine: true, Text: text, SentAt: now, Seq: int64(1000 + n)}
+	m := client.Message{
+		ID: client.MessageID{byte(n)}, Contact: to, From: alice, Mine: true, Text: text, SentAt: now, Seq: int64(1000 + n),
+		ReplyTo: d.ReplyTo,
+	}
 	if f.quick {
 		f.sub <- client.MessageEvent{Message: m}
 	}
@@ -111,11 +116,136 @@ func (f *fakeAPI) History(ctx context.Context, with identity.PeerID, q client.Hi
 	defer f.mu.Unlock()
 	var page []client.Message
 	for _, m := range f.history[with] {
-		if q.Before == 0 || m.Seq < q.Before {
+		if (q.Before == 0 || m.Seq < q.Before) && (!q.Forward || m.Seq > q.After) {
 			page = append(page, m)
 		}
 	}
+	if q.Forward {
+		return slices.Clone(page[:min(len(page), q.Limit)]), err
+	}
 	return slices.Clone(page[max(0, len(page)-q.Limit):]), err
+}
+
+func (f *fakeAPI) SetContact(ctx context.Context, id identity.PeerID, s client.ContactSettings) (client.Contact, error) {
+	if err := f.call(ctx, "setcontact"); err != nil {
+		return client.Contact{}, err
+	}
+	return f.change(id, func(c *client.Contact) {
+		set(&c.Nick, s.Nick)
+		set(&c.Draft, s.Draft)
+		set(&c.Pinned, s.Pinned)
+		set(&c.Archived, s.Archived)
+	}), nil
+}
+
+func set[T any](to *T, v *T) {
+	if v != nil {
+		*to = *v
+	}
+}
+
+// change alters a contact.
+func (f *fakeAPI) change(id identity.PeerID, how func(*client.Contact)) client.Contact {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.contacts {
+		if f.contacts[i].ID == id {
+			how(&f.contacts[i])
+			return f.contacts[i]
+		}
+	}
+	return client.Contact{}
+}
+
+func (f *fakeAPI) SetTrust(ctx context.Context, id identity.PeerID, t client.TrustState) error {
+	if err := f.call(ctx, "settrust"); err != nil {
+		return err
+	}
+	f.change(id, func(c *client.Contact) { c.Trust = t })
+	return nil
+}
+
+func (f *fakeAPI) SetTyping(ctx context.Context, _ identity.PeerID, on bool) error {
+	f.set(func(f *fakeAPI) { f.typed = append(f.typed, on) })
+	return f.call(ctx, "typing")
+}
+
+// own returns the message with an id, for Edit and React.
+func (f *fakeAPI) own(id client.MessageID, how func(*client.Message)) (client.Message, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range f.history {
+		for i := range h {
+			if h[i].ID == id {
+				how(&h[i])
+				return h[i], nil
+			}
+		}
+	}
+	return client.Message{}, client.ErrNoMessage
+}
+
+func (f *fakeAPI) Edit(ctx context.Context, _ identity.PeerID, id client.MessageID, text string) (client.Message, error) {
+	if err := f.call(ctx, "edit"); err != nil {
+		return client.Message{}, err
+	}
+	return f.own(id, func(m *client.Message) { m.Text, m.EditedAt = text, time.Now() })
+}
+
+func (f *fakeAPI) React(ctx context.Context, _ identity.PeerID, id client.MessageID, emoji string) (client.Message, error) {
+	if err := f.call(ctx, "react"); err != nil {
+		return client.Message{}, err
+	}
+	return f.own(id, func(m *client.Message) { m.MyReaction = emoji })
+}
+
+func (f *fakeAPI) Delete(ctx context.Context, with identity.PeerID, ids []client.MessageID, everywhere bool) error {
+	if err := f.call(ctx, "delete"); err != nil {
+		return err
+	}
+	f.set(func(f *fakeAPI) {
+		f.history[with] = slices.DeleteFunc(f.history[with], func(m client.Message) bool { return slices.Contains(ids, m.ID) })
+	})
+	f.emit(client.RemovalEvent{Contact: with, IDs: ids})
+	return nil
+}
+
+func (f *fakeAPI) DeleteHistory(ctx context.Context, with identity.PeerID) error {
+	if err := f.call(ctx, "deletehistory"); err != nil {
+		return err
+	}
+	f.set(func(f *fakeAPI) { delete(f.history, with) })
+	f.emit(client.RemovalEvent{Contact: with})
+	return nil
+}
+
+func (f *fakeAPI) DeleteContact(ctx context.Context, id identity.PeerID) error {
+	if err := f.call(ctx, "deletecontact"); err != nil {
+		return err
+	}
+	f.set(func(f *fakeAPI) {
+		f.contacts = slices.DeleteFunc(f.contacts, func(c client.Contact) bool { return c.ID == id })
+	})
+	f.emit(client.ContactGoneEvent{Contact: id})
+	return nil
+}
+
+func (f *fakeAPI) MarkRead(ctx context.Context, _ identity.PeerID, _ bool) error {
+	return f.call(ctx, "markread")
+}
+
+func (f *fakeAPI) Search(ctx context.Context, q client.SearchQuery) (found []client.Message, err error) {
+	err = f.call(ctx, "search")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range []identity.PeerID{bob, carol} {
+		for _, m := range f.history[id] {
+			if strings.Contains(strings.ToLower(m.Text), strings.ToLower(q.Text)) {
+				found = append(found, m)
+			}
+		}
+	}
+	return found, err
 }
 
 func (f *fakeAPI) Path(ctx context.Context, to identity.PeerID) (client.Path, error) {

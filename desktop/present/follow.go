@@ -53,6 +53,9 @@ func (w *Window) follow(api client.API) {
 // forget leaves a client that is closed.
 func (w *Window) forget() {
 	w.api, w.chat, w.dialog = nil, nil, Dialog{}
+	w.search, w.pending = search{count: w.search.count + 1}, nil
+	clear(w.hidden)
+	clear(w.hiddenContacts)
 	w.contacts = map[identity.PeerID]client.Contact{}
 	w.outbox = outbox{}
 	w.refreshing, w.stale = false, false
@@ -143,6 +146,20 @@ func (w *Window) event(e client.Event) {
 		w.refresh()
 	case client.ServerEvent:
 		w.server(e.Server)
+	case client.ChangeEvent:
+		w.changed(e.Message)
+		w.refresh()
+	case client.RemovalEvent:
+		w.removed(e)
+	case client.TypingEvent:
+		w.peerTyping(e)
+	case client.ContactGoneEvent:
+		delete(w.contacts, e.Contact)
+		delete(w.hiddenContacts, e.Contact)
+		if w.chat != nil && w.chat.id == e.Contact {
+			w.chat.draftDirty = false
+			w.closeChat()
+		}
 	}
 }
 
@@ -152,6 +169,7 @@ func (w *Window) message(m client.Message) {
 		c.LastText, c.LastAt = m.Text, shownTime(m)
 		w.contacts[c.ID] = c
 	}
+	delete(w.typing, m.Contact)
 	key := ""
 	if m.Mine {
 		key = w.outbox.stored(m)

@@ -21,6 +21,7 @@ type outbox struct {
 type outgoing struct {
 	to     identity.PeerID
 	text   string
+	reply  client.MessageID
 	at     time.Time
 	key    string // of its row
 	failed bool
@@ -57,17 +58,34 @@ func (o *outbox) stored(m client.Message) (key string) {
 // Send sends a text to the contact of the open conversation.
 func (w *Window) Send(text string) {
 	text = strings.TrimSpace(text)
-	if w.chat == nil || text == "" {
+	if w.chat == nil || text == "" || !w.writable() {
 		return
 	}
+	if w.chat.compose.mode == ComposeEdit {
+		w.sendEdit(text)
+		return
+	}
+	reply := w.chat.compose.id
+	w.chat.compose = compose{}
+	w.Newest()
+	c := w.chat
 	w.outbox.count++
 	w.outbox.waiting = append(w.outbox.waiting, &outgoing{
-		to: w.chat.id, text: text, at: w.now(), key: fmt.Sprintf("new %d", w.outbox.count),
+		to: c.id, text: text, reply: reply, at: w.now(), key: fmt.Sprintf("new %d", w.outbox.count),
 	})
-	delete(w.drafts, w.chat.id)
+	delete(w.drafts, c.id)
+	c.draftDirty, c.typing, c.typingTold = false, false, false // the client drops the draft and the notice with the message
+	c.draftCount++
+	c.unread = 0
 	w.swaps++
 	w.sendNext()
 	w.redraw()
+}
+
+// writable reports whether the open conversation takes messages.
+func (w *Window) writable() bool {
+	c := w.contacts[w.chat.id]
+	return c.Self || c.Trust == client.Trusted
 }
 
 // Retry sends a text again whose row says Failed.
@@ -99,7 +117,7 @@ func (w *Window) sendNext() {
 	next.busy = true
 	api := w.api
 	w.do(func(ctx context.Context) func() {
-		m, err := api.Send(ctx, next.to, next.text)
+		m, err := api.SendDraft(ctx, next.to, client.Draft{Text: next.text, ReplyTo: next.reply})
 		return func() {
 			if w.api != api {
 				return

@@ -22,11 +22,22 @@ func (w *Window) view() View {
 		Me:            Line(w.me.Name),
 		Network:       network(w.me.Servers),
 		Contacts:      w.contactRows(now),
+		Filter:        w.filter,
+		Search:        w.searchView(now),
 		Dialog:        w.dialog,
 		Toast:         w.toast,
 	}
 	if w.dialog.Kind == ServersDialog {
 		v.Dialog.Servers = serverRows(w.me.Servers)
+	}
+	for _, c := range w.contacts {
+		switch {
+		case w.hiddenContacts[c.ID] || c.Self:
+		case c.Trust == client.TrustUnknown:
+			v.Requests++
+		case c.Archived:
+			v.Archived++
+		}
 	}
 	if w.chat != nil {
 		v.Chat = w.chatView(now)
@@ -41,21 +52,54 @@ func (w *Window) contactRows(now time.Time) []Contact {
 	}
 	rows := make([]Contact, 0, len(w.contacts))
 	for _, c := range w.contacts {
-		label := Line(c.Label())
-		rows = append(rows, Contact{
+		if !w.inFilter(c) {
+			continue
+		}
+		label := w.label(c)
+		r := Contact{
 			ID: c.ID, Label: label, Initials: Initials(label), Colour: Colour(c.ID),
 			Last: Preview(c.LastText), When: listTime(c.LastAt, now),
-			Unread: c.Unread, Badge: badge(c.Path, now), Selected: c.ID == selected,
-		})
+			Unread: c.Unread, Mentions: c.Mentions, Badge: badge(c.Path, now), Selected: c.ID == selected,
+			Verified: !c.Verified.IsZero(), Pinned: c.Pinned, Muted: c.Muted, Self: c.Self,
+		}
+		if c.Self {
+			r.Badge = Badge{Text: "on this computer"}
+		}
+		if d := w.drafts[c.ID]; c.ID != selected && (d != "" || c.Draft != "") {
+			if d == "" {
+				d = c.Draft
+			}
+			r.Draft, r.Last = true, Preview(d)
+		}
+		if _, r.Typing = w.typing[c.ID]; r.Typing {
+			r.Last = "writes…"
+		}
+		rows = append(rows, r)
 	}
 	slices.SortFunc(rows, func(a, b Contact) int {
 		return cmp.Or(
+			first(b.Pinned)-first(a.Pinned),
 			newest(w.contacts[b.ID]).Compare(newest(w.contacts[a.ID])),
 			cmp.Compare(a.Label, b.Label),
 			a.ID.Compare(b.ID),
 		)
 	})
 	return rows
+}
+
+func first(pinned bool) int {
+	if pinned {
+		return 1
+	}
+	return 0
+}
+
+// label is the name under which a contact is shown.
+func (w *Window) label(c client.Contact) string {
+	if c.Self {
+		return "Note to self"
+	}
+	return Line(c.Label())
 }
 
 // newest is when something last happened with a contact.
@@ -68,14 +112,51 @@ func newest(c client.Contact) time.Time {
 
 func (w *Window) chatView(now time.Time) Chat {
 	c := w.contacts[w.chat.id]
-	label := Line(c.Label())
-	return Chat{
+	label := w.label(c)
+	v := Chat{
 		Open: true, ID: w.chat.id, Label: label, Initials: Initials(label), Colour: Colour(w.chat.id),
 		Badge:   badge(c.Path, now),
-		Rows:    w.chat.rows(w.outbox.to(w.chat.id), label, now),
-		Loading: w.chat.loading, Earlier: w.chat.earlier,
+		Rows:    w.chat.rows(w.outbox.to(w.chat.id), label, w.hidden, now),
+		Loading: w.chat.loading, Earlier: w.chat.earlier, Later: w.chat.later,
 		Draft: w.drafts[w.chat.id], Drafts: w.swaps,
+		Self: c.Self, Verified: !c.Verified.IsZero(),
+		Request: c.Trust == client.TrustUnknown && !c.Self, Blocked: c.Trust == client.Rejected,
+		Notice: notice(c), Timer: span(c.Timer), Jump: w.chat.jump, Jumps: w.jumps,
+		Settings: ChatSettings{
+			Pinned: c.Pinned, Muted: c.Muted, Archived: c.Archived,
+			ShareRead: c.ShareRead, ShareTyping: c.ShareTyping, RelayOnly: c.RelayOnly,
+		},
 	}
+	if c.Self {
+		v.Badge = Badge{Text: "on this computer", Tip: "What you write here stays on this computer and in your backups."}
+	}
+	_, v.Typing = w.typing[c.ID]
+	if k := w.chat.compose; k.mode != ComposeNew {
+		v.Compose.Mode = k.mode
+		if m := w.chat.byID(k.id); m != nil {
+			if v.Compose.Text, v.Compose.Author = Preview(m.Text), label; m.Mine {
+				v.Compose.Author = you
+			}
+		}
+	}
+	return v
+}
+
+// notice says what one must know of a contact before one writes on.
+func notice(c client.Contact) string {
+	switch {
+	case c.Trust == client.Rejected:
+		return "You have blocked this contact. It cannot reach you, and is not told."
+	case c.Trust == client.TrustUnknown && !c.Self:
+		return "A stranger wants to write to you, and calls itself so. It learns nothing of you before you accept, not even that its messages came."
+	case c.Successor != "":
+		return "This contact says that it has a new identity. Ask by another way whether that is true, before you believe it."
+	case !c.KeysChanged.IsZero() && c.Verified.IsZero():
+		return "The keys of this contact have changed since you know it. Compare the words to be sure who it is."
+	case c.FormerName != "":
+		return "This contact called itself " + Isolate(c.FormerName) + " before."
+	}
+	return ""
 }
 
 // network words the state of all servers.

@@ -20,9 +20,13 @@ type View struct {
 	Problem       string // Welcome, Locked: why the last answer was not accepted
 	AskPassphrase bool   // Welcome: a passphrase can be chosen, too
 
-	Me       string // own name
-	Network  string // one line about the servers
-	Contacts []Contact
+	Me       string    // own name
+	Network  string    // one line about the servers
+	Contacts []Contact // of the list that Filter names
+	Filter   Filter
+	Requests int // how many wait
+	Archived int // how many there are
+	Search   Search
 	Chat     Chat
 	Dialog   Dialog
 	Toast    Toast
@@ -37,13 +41,63 @@ type Contact struct {
 	Last     string // newest text, in one line
 	When     string
 	Unread   int
+	Mentions int // unread ones that name us
 	Badge    Badge
 	Selected bool
+	Verified bool
+	Pinned   bool
+	Muted    bool
+	Self     bool // note to self
+	Draft    bool // Last is a text that was not sent
+	Typing   bool
+}
+
+// A Filter chooses what the contact list shows.
+type Filter uint8
+
+// The filters.
+const (
+	Inbox    Filter = iota // everybody but the others' lists
+	Requests               // strangers who knocked
+	Archive                // conversations that were put away
+)
+
+// A Search is what the search over all conversations found.
+type Search struct {
+	Open  bool
+	Query string
+	Busy  bool
+	Hits  []Hit
+}
+
+// A Hit is one message that was found; Before, Match and After make up the part
+// of its text that is shown.
+type Hit struct {
+	Key                  string // names it for OpenHit
+	Label                string // the conversation
+	Initials             string
+	Colour               int
+	Author               string
+	When                 string
+	Before, Match, After string
+}
+
+// Spoken is the hit's name for a screen reader.
+func (h Hit) Spoken() string {
+	return h.Label + ", " + h.When + ", " + h.Author + ": " + h.Before + h.Match + h.After
 }
 
 // Spoken is the row's name for a screen reader.
 func (c Contact) Spoken() string {
 	s := c.Label + ", " + c.Badge.Text
+	for _, x := range []struct {
+		on   bool
+		word string
+	}{{c.Verified, "verified"}, {c.Pinned, "pinned"}, {c.Muted, "muted"}, {c.Typing, "writes"}} {
+		if x.on {
+			s += ", " + x.word
+		}
+	}
 	if c.Unread > 0 {
 		s += ", " + plural(c.Unread, "unread message")
 	}
@@ -64,8 +118,45 @@ type Chat struct {
 	Rows     []Row
 	Loading  bool // the first messages are on their way
 	Earlier  bool // there are earlier messages to load
+	Later    bool // there are later ones: a hit of a search was jumped to
 	Draft    string
 	Drafts   int // changes when Draft is to replace what stands in the entry
+
+	Self     bool
+	Verified bool
+	Request  bool   // a stranger: Accept or Block, nothing else
+	Blocked  bool   // by us
+	Notice   string // what the person must know of this contact, empty for nothing
+	Typing   bool
+	Compose  Compose
+	Timer    string // "1 day" after which messages disappear, empty: never
+	Settings ChatSettings
+	Jump     string // key of the row to scroll to
+	Jumps    int    // changes when Jump is to be scrolled to
+}
+
+// ChatSettings are switches of one conversation.
+type ChatSettings struct {
+	Pinned, Muted, Archived           bool
+	ShareRead, ShareTyping, RelayOnly bool
+}
+
+// A ComposeMode says what the entry's text becomes.
+type ComposeMode uint8
+
+// The modes.
+const (
+	ComposeNew ComposeMode = iota
+	ComposeReply
+	ComposeEdit
+)
+
+// A Compose is what stands over the entry: the message that is answered or
+// edited.
+type Compose struct {
+	Mode   ComposeMode
+	Author string
+	Text   string
 }
 
 // A RowKind tells what a row of a conversation is.
@@ -92,6 +183,14 @@ type Row struct {
 	Date   string // whole, for a tooltip
 	Tick   Tick   // of a message of ours
 	Failed bool   // not stored; can be tried again
+
+	Quote       string // the beginning of the message that it answers
+	QuoteAuthor string
+	Edited      bool
+	Expires     string // when it disappears, in words; empty: never
+	Reaction    string // ours to it
+	Reacted     string // the contact's to it
+	Found       bool   // it is what was searched for
 }
 
 // Spoken is the row's name for a screen reader.
@@ -99,7 +198,20 @@ func (r Row) Spoken() string {
 	if r.Kind != MessageRow {
 		return r.Text
 	}
-	s := r.Author + ", " + r.Time + ": " + r.Text
+	s := r.Author + ", " + r.Time + ": "
+	if r.Quote != "" {
+		s += "answers " + r.QuoteAuthor + ", " + r.Quote + ": "
+	}
+	s += r.Text
+	if r.Edited {
+		s += ", edited"
+	}
+	if r.Reaction != "" {
+		s += ", your reaction " + r.Reaction
+	}
+	if r.Reacted != "" {
+		s += ", reaction " + r.Reacted
+	}
 	if r.Mine {
 		s += " (" + r.Tick.Tip + ")"
 	}
@@ -140,4 +252,5 @@ type Server struct {
 type Toast struct {
 	Seq  int // differs from toast to toast
 	Text string
+	Undo bool // what it says can be taken back
 }

@@ -55,3 +55,22 @@ func listTime(t, now time.Time) string {
 func midnight(now time.Time) time.Time {
 	return time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, now.Location())
 }
+
+// spans are the times after which messages can be made to disappear.
+var spans = []struct {
+	d    time.Duration
+	name string
+}{
+	{0, ""}, {time.Minute, "1 minute"}, {time.Hour, "1 hour"}, {8 * time.Hour, "8 hours"}, {24 * time.Hour, "1 day"},
+	{7 * 24 * time.Hour, "1 week"}, {30 * 24 * time.Hour, "30 days"},
+}
+
+// span words a time after which messages disappear; empty is never.
+func span(d time.Duration) string {
+	for _, s := range spans {
+		if s.d == d {
+			return s.name
+		}
+	}
+	return d.String()
+}

@@ -59,6 +59,14 @@ type Window struct {
 	asked    int // counts dialogs, so that a late answer finds its own
 	toast    Toast
 
+	filter         Filter
+	search         search
+	typing         map[identity.PeerID]time.Time // until when they count as writing
+	hidden         map[client.MessageID]bool     // about to be deleted
+	hiddenContacts map[identity.PeerID]bool
+	pending        *pending
+	jumps          int // counts what View.Chat.Jump shows
+
 	refreshing, stale bool // a listing of the contacts is under way, and outdated already
 }
 
@@ -72,6 +80,8 @@ func NewWindow(ctx context.Context, c Config) *Window {
 		config: c, ctx: ctx, cancel: cancel,
 		contacts: map[identity.PeerID]client.Contact{},
 		drafts:   map[identity.PeerID]string{},
+		typing:   map[identity.PeerID]time.Time{},
+		hidden:   map[client.MessageID]bool{}, hiddenContacts: map[identity.PeerID]bool{},
 	}
 }
 
@@ -200,17 +210,6 @@ func (w *Window) Select(id identity.PeerID) {
 	}
 	w.openChat(id)
 	w.redraw()
-}
-
-// SetDraft remembers what stands in the entry of the open conversation.
-func (w *Window) SetDraft(text string) {
-	switch {
-	case w.chat == nil:
-	case text == "":
-		delete(w.drafts, w.chat.id)
-	default:
-		w.drafts[w.chat.id] = text
-	}
 }
 
 // say shows a toast with the next drawing.

@@ -97,11 +97,11 @@ func TestContactList(t *testing.T) {
 		now := time.Now()
 		u.api.set(func(f *fakeAPI) {
 			f.contacts = []client.Contact{
-				{ID: bob, Name: "Bob", LastText: "older", LastAt: now.Add(-time.Hour)},
-				{ID: carol, Name: "Carol", Nick: "C.", LastText: "two\nlines", LastAt: now, Unread: 2},
+				{ID: bob, Name: "Bob", Trust: client.Trusted, LastText: "older", LastAt: now.Add(-time.Hour)},
+				{ID: carol, Name: "Carol", Trust: client.Trusted, Nick: "C.", LastText: "two\nlines", LastAt: now, Unread: 2},
 			}
 		})
-		u.api.emit(client.ContactEvent{Contact: client.Contact{ID: bob, Name: "Bob"}})
+		u.api.emit(client.ContactEvent{Contact: client.Contact{ID: bob, Name: "Bob", Trust: client.Trusted}})
 		u.run(3 * callTime)
 		rows := u.last().Contacts
 		if len(rows) != 2 || rows[0].ID != carol {

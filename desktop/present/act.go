@@ -1,0 +1,281 @@
+package present
+
+import (
+	"context"
+	"time"
+
+	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/identity"
+)
+
+// What a person does with messages of the open conversation. A row is named by
+// its key, as in Retry.
+
+// undoTime is how long something that is lost can be had back.
+const undoTime = 6 * time.Second
+
+// find returns the message of a row; nil if there is none, or it is not stored yet.
+func (c *chat) find(key string) *message {
+	for i := range c.messages {
+		if c.messages[i].key == key {
+			return &c.messages[i]
+		}
+	}
+	return nil
+}
+
+func (w *Window) row(key string) *message {
+	if w.chat == nil {
+		return nil
+	}
+	return w.chat.find(key)
+}
+
+// Reply makes the next text answer a message.
+func (w *Window) Reply(key string) { w.compose(key, ComposeReply) }
+
+// Edit puts the text of a message of ours into the entry, to be replaced.
+func (w *Window) Edit(key string) {
+	if m := w.row(key); m != nil && m.Mine {
+		w.compose(key, ComposeEdit)
+	}
+}
+
+// EditLast edits the newest message of ours, if there is one on the page.
+func (w *Window) EditLast() {
+	if w.chat == nil {
+		return
+	}
+	for i := len(w.chat.messages) - 1; i >= 0; i-- {
+		if w.chat.messages[i].Mine {
+			w.Edit(w.chat.messages[i].key)
+			return
+		}
+	}
+}
+
+func (w *Window) compose(key string, mode ComposeMode) {
+	m := w.row(key)
+	if m == nil {
+		return
+	}
+	w.stopCompose()
+	w.chat.compose = compose{mode: mode, id: m.ID}
+	if mode == ComposeEdit {
+		w.chat.compose.draft = w.drafts[w.chat.id]
+		w.drafts[w.chat.id] = m.Text
+	}
+	w.swaps++ // the entry gets the keyboard
+	w.redraw()
+}
+
+// CancelCompose makes the entry's text a new message again.
+func (w *Window) CancelCompose() {
+	if w.chat == nil || w.chat.compose.mode == ComposeNew {
+		return
+	}
+	w.stopCompose()
+	w.swaps++
+	w.redraw()
+}
+
+// stopCompose ends answering and editing; the draft from before comes back.
+func (w *Window) stopCompose() {
+	c := w.chat
+	if c.compose.mode == ComposeEdit {
+		w.putDraft(c.compose.draft)
+	}
+	c.compose = compose{}
+}
+
+// A compose is the mode of the entry.
+type compose struct {
+	mode  ComposeMode
+	id    client.MessageID
+	draft string // with ComposeEdit: what stood in the entry before
+}
+
+// sendEdit stores an edited text.
+func (w *Window) sendEdit(text string) {
+	c, id := w.chat, w.chat.compose.id
+	w.stopCompose()
+	w.swaps++
+	api := w.api
+	w.do(func(ctx context.Context) func() {
+		m, err := api.Edit(ctx, c.id, id, text)
+		return func() {
+			if err != nil {
+				w.say(problem("The message could not be changed", err))
+				return
+			}
+			w.changed(m)
+		}
+	})
+	w.redraw()
+}
+
+// React sets our reaction to a message; the one that is set already is taken
+// back.
+func (w *Window) React(key, emoji string) {
+	m := w.row(key)
+	if m == nil {
+		return
+	}
+	if m.MyReaction == emoji {
+		emoji = ""
+	}
+	api, id, with := w.api, m.ID, w.chat.id
+	w.do(func(ctx context.Context) func() {
+		m, err := api.React(ctx, with, id, emoji)
+		return func() {
+			if err != nil {
+				w.say(problem("The reaction could not be stored", err))
+				return
+			}
+			w.changed(m)
+		}
+	})
+}
+
+// changed takes in a message of which something is different.
+func (w *Window) changed(m client.Message) {
+	if w.chat == nil || w.chat.id != m.Contact {
+		return
+	}
+	for i := range w.chat.messages {
+		o := &w.chat.messages[i]
+		if o.ID == m.ID {
+			m.State = max(m.State, o.State)
+			o.Message = m
+		}
+	}
+}
+
+// DeleteMessage removes a message here, or with everywhere at the contact as
+// well. For a moment it can be had back.
+func (w *Window) DeleteMessage(key string, everywhere bool) {
+	m := w.row(key)
+	if m == nil || everywhere && !m.Mine {
+		return
+	}
+	api, id, with := w.api, m.ID, w.chat.id
+	w.hide(with, id, true)
+	text := "The message was deleted here."
+	if everywhere {
+		text = "The message was deleted for both."
+	}
+	w.soon(text, func(ctx context.Context) error {
+		return api.Delete(ctx, with, []client.MessageID{id}, everywhere)
+	}, func() { w.hide(with, id, false) })
+}
+
+// hide leaves a message out of what is drawn.
+func (w *Window) hide(with identity.PeerID, id client.MessageID, hidden bool) {
+	if hidden {
+		w.hidden[id] = true
+	} else {
+		delete(w.hidden, id)
+	}
+}
+
+// soon does something after undoTime, unless Undo is asked for. Whatever else
+// waits is done first: there is one way back, to the last step.
+func (w *Window) soon(text string, do func(ctx context.Context) error, undo func()) {
+	w.flush()
+	w.pending = &pending{do: do, undo: undo}
+	w.say(text)
+	w.toast.Undo = true
+	p := w.pending
+	w.do(func(ctx context.Context) func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(undoTime):
+		}
+		return func() {
+			if w.pending == p {
+				w.flush()
+			}
+		}
+	})
+	w.redraw()
+}
+
+// A pending step can be undone.
+type pending struct {
+	do   func(ctx context.Context) error
+	undo func()
+}
+
+// flush does the step that waits. If it fails, nothing was lost.
+func (w *Window) flush() {
+	p := w.pending
+	if p == nil {
+		return
+	}
+	w.pending, w.toast.Undo = nil, false
+	w.do(func(ctx context.Context) func() {
+		err := p.do(ctx)
+		return func() {
+			if err != nil {
+				p.undo()
+				w.say(problem("That could not be done", err))
+			}
+		}
+	})
+}
+
+// Undo takes the last step back.
+func (w *Window) Undo() {
+	p := w.pending
+	if p == nil {
+		return
+	}
+	w.pending = nil
+	p.undo()
+	w.say("Nothing was deleted.")
+	w.redraw()
+}
+
+// removed takes messages out that are gone.
+func (w *Window) removed(e client.RemovalEvent) {
+	for _, id := range e.IDs {
+		delete(w.hidden, id)
+	}
+	if c := w.chat; c != nil && c.id == e.Contact {
+		c.remove(e.IDs)
+		if c.compose.mode != ComposeNew && (len(e.IDs) == 0 || c.gone(c.compose.id)) {
+			w.stopCompose()
+			w.swaps++
+		}
+	}
+	w.refresh()
+}
+
+func (c *chat) gone(id client.MessageID) bool {
+	for i := range c.messages {
+		if c.messages[i].ID == id {
+			return false
+		}
+	}
+	return true
+}
+
+// remove drops messages, all of them if there are no ids.
+func (c *chat) remove(ids []client.MessageID) {
+	if len(ids) == 0 {
+		c.messages, c.earlier, c.later = nil, false, false
+		return
+	}
+	kept := c.messages[:0]
+	for _, m := range c.messages {
+		found := false
+		for _, id := range ids {
+			found = found || m.ID == id
+		}
+		if !found {
+			kept = append(kept, m)
+		}
+	}
+	clear(c.messages[len(kept):])
+	c.messages = kept
+}
