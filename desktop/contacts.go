@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+	"github.com/diamondburned/gotk4/pkg/pango"
 
 	"github.com/sremp/sremp/desktop/present"
 )
@@ -13,22 +14,63 @@ import (
 // sidebarWidth keeps a conversation readable on a screen 800 pixels wide.
 const sidebarWidth = 280
 
-// A sidebar is the contact list.
+// A sidebar is the list of conversations, with the search over all of them.
 type sidebar struct {
-	*gtk.ScrolledWindow
-	list *list[present.Contact]
+	*gtk.Box
+	pages    pager
+	list     *list[present.Contact]
+	hits     *list[present.Hit]
+	search   *gtk.SearchEntry
+	filters  *gtk.Box
+	inbox    *gtk.ToggleButton
+	requests *gtk.ToggleButton
+	archive  *gtk.ToggleButton
+	nothing  *gtk.Label
+	open     bool
+	quiet    bool // the search is being changed by us
 }
 
 func newSidebar() *sidebar {
-	s := &sidebar{ScrolledWindow: gtk.NewScrolledWindow(), list: newList(newContactCell)}
-	s.AddCSSClass("sidebar")
-	s.SetPolicy(gtk.PolicyNever, gtk.PolicyAutomatic)
-	s.SetChild(s.list.view)
-	s.SetSizeRequest(sidebarWidth, -1)
-	s.SetVExpand(true)
+	s := &sidebar{
+		pages: newPager(), list: newList(newContactCell), hits: newList(newHitCell), search: gtk.NewSearchEntry(),
+		nothing: paragraph("", "page-text"),
+	}
+	s.search.SetObjectProperty("placeholder-text", "Search all messages (Ctrl+F)")
+	spoken(&s.search.Widget, "Search all messages")
+	s.inbox, s.requests, s.archive = gtk.NewToggleButtonWithLabel("All"), gtk.NewToggleButton(), gtk.NewToggleButton()
+	s.requests.SetGroup(s.inbox)
+	s.archive.SetGroup(s.inbox)
+	s.filters = box(gtk.OrientationHorizontal, 4, s.inbox, s.requests, s.archive)
+	s.filters.AddCSSClass("filters")
+	top := box(gtk.OrientationVertical, 6, s.search, s.filters)
+	top.AddCSSClass("sidebar-top")
 	s.list.view.SetSingleClickActivate(true)
 	spoken(&s.list.view.Widget, "Contacts")
+	s.hits.view.SetSingleClickActivate(true)
+	spoken(&s.hits.view.Widget, "Messages found")
+	s.nothing.SetJustify(gtk.JustifyCenter)
+	s.nothing.SetXAlign(0.5)
+	s.nothing.SetVAlign(gtk.AlignStart)
+	s.nothing.SetMarginTop(24)
+	s.pages.add("contacts", scrolled(s.list.view))
+	s.pages.add("hits", scrolled(s.hits.view))
+	s.pages.add("nothing", s.nothing)
+	s.pages.show("contacts")
+	s.pages.SetVExpand(true)
+	s.Box = box(gtk.OrientationVertical, 0, top, s.pages)
+	s.AddCSSClass("sidebar")
+	s.SetSizeRequest(sidebarWidth, -1)
 	return s
+}
+
+// scrolled puts a list into a window of its own that scrolls up and down.
+func scrolled(child gtk.Widgetter) *gtk.ScrolledWindow {
+	w := gtk.NewScrolledWindow()
+	w.SetPolicy(gtk.PolicyNever, gtk.PolicyAutomatic)
+	w.SetChild(child)
+	w.SetVExpand(true)
+	w.SetFocusable(false) // its rows are
+	return w
 }
 
 func (s *sidebar) connect(p *present.Window) {
@@ -37,14 +79,112 @@ func (s *sidebar) connect(p *present.Window) {
 			p.Select(s.list.values[i].ID)
 		}
 	})
+	s.hits.view.ConnectActivate(func(i uint) {
+		if i < uint(len(s.hits.values)) {
+			p.OpenHit(s.hits.values[i].Key)
+		}
+	})
+	s.search.ConnectSearchChanged(func() {
+		if !s.quiet {
+			p.SetSearch(s.search.Text())
+		}
+	})
+	s.search.ConnectStopSearch(p.CloseSearch)
+	s.search.ConnectActivate(func() { s.hits.view.GrabFocus() })
+	for b, f := range map[*gtk.ToggleButton]present.Filter{
+		s.inbox: present.Inbox, s.requests: present.Requests, s.archive: present.Archive,
+	} {
+		b.ConnectToggled(func() {
+			if b.Active() && !s.quiet {
+				p.SetFilter(f)
+			}
+		})
+	}
 }
 
-func (s *sidebar) draw(contacts []present.Contact) {
-	keys := make([]string, len(contacts))
-	for i, c := range contacts {
+// grab gives the list the keyboard.
+func (s *sidebar) grab() { s.list.view.GrabFocus() }
+
+func (s *sidebar) draw(v present.View) {
+	s.filters.SetVisible(v.Requests > 0 || v.Archived > 0 || v.Filter != present.Inbox)
+	s.requests.SetVisible(v.Requests > 0 || v.Filter == present.Requests)
+	s.archive.SetVisible(v.Archived > 0 || v.Filter == present.Archive)
+	s.requests.SetLabel("Requests (" + strconv.Itoa(v.Requests) + ")")
+	s.archive.SetLabel("Archive (" + strconv.Itoa(v.Archived) + ")")
+	s.quiet = true
+	[]*gtk.ToggleButton{s.inbox, s.requests, s.archive}[v.Filter].SetActive(true)
+	if !v.Search.Open && s.search.Text() != "" {
+		s.search.SetText("")
+	}
+	s.quiet = false
+	if v.Search.Open && !s.open {
+		s.search.GrabFocus()
+	}
+	if !v.Search.Open && s.open {
+		s.grab()
+	}
+	s.open = v.Search.Open
+	keys := make([]string, len(v.Contacts))
+	for i, c := range v.Contacts {
 		keys[i] = c.ID.String()
 	}
-	s.list.set(keys, contacts)
+	s.list.set(keys, v.Contacts)
+	keys = make([]string, len(v.Search.Hits))
+	for i, h := range v.Search.Hits {
+		keys[i] = h.Key
+	}
+	s.hits.set(keys, v.Search.Hits)
+	switch {
+	case !v.Search.Open || v.Search.Query == "":
+		s.pages.show("contacts")
+	case len(v.Search.Hits) > 0:
+		s.pages.show("hits")
+	default:
+		setText(s.nothing, "Searching…")
+		if !v.Search.Busy {
+			setText(s.nothing, "Nothing was found.")
+		}
+		s.pages.show("nothing")
+	}
+}
+
+// A hitCell is one message that was found.
+type hitCell struct {
+	row        *gtk.Box
+	avatar     avatar
+	name, when *gtk.Label
+	text       *gtk.Label
+}
+
+func newHitCell() cell[present.Hit] {
+	h := &hitCell{avatar: newAvatar(present.Colours), name: line("contact-name"), when: line("contact-when"), text: label("", "contact-last")}
+	h.name.SetHExpand(true)
+	h.text.SetWrap(true)
+	h.text.SetLines(2)
+	h.text.SetEllipsize(pango.EllipsizeEnd)
+	text := box(gtk.OrientationVertical, 2, box(gtk.OrientationHorizontal, 6, h.name, h.when), h.text)
+	text.SetHExpand(true)
+	h.row = box(gtk.OrientationHorizontal, 12, h.avatar, text)
+	h.row.AddCSSClass("contact")
+	return h
+}
+
+func (h *hitCell) root() gtk.Widgetter { return h.row }
+
+func (h *hitCell) draw(v present.Hit) {
+	h.avatar.draw(v.Initials, v.Colour)
+	setText(h.name, v.Label)
+	setText(h.when, v.When)
+	who := v.Author + ": "
+	h.text.SetText(who + v.Before + v.Match + v.After)
+	// Attributes, not markup: the text is from outside.
+	bold := pango.NewAttrList()
+	a := pango.NewAttrWeight(pango.WeightBold)
+	a.SetStartIndex(uint(len(who) + len(v.Before)))
+	a.SetEndIndex(uint(len(who) + len(v.Before) + len(v.Match)))
+	bold.Insert(a)
+	h.text.SetAttributes(bold)
+	spoken(&h.row.Widget, v.Spoken())
 }
 
 // A contactCell is one row of the contact list.
@@ -55,6 +195,7 @@ type contactCell struct {
 	name, last *gtk.Label
 	when       *gtk.Label
 	unread     *gtk.Label
+	marks      *gtk.Label // pinned, muted, verified
 }
 
 func newContactCell() cell[present.Contact] {
@@ -62,7 +203,7 @@ func newContactCell() cell[present.Contact] {
 		avatar: newAvatar(present.Colours),
 		dot:    gtk.NewBox(gtk.OrientationHorizontal, 0),
 		name:   line("contact-name"), last: line("contact-last"),
-		when: line("contact-when"), unread: label("", "unread"),
+		when: line("contact-when"), unread: label("", "unread"), marks: label("", "contact-when"),
 	}
 	c.dot.AddCSSClass("dot")
 	c.dot.SetHAlign(gtk.AlignEnd)
@@ -75,7 +216,7 @@ func newContactCell() cell[present.Contact] {
 	c.unread.SetXAlign(0.5)
 	c.unread.SetVAlign(gtk.AlignCenter)
 	text := box(gtk.OrientationVertical, 2,
-		box(gtk.OrientationHorizontal, 6, c.name, c.when),
+		box(gtk.OrientationHorizontal, 6, c.name, c.marks, c.when),
 		box(gtk.OrientationHorizontal, 6, c.last, c.unread))
 	text.SetVAlign(gtk.AlignCenter)
 	c.row = box(gtk.OrientationHorizontal, 12, picture, text)
@@ -93,10 +234,25 @@ func (c *contactCell) draw(v present.Contact) {
 	if v.Last == "" {
 		setText(c.last, v.Badge.Text)
 	}
+	mark(&c.last.Widget, "draft", v.Draft || v.Typing)
+	if v.Draft && !v.Typing {
+		setText(c.last, "Draft: "+v.Last)
+	}
+	marks := ""
+	for _, m := range []struct {
+		on   bool
+		sign string
+	}{{v.Verified, "🛡"}, {v.Pinned, "📌"}, {v.Muted, "🔕"}} {
+		if m.on {
+			marks += m.sign
+		}
+	}
+	setText(c.marks, marks)
 	setText(c.when, v.When)
 	setText(c.unread, strconv.Itoa(v.Unread))
 	c.unread.SetVisible(v.Unread > 0)
 	mark(&c.row.Widget, "selected", v.Selected)
+	c.dot.SetVisible(!v.Self)
 	setTip(&c.row.Widget, v.Label+"\n"+v.Badge.Text)
 	spoken(&c.row.Widget, v.Spoken())
 }

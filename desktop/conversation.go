@@ -4,6 +4,7 @@ package desktop
 
 import (
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
@@ -12,8 +13,8 @@ import (
 )
 
 const (
-	nearEnd = 48  // pixels from the end within which a list follows new rows
-	nearTop = 300 // pixels from the top at which earlier messages are asked for
+	nearEnd = 48  // pixels from an end within which a list follows new rows
+	nearTop = 300 // pixels from an end at which more messages are asked for
 	// settleTime is how long a list may take to find its place, in milliseconds.
 	settleTime = 120
 )
@@ -21,51 +22,47 @@ const (
 // A conversation is the right half of the window: header, messages, entry.
 type conversation struct {
 	pager
-	avatar avatar
-	name   *gtk.Label
-	badge  *gtk.Label
-	list   *list[present.Row]
-	scroll *gtk.ScrolledWindow
-	entry  *gtk.Entry
-	send   *gtk.Button
+	header   *chatHeader
+	list     *list[present.Row]
+	scroll   *gtk.ScrolledWindow
+	newest   *gtk.Button
+	composer *composer
+	menu     *messageMenu
 
 	empty     *gtk.Label
 	presenter *present.Window
 	shown     identity.PeerID
-	drafts    int  // of the last drawn View
+	jumps     int  // of the last drawn View
 	follow    bool // new rows are scrolled to
-	scrolling bool // a jump to the end is on its way
-	wanting   bool // earlier messages will perhaps be asked for
-	quiet     bool // the entry is being changed by us
+	scrolling bool // a jump is on its way
+	wanting   bool // more messages will perhaps be asked for
+	later     bool // there are messages after the last row
 }
 
 func newConversation() *conversation {
 	c := &conversation{
-		pager: newPager(), avatar: newAvatar(present.Colours), name: line("title"), badge: label("", "badge"),
-		list: newList(newMessageCell), scroll: gtk.NewScrolledWindow(), entry: gtk.NewEntry(),
-		send:   gtk.NewButtonWithLabel("Send"),
+		pager: newPager(), header: newChatHeader(), scroll: gtk.NewScrolledWindow(),
+		newest: gtk.NewButtonFromIconName("go-bottom-symbolic"), composer: newComposer(),
 		follow: true,
 	}
-	c.badge.SetVAlign(gtk.AlignCenter)
-	c.name.SetHExpand(true)
-	header := box(gtk.OrientationHorizontal, 12, c.avatar, c.name, c.badge)
-	header.AddCSSClass("chat-header")
-
+	c.list = newList(func() cell[present.Row] { return newMessageCell(c.openMenu) })
 	c.scroll.AddCSSClass("messages")
 	c.scroll.SetPolicy(gtk.PolicyNever, gtk.PolicyAutomatic)
 	c.scroll.SetVExpand(true)
+	c.scroll.SetFocusable(false) // its rows are
 	c.scroll.SetChild(c.list.view)
 	spoken(&c.list.view.Widget, "Messages")
+	c.menu = newMessageMenu(c.scroll)
 
-	c.entry.SetHExpand(true)
-	c.entry.SetPlaceholderText("Write a message")
-	c.entry.SetMaxLength(0)
-	spoken(&c.entry.Widget, "Message")
-	c.send.AddCSSClass("suggested-action")
-	c.send.SetTooltipText("Send (Enter)")
-	spoken(&c.send.Widget, "Send")
-	composer := box(gtk.OrientationHorizontal, 10, c.entry, c.send)
-	composer.AddCSSClass("composer")
+	c.newest.SetTooltipText("To the newest message")
+	spoken(&c.newest.Widget, "To the newest message")
+	c.newest.AddCSSClass("newest")
+	c.newest.SetHAlign(gtk.AlignEnd)
+	c.newest.SetVAlign(gtk.AlignEnd)
+	c.newest.SetVisible(false)
+	messages := gtk.NewOverlay()
+	messages.SetChild(c.scroll)
+	messages.AddOverlay(c.newest)
 
 	c.empty = paragraph("", "page-text")
 	c.empty.SetJustify(gtk.JustifyCenter)
@@ -75,31 +72,51 @@ func newConversation() *conversation {
 	c.empty.SetHAlign(gtk.AlignCenter)
 	c.empty.SetVExpand(true)
 	c.add("empty", c.empty)
-	c.add("chat", box(gtk.OrientationVertical, 0, header, c.scroll, composer))
+	c.add("chat", box(gtk.OrientationVertical, 0, c.header, messages, c.composer))
 	c.SetHExpand(true)
 	return c
 }
 
 func (c *conversation) connect(p *present.Window) {
 	c.presenter = p
-	submit := func() { p.Send(c.entry.Text()) }
-	c.entry.ConnectActivate(submit)
-	c.send.ConnectClicked(submit)
-	c.entry.ConnectChanged(func() {
-		c.send.SetSensitive(c.entry.Text() != "")
-		if !c.quiet {
-			p.SetDraft(c.entry.Text())
-		}
+	c.header.connect(p)
+	c.composer.connect(p)
+	c.composer.leaveUp = c.focusNewest
+	c.menu.connect(p)
+	c.newest.ConnectClicked(func() {
+		c.follow = true
+		p.Newest()
+		c.toEnd()
 	})
-	c.send.SetSensitive(false)
+	// Enter on a message opens its menu; the text in it has the keyboard.
+	keys := gtk.NewEventControllerKey()
+	keys.SetPropagationPhase(gtk.PhaseCapture)
+	keys.ConnectKeyPressed(func(key, _ uint, state gdk.ModifierType) bool {
+		switch {
+		case key == gdk.KEY_Menu, key == gdk.KEY_Return, key == gdk.KEY_KP_Enter:
+		case key == gdk.KEY_F10 && state&gdk.ShiftMask != 0:
+		default:
+			return false
+		}
+		for _, s := range c.list.slots {
+			if s.bound && gtk.BaseWidget(s.cell.root()).Parent() != nil && holdsFocus(s.cell.root()) {
+				c.openMenu(s.shown, s.cell.root())
+				return true
+			}
+		}
+		return false
+	})
+	c.list.view.AddController(keys)
 	adj := c.scroll.VAdjustment()
 	adj.ConnectValueChanged(func() {
 		if c.scrolling {
 			return
 		}
-		c.follow = adj.Value()+adj.PageSize() >= adj.Upper()-nearEnd
-		if adj.Value() < nearTop {
-			c.wantEarlier()
+		left := adj.Upper() - adj.PageSize() - adj.Value()
+		c.follow = left <= nearEnd
+		c.newest.SetVisible(c.later || left > adj.PageSize())
+		if adj.Value() < nearTop || c.later && left < nearTop {
+			c.wantMore()
 		}
 	})
 	adj.ConnectChanged(func() {
@@ -109,17 +126,44 @@ func (c *conversation) connect(p *present.Window) {
 	})
 }
 
-// wantEarlier asks for earlier messages if the top is still near in a moment:
-// while rows are put above those that are seen, it only seems so.
-func (c *conversation) wantEarlier() {
+// focusNewest gives the keyboard to the last row that is drawn: from there the
+// arrows go up.
+func (c *conversation) focusNewest() bool {
+	var last *slot[present.Row]
+	for _, s := range c.list.slots {
+		if s.bound && (last == nil || s.item.Position() > last.item.Position()) {
+			last = s
+		}
+	}
+	if last == nil {
+		return false
+	}
+	return gtk.BaseWidget(gtk.BaseWidget(last.cell.root()).Parent()).ChildFocus(gtk.DirTabForward)
+}
+
+// holdsFocus reports whether the keyboard is in a row.
+func holdsFocus(w gtk.Widgetter) bool {
+	p := gtk.BaseWidget(w).Parent()
+	return gtk.BaseWidget(p).HasFocus() || gtk.BaseWidget(p).FocusChild() != nil
+}
+
+func (c *conversation) openMenu(row present.Row, at gtk.Widgetter) { c.menu.open(row, at) }
+
+// wantMore asks for more messages if an end is still near in a moment: while
+// rows are put above those that are seen, it only seems so.
+func (c *conversation) wantMore() {
 	if c.wanting {
 		return
 	}
 	c.wanting = true
 	coreglib.TimeoutAdd(settleTime, func() {
 		c.wanting = false
-		if c.scroll.VAdjustment().Value() < nearTop {
+		adj := c.scroll.VAdjustment()
+		if adj.Value() < nearTop {
 			c.presenter.Earlier()
+		}
+		if adj.Upper()-adj.PageSize()-adj.Value() < nearTop {
+			c.presenter.Later()
 		}
 	})
 }
@@ -134,17 +178,34 @@ func (c *conversation) toEnd() {
 	coreglib.IdleAdd(func() {
 		c.scrolling = false
 		if n := len(c.list.keys); n > 0 {
-			c.list.view.ActivateAction("list.scroll-to-item", glib.NewVariantUint32(uint32(n-1)))
+			c.toRow(n - 1)
 		}
 		adj := c.scroll.VAdjustment()
 		adj.SetValue(adj.Upper() - adj.PageSize())
 	})
 }
 
+func (c *conversation) toRow(i int) {
+	c.list.view.ActivateAction("list.scroll-to-item", glib.NewVariantUint32(uint32(i)))
+}
+
+// toKey scrolls to the row with a key.
+func (c *conversation) toKey(key string) {
+	c.follow, c.scrolling = false, true
+	coreglib.IdleAdd(func() {
+		c.scrolling = false
+		for i, k := range c.list.keys {
+			if k == key {
+				c.toRow(i)
+			}
+		}
+	})
+}
+
 func (c *conversation) draw(v present.View) {
 	chat := v.Chat
 	if !chat.Open {
-		if len(v.Contacts) == 0 {
+		if len(v.Contacts) == 0 && v.Filter == present.Inbox {
 			setText(c.empty, "Nobody is here yet.\n\nPress Invite and give the link to somebody, or Add with a link that you were given.")
 		} else {
 			setText(c.empty, "Choose a conversation on the left.")
@@ -154,13 +215,8 @@ func (c *conversation) draw(v present.View) {
 		return
 	}
 	c.show("chat")
-	c.avatar.draw(chat.Initials, chat.Colour)
-	setText(c.name, chat.Label)
-	setText(c.badge, chat.Badge.Text)
-	setTip(&c.badge.Widget, chat.Badge.Tip)
-	spoken(&c.badge.Widget, "Path: "+chat.Badge.Text)
-	pathClass(&c.badge.Widget, chat.Badge.Kind)
-
+	c.header.draw(chat)
+	c.later = chat.Later
 	other := chat.ID != c.shown
 	c.shown = chat.ID
 	if other {
@@ -172,21 +228,19 @@ func (c *conversation) draw(v present.View) {
 	}
 	grown := c.list.set(keys, chat.Rows)
 	if grown && len(chat.Rows) > 0 {
-		if last := chat.Rows[len(chat.Rows)-1]; last.Mine {
+		if last := chat.Rows[len(chat.Rows)-1]; last.Mine && last.Tick.Saving {
 			c.follow = true // one wants to see what one wrote
 		}
 	}
-	if c.follow && (grown || other) {
+	switch {
+	case chat.Jumps != c.jumps:
+		c.jumps = chat.Jumps
+		c.toKey(chat.Jump)
+	case c.follow && !chat.Later && (grown || other):
 		c.toEnd()
 	}
-	if chat.Drafts != c.drafts {
-		c.drafts = chat.Drafts
-		c.quiet = true
-		c.entry.SetText(chat.Draft)
-		c.entry.SetPosition(-1)
-		c.quiet = false
-	}
+	c.composer.draw(chat)
 	if other {
-		c.entry.GrabFocus()
+		c.composer.grab()
 	}
 }

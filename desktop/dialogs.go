@@ -3,8 +3,6 @@
 package desktop
 
 import (
-	"github.com/diamondburned/gotk4/pkg/gdk/v4"
-	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 	"github.com/diamondburned/gotk4/pkg/pango"
 
@@ -25,11 +23,12 @@ type sheet struct {
 	kind     present.DialogKind
 	clears   int
 
-	qr      *gtk.Picture
+	contact contactPages
+
+	qr      *qrPicture
 	link    *gtk.Label
 	expires *gtk.Label
 	copied  *gtk.Button
-	code    *present.QR
 
 	uri, nick *gtk.Entry
 	add       *gtk.Button
@@ -44,6 +43,9 @@ func newSheet() *sheet {
 	s.pages.add("invite", s.invitePage())
 	s.pages.add("add", s.addPage())
 	s.pages.add("servers", s.serversPage())
+	s.pages.add("verify", s.contact.verifyPage())
+	s.pages.add("rename", s.contact.renamePage())
+	s.pages.add("connection", s.contact.connectionPage())
 	s.title.SetHExpand(true)
 	s.problem.SetMaxWidthChars(50)
 	s.close = gtk.NewButtonFromIconName("window-close-symbolic")
@@ -65,9 +67,7 @@ func newSheet() *sheet {
 }
 
 func (s *sheet) invitePage() *gtk.Box {
-	s.qr = gtk.NewPicture()
-	s.qr.AddCSSClass("qr")
-	s.qr.SetKeepAspectRatio(false) // its size is a whole number of pixels a module, see drawInvite
+	s.qr = newQRPicture()
 	s.link = paragraph("", "uri")
 	s.link.SetSelectable(true)
 	s.link.SetWrapMode(pango.WrapChar)
@@ -81,10 +81,7 @@ func (s *sheet) invitePage() *gtk.Box {
 	s.copied.AddCSSClass("suggested-action")
 	text := paragraph("Give this to one person, over a channel that you trust. Whoever uses it first becomes your contact.", "page-text")
 	text.SetMaxWidthChars(50)
-	frame := gtk.NewFixed() // a picture alone asks for as much height as it gets width
-	frame.Put(s.qr, 0, 0)
-	frame.SetHAlign(gtk.AlignCenter)
-	return box(gtk.OrientationVertical, 12, text, frame, s.link,
+	return box(gtk.OrientationVertical, 12, text, s.qr.frame, s.link,
 		box(gtk.OrientationHorizontal, 10, s.expires, s.copied))
 }
 
@@ -130,6 +127,7 @@ func (s *sheet) connect(p *present.Window) {
 	s.add.ConnectClicked(add)
 	s.uri.ConnectActivate(add)
 	s.nick.ConnectActivate(add)
+	s.contact.connect(p)
 	use := func() { p.AddServer(s.address.Text()) }
 	s.addServer.ConnectClicked(use)
 	s.address.ConnectActivate(use)
@@ -151,8 +149,9 @@ func (s *sheet) draw(d present.Dialog) {
 		s.drawServers(d)
 	}
 	if opened {
-		s.open()
+		s.open(d)
 	}
+	s.contact.draw(d, opened)
 	if d.Clears != s.clears {
 		s.clears = d.Clears
 		s.address.SetText("")
@@ -160,7 +159,7 @@ func (s *sheet) draw(d present.Dialog) {
 }
 
 // open prepares a dialog that was not there before.
-func (s *sheet) open() {
+func (s *sheet) open(d present.Dialog) {
 	switch s.kind {
 	case present.InviteDialog:
 		setText(s.title, "Invite somebody")
@@ -177,14 +176,27 @@ func (s *sheet) open() {
 		s.address.SetText("")
 		s.pages.show("servers")
 		s.address.GrabFocus()
+	case present.VerifyDialog:
+		setText(s.title, "Is this really "+d.Name+"?")
+		s.pages.show("verify")
+	case present.RenameDialog:
+		setText(s.title, "Rename")
+		s.pages.show("rename")
+	case present.ConnectionDialog:
+		setText(s.title, "Connection with "+d.Name)
+		s.pages.show("connection")
 	case present.NoDialog:
-		s.code = nil
+		s.qr.shown = nil
 		setText(s.link, "") // an invite is a secret
 	}
 }
 
 func (s *sheet) drawInvite(d present.Dialog) {
-	s.qr.SetVisible(d.QR != nil)
+	if d.QR != nil {
+		s.qr.draw(d.QR, max(2, qrSide/d.QR.Size))
+	} else {
+		s.qr.draw(nil, 0)
+	}
 	s.link.SetVisible(d.Link != "")
 	s.copied.SetVisible(d.Link != "")
 	setText(s.expires, d.Expires)
@@ -192,14 +204,6 @@ func (s *sheet) drawInvite(d present.Dialog) {
 		s.link.SetText(d.Link)
 		s.copied.SetLabel("Copy link")
 		s.copied.GrabFocus()
-	}
-	if d.QR != nil && d.QR != s.code {
-		s.code = d.QR
-		scale := max(2, qrSide/d.QR.Size)
-		pixels, side := d.QR.RGB(scale)
-		s.qr.SetPaintable(gdk.NewMemoryTexture(side, side, gdk.MemoryR8G8B8, glib.NewBytes(pixels), uint(3*side)))
-		s.qr.SetSizeRequest(side, side)
-		s.qr.SetAlternativeText("The link as a QR code")
 	}
 }
 

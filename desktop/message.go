@@ -14,6 +14,9 @@ const (
 	bubbleGap   = 56 // pixels that a bubble leaves free on the other side
 )
 
+// secondButton opens a message's menu.
+const secondButton = 3
+
 // actionRetry takes a row's key.
 const actionRetry = "retry"
 
@@ -26,10 +29,16 @@ type messageCell struct {
 	time   *gtk.Label
 	tick   *gtk.Label
 	retry  *gtk.Button
+
+	quote     *gtk.Label
+	reactions *gtk.Label
+	expires   *gtk.Image
+	shown     present.Row
 }
 
-func newMessageCell() cell[present.Row] {
+func newMessageCell(menu func(present.Row, gtk.Widgetter)) cell[present.Row] {
 	c := &messageCell{
+		quote: line("quote"), reactions: label("", "reactions"), expires: gtk.NewImageFromIconName("alarm-symbolic"),
 		day: label("", "day"), text: paragraph("", "text"), time: label("", "meta"), tick: label("", "tick"),
 		retry: gtk.NewButtonWithLabel("Try again"),
 	}
@@ -42,10 +51,22 @@ func newMessageCell() cell[present.Row] {
 	c.retry.SetActionTargetValue(glib.NewVariantString("")) // first: its type must fit the action's
 	c.retry.SetActionName("win." + actionRetry)
 	c.retry.AddCSSClass("flat")
-	meta := box(gtk.OrientationHorizontal, 5, c.time, c.tick)
+	c.expires.SetPixelSize(11)
+	c.expires.AddCSSClass("meta")
+	meta := box(gtk.OrientationHorizontal, 5, c.expires, c.time, c.tick)
 	meta.SetHAlign(gtk.AlignEnd)
-	c.bubble = box(gtk.OrientationVertical, 1, c.text, meta, c.retry)
+	c.reactions.SetHAlign(gtk.AlignStart)
+	c.quote.SetMaxWidthChars(bubbleChars)
+	c.bubble = box(gtk.OrientationVertical, 1, c.quote, c.text, c.reactions, meta, c.retry)
 	c.bubble.AddCSSClass("bubble")
+	click := gtk.NewGestureClick()
+	click.SetButton(secondButton)
+	click.SetPropagationPhase(gtk.PhaseCapture)
+	click.ConnectPressed(func(_ int, _, _ float64) {
+		click.SetState(gtk.EventSequenceClaimed)
+		menu(c.shown, c.bubble)
+	})
+	c.bubble.AddController(click)
 	// Upright, because a box that lies asks its children for their width at a
 	// height, and text that wraps gives GTK 4.8 an answer that is too wide.
 	c.row = box(gtk.OrientationVertical, 0, c.day, c.bubble)
@@ -55,7 +76,9 @@ func newMessageCell() cell[present.Row] {
 func (c *messageCell) root() gtk.Widgetter { return c.row }
 
 func (c *messageCell) draw(v present.Row) {
+	c.shown = v
 	heading := v.Kind != present.MessageRow
+	mark(&c.day.Widget, "notice-row", v.Kind == present.NoticeRow)
 	c.day.SetVisible(heading)
 	c.bubble.SetVisible(!heading)
 	if heading {
@@ -63,7 +86,27 @@ func (c *messageCell) draw(v present.Row) {
 		return
 	}
 	setText(c.text, v.Text)
-	setText(c.time, v.Time)
+	quote := v.Quote
+	if v.QuoteAuthor != "" {
+		quote = v.QuoteAuthor + ": " + quote
+	}
+	setText(c.quote, quote)
+	c.quote.SetVisible(v.Quote != "")
+	reactions := v.Reacted
+	if v.Reaction != "" && v.Reaction != v.Reacted {
+		reactions = v.Reaction + " " + reactions
+	} else if v.Reaction != "" {
+		reactions += " 2"
+	}
+	setText(c.reactions, reactions)
+	c.reactions.SetVisible(reactions != "")
+	c.expires.SetVisible(v.Expires != "")
+	setTip(&c.expires.Widget, v.Expires)
+	at := v.Time
+	if v.Edited {
+		at = "edited " + at
+	}
+	setText(c.time, at)
 	setTip(&c.time.Widget, v.Date)
 	c.tick.SetVisible(v.Mine)
 	setText(c.tick, v.Tick.Sign)
@@ -80,6 +123,7 @@ func (c *messageCell) draw(v present.Row) {
 	mark(b, "first", v.First)
 	mark(b, "last", v.Last)
 	mark(b, "failed", v.Failed)
+	mark(b, "found", v.Found)
 	if v.Mine {
 		c.bubble.SetHAlign(gtk.AlignEnd)
 		c.bubble.SetMarginStart(bubbleGap)

@@ -34,8 +34,10 @@ type window struct {
 	toast     *gtk.Revealer
 	toastText *gtk.Label
 	toastSeq  int
+	undo      *gtk.Button
 	stage     present.Stage
 	dialog    present.DialogKind
+	searching bool
 }
 
 func newWindow(app *gtk.Application) *window {
@@ -72,7 +74,10 @@ func (w *window) makeToast() *gtk.Revealer {
 	close := iconButton("window-close-symbolic", "Close the notice", func() { w.toast.SetRevealChild(false) })
 	close.AddCSSClass("flat")
 	close.SetVAlign(gtk.AlignCenter)
-	card := box(gtk.OrientationHorizontal, 8, w.toastText, close)
+	w.undo = gtk.NewButtonWithLabel("Undo")
+	w.undo.SetTooltipText("Take it back (Ctrl+Z)")
+	w.undo.SetVAlign(gtk.AlignCenter)
+	card := box(gtk.OrientationHorizontal, 8, w.toastText, w.undo, close)
 	card.AddCSSClass("toast")
 	w.toast.SetChild(card)
 	w.toast.SetTransitionType(gtk.RevealerTransitionTypeSlideUp)
@@ -105,21 +110,35 @@ func (w *window) connect(p *present.Window) {
 	bar.PackEnd(servers)
 	w.SetTitlebar(bar)
 
+	w.undo.ConnectClicked(p.Undo)
 	retry := gio.NewSimpleAction(actionRetry, glib.NewVariantType("s"))
 	retry.ConnectActivate(func(key *glib.Variant) { p.Retry(key.String()) })
 	w.AddAction(retry)
 	w.action("invite", "<Control>i", p.OpenInvite)
 	w.action("add", "<Control>n", p.OpenAdd)
 	w.action("servers", "<Control><Shift>s", p.OpenServers)
+	w.action("menu", "<Control>m", func() {
+		if w.conversation.pages["chat"].Visible() {
+			w.conversation.header.menu.Popup()
+		}
+	})
+	w.action("search", "<Control>f", p.OpenSearch)
+	w.action("undo", "<Control>z", p.Undo)
 	w.action("quit", "<Control>q", w.app.Quit)
 	w.NotifyProperty("is-active", func() { p.SetActive(w.IsActive()) })
 
 	keys := gtk.NewEventControllerKey()
 	keys.ConnectKeyPressed(func(key, _ uint, _ gdk.ModifierType) bool {
-		if key != gdk.KEY_Escape || w.dialog == present.NoDialog {
+		switch {
+		case key != gdk.KEY_Escape:
+			return false
+		case w.dialog != present.NoDialog:
+			p.CloseDialog()
+		case w.searching:
+			p.CloseSearch()
+		default:
 			return false
 		}
-		p.CloseDialog()
 		return true
 	})
 	w.AddController(keys)
@@ -145,11 +164,12 @@ func (w *window) draw(v present.View) {
 		setText(w.me, v.Me)
 		setText(w.network, v.Network)
 		setTip(&w.network.Widget, v.Network)
-		w.sidebar.draw(v.Contacts)
+		w.sidebar.draw(v)
+		w.searching = v.Search.Open
 		w.conversation.draw(v)
 		w.pages.show("main")
 		if w.stage != present.Main {
-			w.sidebar.list.view.GrabFocus()
+			w.sidebar.grab()
 		}
 	} else {
 		setText(w.me, "SREMP")
@@ -169,9 +189,9 @@ func (w *window) drawDialog(v present.View) {
 	if closed {
 		w.pages.SetSensitive(true)
 		if v.Chat.Open {
-			w.conversation.entry.GrabFocus()
+			w.conversation.composer.grab()
 		} else {
-			w.sidebar.list.view.GrabFocus()
+			w.sidebar.grab()
 		}
 	}
 	w.sheet.draw(v.Dialog)
@@ -181,6 +201,7 @@ func (w *window) drawDialog(v present.View) {
 }
 
 func (w *window) drawToast(t present.Toast) {
+	w.undo.SetVisible(t.Undo)
 	if t.Seq == w.toastSeq {
 		return
 	}

@@ -62,6 +62,7 @@ if [ "$goal" = test ]; then
 	need at-spi2-core test -e /usr/share/dbus-1/services/org.a11y.Bus.service
 	need adwaita-icon-theme test -d /usr/share/icons/Adwaita
 	need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/postgres'
+	need fonts-noto-color-emoji test -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 	need fonts-dejavu-core test -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 fi
 

@@ -162,6 +162,13 @@ func (s *seat) clickOn(n node) {
 	s.click(x+w/2, y+h/2)
 }
 
+// rightClickOn opens an element's menu.
+func (s *seat) rightClickOn(n node) {
+	s.t.Helper()
+	x, y, w, h := s.extents(n)
+	s.tool("xdotool", "mousemove", fmt.Sprint(x+w/2), fmt.Sprint(y+h/2), "click", "3")
+}
+
 // extents returns where an element is in the window, in pixels.
 func (s *seat) extents(n node) (x, y, w, h int) {
 	s.t.Helper()

@@ -83,9 +83,10 @@ func sentence(s string) string {
 
 // A Tick is the fate of one of our messages, in signs and in words.
 type Tick struct {
-	Sign string
-	Tip  string
-	Read bool // drawn in the accent colour
+	Sign   string
+	Tip    string
+	Read   bool // drawn in the accent colour
+	Saving bool // it was written just now
 }
 
 // tick words a step of the delivery ladder.
@@ -102,6 +103,6 @@ func tick(s client.DeliveryState) Tick {
 }
 
 var (
-	tickSaving = Tick{Sign: "…", Tip: "Being stored"}
+	tickSaving = Tick{Sign: "…", Tip: "Being stored", Saving: true}
 	tickFailed = Tick{Sign: "!", Tip: "Not sent"}
 )

@@ -203,12 +203,17 @@ func (c *chat) rows(waiting []*outgoing, peer string, hidden map[client.MessageI
 	}
 	rows := make([]Row, 0, len(c.messages)+len(waiting)+8)
 	var day, last time.Time
+	unread := false // the next row is the first unread one
 	add := func(r Row, at time.Time, missing int) {
 		at = at.In(now.Location())
 		if last.IsZero() || days(day, at) != 0 {
 			day = at
 			rows = append(rows, Row{Key: dayKey(rows, at), Kind: DayRow, Text: dayName(at, now)})
 			last = time.Time{}
+		}
+		if unread {
+			unread = false
+			rows = append(rows, Row{Key: "unread", Kind: NoticeRow, Text: "New messages"})
 		}
 		if missing > 0 {
 			rows = append(rows, Row{Key: "before " + r.Key, Kind: NoticeRow,
@@ -240,9 +245,7 @@ func (c *chat) rows(waiting []*outgoing, peer string, hidden map[client.MessageI
 				r.Expires = "Disappears at " + clock(m.ExpiresAt.In(now.Location()))
 			}
 		}
-		if i == first {
-			rows = append(rows, Row{Key: "unread", Kind: NoticeRow, Text: "New messages"})
-		}
+		unread = i == first
 		add(r, shownTime(m.Message), m.Missing)
 	}
 	for _, o := range waiting {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"image"
 	"image/color"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,4 +160,83 @@ func TestQRTooLong(t *testing.T) {
 	if _, err := NewQR(strings.Repeat("x", 5000)); err == nil {
 		t.Error("got no error, want one")
 	}
+}
+
+func TestVerify(t *testing.T) {
+	bubble(t, func(t *testing.T, u *ui) {
+		u.Select(bob)
+		u.run(2 * callTime)
+		u.OpenVerify()
+		if d := u.last().Dialog; d.Kind != VerifyDialog || !d.Busy || d.Words[0] != "" {
+			t.Errorf("at once: %+v", d)
+		}
+		u.run(2 * callTime)
+		if d := u.last().Dialog; d.Busy || d.Words[0] != "able" || d.QR == nil || d.Verified != "" {
+			t.Errorf("then: %+v", d)
+		}
+		u.CloseDialog()
+		u.run(2 * callTime)
+		if u.last().Chat.Verified {
+			t.Error("closing the dialog verified the contact")
+		}
+		u.OpenVerify()
+		u.run(2 * callTime)
+		u.Verify(false, "other words")
+		u.run(2 * callTime)
+		if d := u.last().Dialog; !strings.HasPrefix(d.Problem, "These are not the words") || u.last().Chat.Verified {
+			t.Errorf("wrong words: %+v", d)
+		}
+		u.Verify(true, "")
+		u.run(4 * callTime)
+		if v := u.last(); !v.Chat.Verified || v.Dialog.Verified == "" || v.Dialog.Problem != "" {
+			t.Errorf("same words: %+v", v.Dialog)
+		}
+		u.Verify(false, "")
+		u.run(4 * callTime)
+		if u.last().Chat.Verified {
+			t.Error("the mark stays")
+		}
+	})
+}
+
+func TestRename(t *testing.T) {
+	bubble(t, func(t *testing.T, u *ui) {
+		u.Select(bob)
+		u.run(2 * callTime)
+		u.OpenRename()
+		u.SetNick(" Bobby ")
+		if u.last().Dialog.Kind != NoDialog {
+			t.Error("the dialog stays")
+		}
+		u.run(4 * callTime)
+		if got := u.last().Chat.Label; got != "Bobby" {
+			t.Errorf("shown as %q", got)
+		}
+	})
+}
+
+func TestConnectionPage(t *testing.T) {
+	bubble(t, func(t *testing.T, u *ui) {
+		u.Select(bob)
+		u.run(2 * callTime)
+		u.OpenConnection()
+		u.api.emit(client.PathEvent{Path: client.Path{
+			Contact: bob, Kind: client.PathRelay, RTT: 61e6, Reason: "both networks give random ports", Remote: "192.0.2.1:7443",
+		}})
+		u.run(callTime)
+		var got []string
+		for _, f := range u.last().Dialog.Lines {
+			got = append(got, f.What+": "+f.Text)
+		}
+		want := []string{
+			"Now: relay 61 ms",
+			"That means: Packets go through a relay (\u2068192.0.2.1:7443\u2069), which cannot read them.",
+			"Why: Both networks give random ports.",
+			"Your address: Your address is given to this contact, for direct connections.",
+			"Servers: No server",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
 }

@@ -165,6 +165,28 @@ func (f *fakeAPI) SetTrust(ctx context.Context, id identity.PeerID, t client.Tru
 	return nil
 }
 
+func (f *fakeAPI) Verification(ctx context.Context, id identity.PeerID) (client.Verification, error) {
+	err := f.call(ctx, "verification")
+	v := client.Verification{Words: [12]string{"able", "baker"}, Code: "code"}
+	f.change(id, func(c *client.Contact) { v.Verified = c.Verified })
+	return v, err
+}
+
+func (f *fakeAPI) Verify(ctx context.Context, id identity.PeerID, proof string) error {
+	if err := f.call(ctx, "verify"); err != nil {
+		return err
+	}
+	switch strings.TrimSpace(proof) {
+	case "":
+		f.change(id, func(c *client.Contact) { c.Verified = time.Time{} })
+	case "able baker":
+		f.change(id, func(c *client.Contact) { c.Verified = time.Now() })
+	default:
+		return client.ErrNotSame
+	}
+	return nil
+}
+
 func (f *fakeAPI) SetTyping(ctx context.Context, _ identity.PeerID, on bool) error {
 	f.set(func(f *fakeAPI) { f.typed = append(f.typed, on) })
 	return f.call(ctx, "typing")

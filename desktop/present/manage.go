@@ -65,6 +65,14 @@ func (w *Window) Rename(nick string) {
 	w.Change(client.ContactSettings{Nick: &nick})
 }
 
+// SetTimer makes new messages of the open conversation disappear, on both sides:
+// i is the place of the time in TimerNames.
+func (w *Window) SetTimer(i int) {
+	if w.chat != nil && i >= 0 && i < len(spans) && spans[i].d != w.contacts[w.chat.id].Timer {
+		w.Change(client.ContactSettings{Timer: &spans[i].d})
+	}
+}
+
 // Archive puts the open conversation away, or takes it back, and closes it.
 func (w *Window) Archive(on bool) {
 	w.Change(client.ContactSettings{Archived: &on})

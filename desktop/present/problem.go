@@ -33,7 +33,7 @@ func problem(doing string, err error) string {
 		client.ErrProfileExists, client.ErrBadInvite, client.ErrInviteExpired, client.ErrInviteUsed,
 		client.ErrOwnInvite, client.ErrUnreachable, client.ErrServerIdentity, client.ErrDiskFull,
 		client.ErrClock, client.ErrBadName, client.ErrTooLong, client.ErrBadText, client.ErrTooManyInvites,
-		client.ErrTooManyServers,
+		client.ErrTooManyServers, client.ErrNotSame, client.ErrNoMessage, client.ErrNotMine, client.ErrBadTimer,
 	} {
 		if errors.Is(err, known) {
 			return sentence(known.Error())

@@ -30,6 +30,9 @@ func (w *Window) view() View {
 	if w.dialog.Kind == ServersDialog {
 		v.Dialog.Servers = serverRows(w.me.Servers)
 	}
+	if w.dialog.Kind == ConnectionDialog {
+		v.Dialog.Lines = w.connectionLines(w.about)
+	}
 	for _, c := range w.contacts {
 		switch {
 		case w.hiddenContacts[c.ID] || c.Self:

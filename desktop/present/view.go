@@ -227,6 +227,9 @@ const (
 	InviteDialog
 	AddDialog
 	ServersDialog
+	VerifyDialog
+	RenameDialog
+	ConnectionDialog
 )
 
 // A Dialog is what stands over the main window.
@@ -239,7 +242,16 @@ type Dialog struct {
 	Expires string   // InviteDialog: in words
 	Servers []Server // ServersDialog
 	Clears  int      // changes when an answer was accepted and the fields are to be emptied
+
+	Name     string     // of the contact that it is about
+	Words    [12]string // VerifyDialog: to compare; empty while Busy
+	Verified string     // VerifyDialog: since when, in words; empty if it is not
+	Nick     string     // RenameDialog: the name here, empty if it is the contact's own
+	Lines    []Fact     // ConnectionDialog
 }
+
+// A Fact is a line of the connection page.
+type Fact struct{ What, Text string }
 
 // A Server is a row of the list of servers.
 type Server struct {

@@ -65,6 +65,26 @@ var spans = []struct {
 	{7 * 24 * time.Hour, "1 week"}, {30 * 24 * time.Hour, "30 days"},
 }
 
+// TimerNames are the choices of a conversation's timer, the first is never.
+func TimerNames() []string {
+	names := make([]string, len(spans))
+	for i, s := range spans {
+		names[i] = s.name
+	}
+	names[0] = "Never"
+	return names
+}
+
+// TimerIndex returns the place of Chat.Timer among TimerNames; 0 if it is another.
+func TimerIndex(timer string) int {
+	for i, s := range spans {
+		if s.name == timer {
+			return i
+		}
+	}
+	return 0
+}
+
 // span words a time after which messages disappear; empty is never.
 func span(d time.Duration) string {
 	for _, s := range spans {

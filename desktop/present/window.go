@@ -56,7 +56,8 @@ type Window struct {
 	swaps    int // counts what View.Chat.Drafts shows
 	dialog   Dialog
 	active   bool
-	asked    int // counts dialogs, so that a late answer finds its own
+	about    identity.PeerID // whom the dialog is about
+	asked    int             // counts dialogs, so that a late answer finds its own
 	toast    Toast
 
 	filter         Filter

@@ -1,0 +1,119 @@
+//go:build gtk
+
+package desktop
+
+import (
+	"strings"
+
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"github.com/sremp/sremp/desktop/present"
+)
+
+// contactPages are the dialogs about one contact.
+type contactPages struct {
+	words    *gtk.Grid
+	word     [12]*gtk.Label
+	verified *gtk.Label
+	same     *gtk.Button
+	undo     *gtk.Button
+	proof    *gtk.Entry
+	code     *qrPicture
+
+	nick   *gtk.Entry
+	rename *gtk.Button
+	hint   *gtk.Label
+
+	facts *gtk.Label
+	copy  *gtk.Button
+	plain string // the facts as text, to copy
+}
+
+func (c *contactPages) verifyPage() *gtk.Box {
+	c.words, c.verified, c.proof, c.code = gtk.NewGrid(), paragraph("", "subtitle"), gtk.NewEntry(), newQRPicture()
+	c.words.SetColumnSpacing(18)
+	c.words.SetRowSpacing(6)
+	c.words.SetHAlign(gtk.AlignCenter)
+	for i := range c.word {
+		c.word[i] = label("", "word")
+		c.words.Attach(c.word[i], i%3, i/3, 1, 1)
+	}
+	c.same = gtk.NewButtonWithLabel("They are the same")
+	c.same.AddCSSClass("suggested-action")
+	c.undo = gtk.NewButtonWithLabel("Take the mark away")
+	c.proof.SetPlaceholderText("Or what the other side's code says")
+	c.proof.SetHExpand(true)
+	spoken(&c.proof.Widget, "The other side's words or code")
+	text := paragraph("Read these words to each other, in person or over a call. Only if all twelve are the same nobody stands between you.", "page-text")
+	text.SetMaxWidthChars(50)
+	return box(gtk.OrientationVertical, 12, text, c.words, c.code.frame, c.proof, c.verified,
+		box(gtk.OrientationHorizontal, 10, c.same, c.undo))
+}
+
+func (c *contactPages) renamePage() *gtk.Box {
+	c.nick, c.rename, c.hint = gtk.NewEntry(), gtk.NewButtonWithLabel("Rename"), paragraph("", "page-text")
+	c.nick.SetMaxLength(40)
+	spoken(&c.nick.Widget, "Name")
+	c.rename.AddCSSClass("suggested-action")
+	c.rename.SetHAlign(gtk.AlignEnd)
+	c.hint.SetMaxWidthChars(50)
+	return box(gtk.OrientationVertical, 12, c.hint, c.nick, c.rename)
+}
+
+func (c *contactPages) connectionPage() *gtk.Box {
+	c.facts, c.copy = paragraph("", "facts"), gtk.NewButtonWithLabel("Copy")
+	c.facts.SetSelectable(true)
+	c.facts.SetMaxWidthChars(56)
+	c.copy.SetHAlign(gtk.AlignEnd)
+	return box(gtk.OrientationVertical, 12, c.facts, c.copy)
+}
+
+func (c *contactPages) connect(p *present.Window) {
+	c.same.ConnectClicked(func() { p.Verify(true, "") })
+	c.undo.ConnectClicked(func() { p.Verify(false, "") })
+	c.proof.ConnectActivate(func() {
+		if c.proof.Text() != "" {
+			p.Verify(false, c.proof.Text())
+		}
+	})
+	rename := func() { p.SetNick(c.nick.Text()) }
+	c.rename.ConnectClicked(rename)
+	c.nick.ConnectActivate(rename)
+	c.copy.ConnectClicked(func() { c.copy.Clipboard().SetText(c.plain) })
+}
+
+func (c *contactPages) draw(d present.Dialog, opened bool) {
+	switch d.Kind {
+	case present.VerifyDialog:
+		for i, w := range d.Words {
+			setText(c.word[i], w)
+		}
+		setText(c.verified, d.Verified)
+		c.verified.SetVisible(d.Verified != "")
+		c.same.SetVisible(d.Verified == "")
+		c.same.SetSensitive(!d.Busy && d.Words[0] != "")
+		c.undo.SetVisible(d.Verified != "")
+		c.proof.SetVisible(d.Verified == "")
+		c.code.draw(d.QR, 4)
+		if opened {
+			c.proof.SetText("")
+			c.same.GrabFocus()
+		}
+	case present.RenameDialog:
+		if opened {
+			setText(c.hint, "Your name for this contact. Empty: "+d.Name+", as it calls itself.")
+			c.nick.SetText(d.Nick)
+			c.nick.GrabFocus()
+		}
+	case present.ConnectionDialog:
+		lines := make([]string, len(d.Lines))
+		for i, f := range d.Lines {
+			lines[i] = f.What + ": " + f.Text
+		}
+		c.plain = strings.Join(lines, "\n")
+		setText(c.facts, strings.Join(lines, "\n\n"))
+		if opened {
+			c.copy.GrabFocus()
+		}
+	}
+}

@@ -1,0 +1,110 @@
+//go:build gtk
+
+package desktop
+
+import (
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"github.com/sremp/sremp/desktop/present"
+)
+
+// emojis are offered as reactions.
+var emojis = []string{"👍", "❤️", "😂", "😮", "😢", "🎉"}
+
+// A messageMenu is what can be done with one message. There is one for the whole
+// conversation: it opens over the message that was clicked.
+type messageMenu struct {
+	*gtk.Popover
+	first, edit, quote, deleteBoth *gtk.Button
+	row                            present.Row
+}
+
+func newMessageMenu(over gtk.Widgetter) *messageMenu {
+	m := &messageMenu{Popover: gtk.NewPopover()}
+	m.SetParent(over)
+	m.SetHasArrow(true)
+	m.AddCSSClass("menu-box")
+	return m
+}
+
+func (m *messageMenu) connect(p *present.Window) {
+	act := func(f func(key string)) func() {
+		return func() {
+			m.Popdown()
+			f(m.row.Key)
+		}
+	}
+	reactions := box(gtk.OrientationHorizontal, 2)
+	for _, e := range emojis {
+		b := button(e, "React with "+e, act(func(key string) { p.React(key, e) }))
+		b.AddCSSClass("flat")
+		reactions.Append(b)
+	}
+	m.first = menuItem("Answer", act(p.Reply))
+	m.quote = menuItem("Go to what it answers", act(p.JumpQuote))
+	m.edit = menuItem("Change", act(p.Edit))
+	m.deleteBoth = menuItem("Delete for both", act(func(key string) { p.DeleteMessage(key, true) }))
+	m.SetChild(box(gtk.OrientationVertical, 2, reactions, m.first, m.edit,
+		menuItem("Copy text", func() {
+			m.Popdown()
+			m.Clipboard().SetText(m.row.Text)
+		}),
+		m.quote,
+		menuItem("Delete here", act(func(key string) { p.DeleteMessage(key, false) })), m.deleteBoth))
+}
+
+// open shows the menu for a message, at a place of its widget.
+func (m *messageMenu) open(row present.Row, at gtk.Widgetter) {
+	if row.Kind != present.MessageRow || row.Failed {
+		return
+	}
+	m.row = row
+	m.edit.SetVisible(row.Mine)
+	m.quote.SetVisible(row.Quote != "")
+	m.deleteBoth.SetVisible(row.Mine)
+	w := gtk.BaseWidget(at)
+	x, y, _ := w.TranslateCoordinates(m.Parent(), 0, 0)
+	r := gdk.NewRectangle(int(x), int(y), w.AllocatedWidth(), w.AllocatedHeight())
+	m.SetPointingTo(&r)
+	m.Popup()
+	m.first.GrabFocus()
+}
+
+// menuItem is a row of a menu.
+func menuItem(text string, f func()) *gtk.Button {
+	b := gtk.NewButtonWithLabel(text)
+	b.AddCSSClass("flat")
+	b.AddCSSClass("menu-item")
+	if l, ok := b.Child().(*gtk.Label); ok {
+		l.SetXAlign(0)
+	}
+	b.ConnectClicked(f)
+	return b
+}
+
+// menuSwitch is a row of a menu with a state.
+type menuSwitch struct {
+	*gtk.CheckButton
+	quiet bool
+}
+
+func newMenuSwitch(text, tip string, f func(on bool)) *menuSwitch {
+	s := &menuSwitch{CheckButton: gtk.NewCheckButtonWithLabel(text)}
+	s.SetTooltipText(tip)
+	s.AddCSSClass("menu-item")
+	s.ConnectToggled(func() {
+		if !s.quiet {
+			f(s.Active())
+		}
+	})
+	return s
+}
+
+func (s *menuSwitch) draw(on bool) {
+	if s.Active() != on {
+		s.quiet = true
+		s.SetActive(on)
+		s.quiet = false
+	}
+}
