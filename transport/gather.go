@@ -23,6 +23,7 @@ const (
 	predictServers = 2
 	predictSockets = 2
 	predictedPorts = 8
+	sampleGrace    = 20 * time.Millisecond
 )
 
 // stunClient matches responses with our requests.
@@ -90,7 +91,7 @@ func (e *Endpoint) Gather(ctx context.Context, stun []netip.AddrPort) []nat.Cand
 
 	cs := e.hostCandidates()
 	stun = stun[:min(len(stun), maxSTUNServer)]
-	mapped := e.askAll(ctx, e.withUDP(stun))
+	mapped, rtt := e.askAll(ctx, e.withUDP(stun))
 	var reflexive []nat.Candidate
 	for _, a := range mapped {
 		if a.IsValid() && !slices.ContainsFunc(reflexive, func(c nat.Candidate) bool { return c.Addr == a }) {
@@ -98,7 +99,7 @@ func (e *Endpoint) Gather(ctx context.Context, stun []netip.AddrPort) []nat.Cand
 		}
 	}
 	if a, ok := symmetric(reflexive); ok {
-		reflexive = e.predict(ctx, stun, a)
+		reflexive = e.predict(ctx, stun, a, rtt)
 	}
 	for _, c := range reflexive {
 		if !slices.ContainsFunc(cs, func(o nat.Candidate) bool { return o.Addr == c.Addr }) {
@@ -137,10 +138,10 @@ func symmetric(cs []nat.Candidate) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
-// askAll asks all servers at once. When the first has answered the others are
-// asked once more, a packet may have been lost, and get time for that: a quarter
-// more than the first took, and at least gatherGrace.
-func (e *Endpoint) askAll(ctx context.Context, stun []netip.AddrPort) []netip.AddrPort {
+// askAll asks all servers at once, and returns where they see us and the first's
+// round trip. When it has answered the others are asked again every half of that
+// time, packets may have been lost, and get twice as long, at least gatherGrace.
+func (e *Endpoint) askAll(ctx context.Context, stun []netip.AddrPort) (mapped []netip.AddrPort, rtt time.Duration) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type answer struct {
@@ -148,29 +149,30 @@ func (e *Endpoint) askAll(ctx context.Context, stun []netip.AddrPort) []netip.Ad
 		a netip.AddrPort
 	}
 	answers := make(chan answer, len(stun))
-	again := make(chan struct{})
+	sooner := make(chan struct{}) // closed when rtt is known
 	for i, server := range stun {
-		go func() { answers <- answer{i, e.askSTUN(ctx, unmap(server), again)} }()
+		go func() { answers <- answer{i, e.askSTUN(ctx, unmap(server), sooner, &rtt)} }()
 	}
 	start := time.Now()
-	mapped := make([]netip.AddrPort, len(stun))
-	first := true
+	mapped = make([]netip.AddrPort, len(stun))
 	for range stun {
 		x := <-answers
 		mapped[x.i] = x.a
-		if x.a.IsValid() && first {
-			first = false
-			close(again)
-			grace := time.AfterFunc(max(time.Since(start)*5/4, gatherGrace), cancel)
+		if x.a.IsValid() && rtt == 0 {
+			rtt = max(time.Since(start), time.Millisecond)
+			close(sooner)
+			grace := time.AfterFunc(max(2*rtt, gatherGrace), cancel)
 			defer grace.Stop()
 		}
 	}
-	return mapped
+	return mapped, rtt
 }
 
 // predict finds out how a symmetric NAT that was seen as a chooses its ports: it
-// makes four mappings in a row, from two new sockets.
-func (e *Endpoint) predict(ctx context.Context, stun []netip.AddrPort, a netip.AddrPort) []nat.Candidate {
+// makes four mappings in a row, from two new sockets. When an answer is late, by
+// the round trip rtt, it begins anew: where the port of one is unknown, what the
+// NAT does cannot be told.
+func (e *Endpoint) predict(ctx context.Context, stun []netip.AddrPort, a netip.AddrPort, rtt time.Duration) []nat.Candidate {
 	ctx, cancel := context.WithTimeout(ctx, predictTimeout)
 	defer cancel()
 	random := []nat.Candidate{{Addr: a, Kind: nat.Random}}
@@ -181,18 +183,10 @@ func (e *Endpoint) predict(ctx context.Context, stun []netip.AddrPort, a netip.A
 		}
 	}
 	var ports []uint16
-	for range predictSockets {
-		pc, err := e.listenExtra()
-		if err != nil {
-			return random
-		}
-		defer pc.Close()
-		// One after the other, without waiting: the NAT sees them in this order.
-		got := e.sample(ctx, pc, servers)
-		if got == nil {
-			return random
-		}
-		ports = append(ports, got...)
+	for patience := rtt + rtt/2 + sampleGrace; ports == nil && ctx.Err() == nil; patience *= 2 {
+		once, cancel := context.WithTimeout(ctx, patience)
+		ports = e.newMappings(once, servers)
+		cancel()
 	}
 	next := nat.PredictPorts(ports, predictedPorts)
 	if next == nil {
@@ -205,29 +199,68 @@ func (e *Endpoint) predict(ctx context.Context, stun []netip.AddrPort, a netip.A
 	return cs
 }
 
-// sample returns the ports of the mappings that requests from pc to the servers
-// make, in their order, or nil if one got no answer.
-func (e *Endpoint) sample(ctx context.Context, pc net.PacketConn, servers []netip.AddrPort) []uint16 {
-	txids := make([][12]byte, len(servers))
-	for i, s := range servers {
-		txid, packet := nat.STUNRequest()
-		txids[i] = txid
-		if _, err := pc.WriteTo(packet, net.UDPAddrFromAddrPort(s)); err != nil {
+// newMappings returns the ports of the mappings that requests from two new sockets
+// to each server make, in their order, or nil if an answer does not come before
+// ctx ends.
+func (e *Endpoint) newMappings(ctx context.Context, servers []netip.AddrPort) (ports []uint16) {
+	var samples []*sample
+	for range predictSockets {
+		pc, err := e.listenExtra()
+		if err != nil {
+			<-ctx.Done() // no more files: not at once again
 			return nil
 		}
+		defer pc.Close()
+		// One after the other, without waiting: the NAT sees them in this order.
+		s, err := newSample(pc, servers)
+		if err != nil {
+			return nil
+		}
+		samples = append(samples, s)
 	}
+	for _, s := range samples {
+		got := s.read(ctx)
+		if got == nil {
+			return nil
+		}
+		ports = append(ports, got...)
+	}
+	return ports
+}
+
+// A sample is one socket that has asked some servers where they see it.
+type sample struct {
+	pc      net.PacketConn
+	servers []netip.AddrPort
+	txids   [][12]byte
+}
+
+func newSample(pc net.PacketConn, servers []netip.AddrPort) (*sample, error) {
+	x := &sample{pc, servers, make([][12]byte, len(servers))}
+	for i, s := range servers {
+		txid, packet := nat.STUNRequest()
+		x.txids[i] = txid
+		if _, err := pc.WriteTo(packet, net.UDPAddrFromAddrPort(s)); err != nil {
+			return nil, err
+		}
+	}
+	return x, nil
+}
+
+// read returns the ports in the servers' answers, or nil if one does not come.
+func (x *sample) read(ctx context.Context) []uint16 {
 	deadline, _ := ctx.Deadline()
-	pc.SetReadDeadline(deadline)
-	defer context.AfterFunc(ctx, func() { pc.SetReadDeadline(time.Unix(1, 0)) })()
-	ports := make([]uint16, len(servers))
+	x.pc.SetReadDeadline(deadline)
+	defer context.AfterFunc(ctx, func() { x.pc.SetReadDeadline(time.Unix(1, 0)) })()
+	ports := make([]uint16, len(x.servers))
 	b := make([]byte, 1500)
-	for missing := len(servers); missing > 0; {
-		n, from, err := pc.ReadFrom(b)
+	for missing := len(x.servers); missing > 0; {
+		n, from, err := x.pc.ReadFrom(b)
 		if err != nil {
 			return nil
 		}
 		txid, mapped, err := nat.ParseSTUNResponse(b[:n])
-		if i := slices.Index(txids, txid); err == nil && i >= 0 && servers[i] == addrPort(from) && ports[i] == 0 {
+		if i := slices.Index(x.txids, txid); err == nil && i >= 0 && x.servers[i] == addrPort(from) && ports[i] == 0 {
 			ports[i] = mapped.Port()
 			missing--
 		}
@@ -235,9 +268,9 @@ func (e *Endpoint) sample(ctx context.Context, pc net.PacketConn, servers []neti
 	return ports
 }
 
-// askSTUN asks one server every stunRetry until it answers or ctx ends, and when
-// again is closed.
-func (e *Endpoint) askSTUN(ctx context.Context, server netip.AddrPort, again <-chan struct{}) netip.AddrPort {
+// askSTUN asks one server every stunRetry until it answers or ctx ends; once
+// sooner is closed, every half of rtt.
+func (e *Endpoint) askSTUN(ctx context.Context, server netip.AddrPort, sooner <-chan struct{}, rtt *time.Duration) netip.AddrPort {
 	txid, packet := nat.STUNRequest()
 	mapped := make(chan netip.AddrPort, 1)
 	e.stun.wait(txid, stunWait{server, mapped})
@@ -250,8 +283,9 @@ func (e *Endpoint) askSTUN(ctx context.Context, server netip.AddrPort, again <-c
 		case a := <-mapped:
 			return a
 		case <-retry.C:
-		case <-again:
-			again = nil // once
+		case <-sooner:
+			sooner = nil
+			retry.Reset(min(max(*rtt/2, sampleGrace), stunRetry))
 		case <-ctx.Done():
 			return netip.AddrPort{}
 		}

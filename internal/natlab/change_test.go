@@ -140,6 +140,15 @@ func (c *conversation) echo(t *testing.T) {
 	}()
 }
 
+// path says what a side is on, and why.
+func (c *conversation) path(side int) string {
+	if c.conns[side] == nil {
+		return "none"
+	}
+	p := c.conns[side].Path()
+	return fmt.Sprintf("%v (%s)", p.Kind, p.Reason)
+}
+
 // until waits for both sides to be on a path, and returns how long it took.
 func (c *conversation) until(t *testing.T, k transport.PathKind) time.Duration {
 	t.Helper()

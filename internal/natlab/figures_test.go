@@ -84,6 +84,9 @@ func (s *total) add(c Pair, got []pairResult) {
 }
 
 func (s *total) print() {
+	if s.runs+s.chances == 0 {
+		return // none of them was asked for
+	}
 	fmt.Printf("figure: paths.1.%s.pairs %d pairs direct in every run, of %d\n", s.name, s.whole, s.pairs)
 	fmt.Printf("figure: paths.1.%s.runs %d runs direct, of %d\n", s.name, s.direct, s.runs)
 	if s.chances > 0 {

@@ -3,6 +3,7 @@
 package natlab
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
@@ -80,4 +81,17 @@ func TestRebind(t *testing.T) {
 	if got := r.ask(t, c, 0, 0); got.Addr() != router.Addr || got.Addr() == first.Addr() {
 		t.Errorf("after renumbering: %v, want address %v", got, router.Addr)
 	}
+}
+
+// TestSilenceBehindShortMappings: two sides are direct and silent for longer than
+// their routers keep a mapping; the first message then goes the direct way at once.
+func TestSilenceBehindShortMappings(t *testing.T) {
+	needsTime(t, false)
+	p := newPunch(t, Pair{A: "port/short", B: "portrnd/short", Direct: true})
+	p.idle = 3 * ShortMapping
+	r := p.run(t, 0)
+	if r.fault != "" {
+		t.Fatal(r.fault)
+	}
+	fmt.Printf("figure: paths.8.short_mapping.gap %d ms at most between two echoes after %v of silence behind mappings of %v\n", r.gap.Milliseconds(), p.idle, ShortMapping)
 }

@@ -15,7 +15,8 @@ type Pair struct {
 	// none (a public address), carrier (two NATs in a row), ipv6 (IPv6 alone,
 	// behind a firewall), dual (port, and IPv6 behind a firewall). KIND/accept
 	// and KIND/reject say what the routers do with packets to themselves,
-	// KIND/mapped that they map ports for who asks. "same
+	// KIND/mapped that they map ports for who asks, KIND/short that they forget
+	// a mapping after ShortMapping. "same
 	// KIND" on both sides is one router of KIND for both, "same isolated KIND"
 	// one that does not connect them inside, "same carrier KIND" a carrier's
 	// router of KIND before the home routers of both.
@@ -33,6 +34,10 @@ func (c Pair) Chance() bool {
 	filters := func(s string) bool { return s == "port" || s == "portrnd" || s == "portcone" || s == "carrier" }
 	return hard(c.A) && filters(c.B) || hard(c.B) && filters(c.A)
 }
+
+// ShortMapping is how long routers of kind KIND/short keep a mapping that nothing
+// uses; the shortest that are found in the wild keep them for 10 to 20 s.
+const ShortMapping = 8 * time.Second
 
 // PairRTT is between every two numbers of the world.
 const PairRTT = 40 * time.Millisecond
@@ -52,6 +57,8 @@ func Pairs() (out []Pair) {
 		}
 	}
 	loss := Conditions{Delay: PairRTT / 2, Loss: 0.05}
+	rough := Conditions{Delay: PairRTT / 2, Jitter: PairRTT / 2, Reorder: 0.05}
+	narrow := Conditions{Delay: PairRTT / 2, Rate: 1_000_000}
 	if HasGateway() {
 		out = append(out, Pair{A: "sym/mapped", B: "sym", Direct: true}, Pair{A: "sym/mapped", B: "port", Direct: true})
 	}
@@ -63,6 +70,9 @@ func Pairs() (out []Pair) {
 		Pair{A: "port", B: "tcponly443"},
 		Pair{A: "port", B: "port", Direct: true, Conditions: loss},
 		Pair{A: "addr", B: "sym", Direct: true, Conditions: loss},
+		Pair{A: "port", B: "portrnd", Direct: true, Conditions: rough},
+		Pair{A: "port", B: "port", Direct: true, Conditions: narrow},
+		Pair{A: "port/short", B: "portrnd/short", Direct: true},
 		Pair{A: "port/accept", B: "port/accept", Direct: true},
 		Pair{A: "port/reject", B: "port/reject", Direct: true},
 		Pair{A: "same fullcone", B: "same fullcone", Direct: true},
@@ -79,7 +89,7 @@ func Pairs() (out []Pair) {
 // LossyPairs returns every pair that can be punched, with 5 % of loss.
 func LossyPairs() (out []Pair) {
 	for _, c := range Pairs() {
-		if c.Direct && c.Conditions.Loss == 0 {
+		if c.Direct && c.Conditions == (Conditions{}) {
 			c.Conditions = Conditions{Delay: PairRTT / 2, Loss: 0.05}
 			out = append(out, c)
 		}
@@ -106,6 +116,15 @@ func (c Pair) Name() string {
 	s := c.A + "," + c.B
 	if c.Conditions.Loss > 0 {
 		s += fmt.Sprintf(",loss=%g", c.Conditions.Loss)
+	}
+	if c.Conditions.Jitter > 0 {
+		s += ",jitter=" + c.Conditions.Jitter.String()
+	}
+	if c.Conditions.Reorder > 0 {
+		s += fmt.Sprintf(",reorder=%g", c.Conditions.Reorder)
+	}
+	if c.Conditions.Rate > 0 {
+		s += fmt.Sprintf(",rate=%dk", c.Conditions.Rate/1000)
 	}
 	if c.Skew != 0 {
 		s += ",skew=" + c.Skew.String()
@@ -166,11 +185,14 @@ func seed() uint32 { return rand.Uint32() }
 // side makes one host and what is before it.
 func (w *World) side(kind string) (*Place, error) {
 	kind, input, _ := strings.Cut(kind, "/")
-	mapped := input == "mapped"
-	if mapped {
+	mapped, short := input == "mapped", input == "short"
+	if mapped || short {
 		input = ""
 	}
 	o := RouterOptions{Kind: Kind(kind), Input: WANInput(input), Seed: seed()}
+	if short {
+		o.Mapping, o.Opening = ShortMapping, ShortMapping
+	}
 	switch kind {
 	case "none":
 		return w.Public(1)

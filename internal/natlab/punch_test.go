@@ -30,6 +30,7 @@ type punch struct {
 	intro  [2]*rendezvous.Client
 	names  [2]*identity.Local // under which intro is registered
 	chat   bool               // the sides talk from when they are connected on
+	idle   time.Duration      // they are silent for so long when they are direct, then talk
 }
 
 // lookup is the lookup secret of everybody here.
@@ -223,6 +224,17 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 		talk.settle(t, 10)
 		r.gap = time.Duration(talk.gap.Load())
 	}
+	if p.idle > 0 && !got[0].direct.IsZero() && !got[1].direct.IsZero() {
+		time.Sleep(p.idle) // the routers' own time
+		before := [2]transport.PathKind{talk.conns[0].Path().Kind, talk.conns[1].Path().Kind}
+		talk.echo(t)
+		talk.settle(t, 10)
+		r.gap = time.Duration(talk.gap.Load())
+		if before != [2]transport.PathKind{transport.PathDirect, transport.PathDirect} {
+			r.fault = fmt.Sprintf("paths %v after %v of silence, want direct", before, p.idle)
+			return r
+		}
+	}
 	for i := range got {
 		r.begun = max(r.begun, begun[i].Sub(start))
 		done[i] = got[i].direct
@@ -237,7 +249,8 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 	case r.usable == 0:
 		r.fault = "not connected"
 	case (r.direct > 0) != p.Direct:
-		r.fault = fmt.Sprintf("direct: %v, want %v; candidates %v and %v", r.direct > 0, p.Direct, cands[0], cands[1])
+		r.fault = fmt.Sprintf("direct: %v, want %v; %d packets; paths %v and %v; candidates %v and %v", r.direct > 0, p.Direct, r.packets,
+			talk.path(0), talk.path(1), cands[0], cands[1])
 	case p.Within > 0 && r.direct-r.begun > p.Within:
 		r.fault = fmt.Sprintf("direct %v after both began, want %v", r.direct-r.begun, p.Within)
 	default:
