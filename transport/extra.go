@@ -30,6 +30,7 @@ type extraSocket struct {
 	out    socket // for writing only
 	index  int
 	remote atomic.Pointer[netip.AddrPort] // where it leads, once found
+	heard  netip.AddrPort                 // where an authentic probe came from, under the prober's mu
 	once   sync.Once
 }
 
@@ -171,7 +172,8 @@ func (p *prober) readExtra(x *extraSocket) {
 }
 
 // settleExtraLocked keeps the socket that found a path, and closes the others
-// when they are of no more use.
+// when they are of no more use. Those that the peer has reached stay as well: when
+// an answer is lost, it may have chosen another of them than we did.
 func (p *prober) settleExtraLocked(a *nat.Agent) {
 	if a != p.extraOf {
 		return
@@ -188,8 +190,17 @@ func (p *prober) settleExtraLocked(a *nat.Agent) {
 			old.close()
 		}
 	}
-	closeAll(p.extras, keep)
-	p.extraOf = nil // p.extras stays for answers on the socket that is left
+	for _, x := range p.extras {
+		switch {
+		case x == keep:
+		case found && x.heard.IsValid():
+			from := x.heard
+			x.remote.Store(&from)
+		default:
+			x.close()
+		}
+	}
+	p.extraOf = nil // p.extras stays for answers on the sockets that are left
 }
 
 // A budgetTable counts the probes beyond the usual to each address, by hour.

@@ -213,6 +213,9 @@ func (p *prober) handle(now time.Time, sock int, from netip.AddrPort, b []byte) 
 		if !a.HandlePacketOn(now, sock, from, b) {
 			continue
 		}
+		if sock > 0 && sock <= len(p.extras) {
+			p.extras[sock-1].heard = from
+		}
 		p.e.m.paths.know(p.link, from)
 		p.flushLocked(a)
 		p.settleExtraLocked(a)
