@@ -116,12 +116,12 @@ type file struct {
 
 // A fileRun is the volatile side of a file: it outlives a failed transaction.
 type fileRun struct {
-	stop    context.CancelFunc // ends our stream, or all that are served; nil if none is
-	streams int
-	placing bool      // it is whole and gets its name
-	done    uint64    // bytes, for people
-	next    time.Time // not asked for before
-	mailed  time.Time // theirs: when a chunk came by mail that was not reported yet
+	stop    context.CancelFunc // ends our stream, or all that are served; nil if none is, or it ends already
+	streams int                // that have not ended
+	placing bool               // it is whole and gets its name
+	done    uint64             // bytes, for people
+	next    time.Time          // not asked for before
+	mailed  time.Time          // theirs: when a chunk came by mail that was not reported yet
 }
 
 func (c *contact) setFile(k *core, f *file) { f.dirty = true; k.touched[c] = true }

@@ -33,6 +33,8 @@ type fetch struct {
 	have   transfer.Set // written
 	stored transfer.Set // durable, and told to the core
 	f      *os.File
+
+	stopped bool // by the core, when it has ended
 }
 
 // startFiles asks for files that are wanted, as far as the connection and the
@@ -43,13 +45,13 @@ func (k *core) startFiles(c *contact) {
 	}
 	running := 0
 	for _, f := range c.files {
-		if f.wanted() && f.run.stop != nil {
-			running++
+		if !f.Mine {
+			running += f.run.streams
 		}
 	}
 	for _, f := range c.sortedFiles() {
 		switch {
-		case !f.wanted() || f.run.stop != nil || f.run.placing || k.now().Before(f.run.next):
+		case !f.wanted() || f.run.streams > 0 || f.run.placing || k.now().Before(f.run.next):
 		case f.complete():
 			k.placeFile(c, f)
 		case c.link != nil && running < maxFetches:
@@ -64,13 +66,14 @@ func (k *core) fetchFile(c *contact, f *file) {
 		return
 	}
 	ctx, cancel := context.WithCancel(k.c.net.ctx)
-	f.run.stop = cancel
+	f.run.stop, f.run.streams = cancel, 1
 	x := &fetch{n: k.c.net, l: c.link, peer: c.info.ID, seq: f.seq, row: f.fileRow}
 	x.have = append(x.have, f.Have...)
 	k.then(func() {
 		if !x.n.run(func() {
 			defer cancel()
 			err := x.get(ctx)
+			x.stopped = ctx.Err() != nil
 			x.n.c.post(func(k *core) { k.fetched(x, err) })
 		}) {
 			cancel()
@@ -252,7 +255,7 @@ func (k *core) fetched(x *fetch, err error) {
 	if f == nil {
 		return
 	}
-	f.run.stop, f.run.done = nil, 0
+	f.run.stop, f.run.streams, f.run.done = nil, 0, 0
 	if !f.wanted() {
 		return
 	}
@@ -276,7 +279,7 @@ func (k *core) fetched(x *fetch, err error) {
 		k.setFileState(c, f, FileWaiting, err.Error())
 	default:
 		f.run.next = k.now().Add(fetchRetry)
-		if x.l.conn.Err() != nil {
+		if x.stopped || x.l.conn.Err() != nil {
 			f.run.next = time.Time{}
 		}
 		k.setFileState(c, f, FileWaiting, "")

@@ -294,7 +294,7 @@ func (k *core) takeChunk(c *contact, body []byte) {
 		return
 	}
 	f := c.fileByID(x.ID)
-	if f == nil || !f.wanted() || f.run.stop != nil || f.run.placing {
+	if f == nil || !f.wanted() || f.run.streams > 0 || f.run.placing {
 		return
 	}
 	if x.Round > f.Round {

@@ -215,6 +215,9 @@ func (k *core) attach(c *contact, l *link) {
 		k.pump(c)
 		for _, f := range c.files {
 			f.run.next = time.Time{}
+			if f.wanted() {
+				k.stopFile(f) // it goes on over this connection; the old one may be dead for long
+			}
 		}
 		k.startFiles(c)
 	})
