@@ -1,8 +1,10 @@
 package nat
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/pion/stun/v2"
 )
@@ -31,6 +33,41 @@ func STUNRequest() (txid [12]byte, packet []byte) {
 	m := stun.MustBuild(stun.TransactionID, stun.BindingRequest)
 	m.Add(stun.AttrSoftware, make([]byte, stunPadding))
 	return m.TransactionID, m.Raw
+}
+
+// attrDelay asks for an answer after so many seconds, a uint32 (spec §5.21.2). It
+// is comprehension-optional: other servers answer at once.
+const attrDelay = stun.AttrType(0xc053)
+
+// MaxSTUNDelay is the longest delay of an answer.
+const MaxSTUNDelay = 150 * time.Second
+
+// STUNLater returns a binding request that asks for an answer after d: whether
+// it arrives tells whether our NAT's mapping lives that long with no packet of
+// ours.
+func STUNLater(d time.Duration) (txid [12]byte, packet []byte) {
+	m := stun.MustBuild(stun.TransactionID, stun.BindingRequest)
+	m.Add(stun.AttrSoftware, make([]byte, stunPadding))
+	m.Add(attrDelay, binary.BigEndian.AppendUint32(nil, uint32(d/time.Second)))
+	return m.TransactionID, m.Raw
+}
+
+// STUNDelay returns how long the answer to a request is to wait, 0 if it says
+// nothing of that, and ok is false if it is to have none.
+func STUNDelay(request []byte) (d time.Duration, ok bool) {
+	m, ok := decodeSTUN(request)
+	if !ok {
+		return 0, false
+	}
+	v, err := m.Get(attrDelay)
+	if err != nil {
+		return 0, true
+	}
+	if len(v) != 4 {
+		return 0, false
+	}
+	d = time.Duration(binary.BigEndian.Uint32(v)) * time.Second
+	return d, d <= MaxSTUNDelay
 }
 
 // ParseSTUNResponse returns the transaction and the mapped address of a

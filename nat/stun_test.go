@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -103,4 +104,34 @@ func FuzzSTUN(f *testing.F) {
 			t.Errorf("parsed %x to %v", b, a)
 		}
 	})
+}
+
+// Spec §5.21.2.
+func TestSTUNDelay(t *testing.T) {
+	_, later := STUNLater(25 * time.Second)
+	_, plain := STUNRequest()
+	_, long := STUNLater(MaxSTUNDelay + time.Second)
+	for _, tt := range []struct {
+		name string
+		b    []byte
+		want time.Duration
+		ok   bool
+	}{
+		{"later", later, 25 * time.Second, true},
+		{"plain", plain, 0, true},
+		{"too long", long, MaxSTUNDelay + time.Second, false},
+		{"nothing", nil, 0, false},
+	} {
+		if got, ok := STUNDelay(tt.b); got != tt.want || ok != tt.ok {
+			t.Errorf("%s: got %v, %v; want %v, %v", tt.name, got, ok, tt.want, tt.ok)
+		}
+	}
+	for n := range later {
+		if d, ok := STUNDelay(later[:n]); ok || d != 0 {
+			t.Errorf("the first %d bytes: got %v, %v", n, d, ok)
+		}
+	}
+	if reply := STUNReply(later, netip.MustParseAddrPort("11.0.0.1:1")); reply == nil || len(reply) > len(later) {
+		t.Errorf("answer to a request that may wait: %d bytes, want some and at most %d", len(reply), len(later))
+	}
 }

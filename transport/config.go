@@ -125,6 +125,7 @@ const (
 	codeProtocol    = 5
 	codeSuperseded  = 6
 	codeUnavailable = 7
+	codeLost        = 8 // nothing of the other side came any more
 )
 
 // Tuning.
@@ -132,10 +133,9 @@ const (
 	// handshakeTimeout bounds QUIC's handshake and then each whole Noise
 	// handshake: a silent stranger is gone after it.
 	handshakeTimeout = 5 * time.Second
-	// idleTimeout ends a connection whose path went silent; shorter than NATs'
-	// mappings live, longer than a hand-over between networks takes.
-	idleTimeout = 15 * time.Second
-	keepAlive   = 5 * time.Second
+	// idleTimeout ends a connection that says nothing at all: more than the
+	// longest keep-alive. Who sends and gets no answer knows sooner (unanswered).
+	idleTimeout = 180 * time.Second
 	// Initial windows bound what a stranger makes us hold; QUIC raises them for
 	// those who read and write.
 	initialStreamWindow     = 128 << 10

@@ -162,6 +162,9 @@ func translate(err error) error {
 		return nil
 	}
 	if e, ok := errors.AsType[*quic.ApplicationError](err); ok {
+		if !e.Remote && e.ErrorCode == codeLost {
+			return ErrLost
+		}
 		return &CloseError{Code: uint64(e.ErrorCode), Reason: e.ErrorMessage, Remote: e.Remote}
 	}
 	if e, ok := errors.AsType[*quic.StreamError](err); ok {

@@ -95,23 +95,11 @@ func (e *Endpoint) dialServer(ctx context.Context, id identity.ServerID, addr ne
 		return nil, handshakeFailure(err)
 	}
 	c := newConn(e, q, r)
-	if !e.closeWithEndpoint(q) {
+	if !e.run(c.tend) {
 		closeQUIC(q, codeClosed, "")
 		return nil, ErrClosed
 	}
 	return c, nil
-}
-
-// closeWithEndpoint makes a connection that nobody else looks after end, with a
-// goodbye, before the endpoint does.
-func (e *Endpoint) closeWithEndpoint(q *quic.Conn) bool {
-	return e.run(func() {
-		select {
-		case <-q.Context().Done():
-		case <-e.ctx.Done():
-			closeQUIC(q, codeClosed, "")
-		}
-	})
 }
 
 func (e *Endpoint) proveServer(ctx context.Context, q *quic.Conn, id identity.ServerID) (handshake.Result, error) {

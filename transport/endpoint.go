@@ -47,6 +47,8 @@ type Endpoint struct {
 	stunPlace atomic.Pointer[stunPlace]      // those that answer STUN with us, if any
 
 	stun    stunClient
+	later   laterTable
+	keeping keeping
 	budgets budgetTable
 	hello   helloState
 }

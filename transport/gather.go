@@ -112,6 +112,9 @@ func (e *Endpoint) Gather(ctx context.Context, stun []netip.AddrPort) []nat.Cand
 	e.stun.mu.Lock()
 	e.stun.asked = slices.Clone(stun)
 	e.stun.mu.Unlock()
+	if len(reflexive) > 0 && !slices.ContainsFunc(reflexive, func(c nat.Candidate) bool { return c.Kind != nat.ServerReflexive }) {
+		e.seekLifetime(stun)
+	}
 	return e.withMapped(cs)
 }
 

@@ -53,7 +53,11 @@ type manager struct {
 	netSeen  int64 // Endpoint.netChanges that was acted on
 	mapSeen  int64 // Endpoint.mappings too
 
-	blocked      bool // one side was without UDP
+	blocked bool // one side was without UDP
+
+	keeper keeper
+	keepAt time.Time // when to ask it
+
 	told, theirs byte // hindrances, ours as told and the other side's (spec §5.4.8)
 }
 
@@ -293,6 +297,10 @@ func (m *manager) step(now time.Time) error {
 			return err
 		}
 	}
+	if !now.Before(m.keepAt) && m.keep(now) {
+		closeQUIC(m.p.q, codeLost, "")
+		return nil
+	}
 	if !m.client {
 		m.poke(now)
 		return nil
@@ -319,7 +327,7 @@ func (m *manager) step(now time.Time) error {
 
 // deadline returns when step has something to do next.
 func (m *manager) deadline(now time.Time) time.Time {
-	var next time.Time
+	next := m.keepAt
 	earlier := func(t time.Time) {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t

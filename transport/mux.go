@@ -221,6 +221,7 @@ func (m *mux) write(b, oob []byte, to *net.UDPAddr, force int) error {
 		m.stats.unroutable.Add(1)
 		return nil
 	}
+	l.sentAt.Store(m.now())
 	size := 0
 	if len(oob) > 0 {
 		size = segmentSize(oob)

@@ -3,6 +3,7 @@ package transport
 import (
 	"log/slog"
 	"net"
+	"time"
 )
 
 // watch makes the endpoint notice changes of this machine's network by itself
@@ -26,6 +27,8 @@ func (e *Endpoint) networkChanged() {
 	}
 	e.mu.Unlock()
 	e.lookAtRoutes()
+	e.keeping.changed()
+	e.keeping.wakeAll()
 	if e.c.NetworkChanged != nil {
 		e.c.NetworkChanged()
 	}
@@ -43,5 +46,7 @@ func (m *manager) lookAgain() error {
 		m.e.m.writeRelay(leg, []byte{0}, 0)
 	}
 	m.p.link.prober.recheck()
+	m.keeper.now()
+	m.keepAt = time.Time{}
 	return m.sendPing()
 }

@@ -46,9 +46,9 @@ func (s STUNPlaces) Part() {
 	}
 }
 
-// answerSTUN answers a binding request with at most as many bytes, to where it
+// replySTUN answers a binding request with at most as many bytes, to where it
 // came from.
-func (e *Endpoint) answerSTUN(from netip.AddrPort, request []byte) {
+func (e *Endpoint) replySTUN(from netip.AddrPort, request []byte) {
 	p := e.stunPlace.Load()
 	if p == nil {
 		p = &stunPlace{}

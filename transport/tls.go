@@ -72,7 +72,7 @@ func quicConfig() *quic.Config {
 	return &quic.Config{
 		HandshakeIdleTimeout:           handshakeTimeout,
 		MaxIdleTimeout:                 idleTimeout,
-		KeepAlivePeriod:                keepAlive,
+		EnableDatagrams:                true, // as keep-alives (spec §5.4.9)
 		InitialStreamReceiveWindow:     initialStreamWindow,
 		InitialConnectionReceiveWindow: initialConnectionWindow,
 		// On a path just taken: what every one of QUIC carries.

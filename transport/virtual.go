@@ -64,6 +64,8 @@ type link struct {
 	extra     atomic.Pointer[extraSocket]    // that a birthday search has found; nil: the main one
 
 	traffic traffic // of slot 1
+	// sentAt is when the last packet left, in nanoseconds since the endpoint's start.
+	sentAt atomic.Int64
 
 	known []netip.AddrPort // guarded by pathTable.mu
 	users int              // guarded by pathTable.mu; the link goes with the last
