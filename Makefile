@@ -8,9 +8,10 @@ export CGO_ENABLED := 1
 
 GO ?= go
 FUZZTIME ?= 10s
+RUNS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab rivals relay-figures natlab-skipped clean FORCE
+.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures natlab-skipped clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,10 +79,15 @@ flood: ## 10 000 messages each way between two processes, with figures
 rendezvous-figures: ## load on a rendezvous, with figures: a million records, thousands of connections (minutes)
 	SREMP_LAB=1 $(GO) test ./bench/rendezvous -count 1 -v -timeout 30m
 
-natlab: ## every pair of networks with real clients behind real kernel NATs: natlab.json, docs/natlab.md, figures
+natlab: natlab-matrix natlab-figures ## every pair of networks behind real kernel NATs, and the figures of paths; twenty minutes
+
+natlab-matrix: ## every pair once with real clients: natlab.json, docs/natlab.md, figures; six minutes
 	@$(MAKE) --no-print-directory build
 	$(GO) build -o bin/natlab ./internal/natlab/matrix
-	bin/natlab -sremp bin/sremp -json natlab.json -table docs/natlab.md
+	bin/natlab -sremp bin/sremp -json natlab.json -table docs/natlab.md $(ARGS)
+
+natlab-figures: ## every pair RUNS times (20), also with loss and skew, changes and failures of paths: figures
+	SREMP_NATLAB_RUNS=$(RUNS) $(GO) test ./internal/natlab -run '^Test(Pairs|Rebinding|BlackHole|SilenceBehindShortMappings)$$' -count 1 -parallel 4 -timeout 1h -v
 
 rivals: ## the same for go-libp2p and pion/ice with coturn (apt-get install coturn), the telling pairs: figures
 	$(GO) run ./internal/natlab/rivals $(ARGS)

@@ -19,7 +19,7 @@ func pairFigure(pair string) string {
 	return strings.NewReplacer(",", "-", "/", "-", " ", "_", ".", "_", "=", "_").Replace(pair)
 }
 
-// matrix returns the table of docs/natlab.md, nil if there is none.
+// matrix returns the table of pairs in docs/natlab.md, nil if there is none.
 func matrix(path string) (lines []string, err error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -29,7 +29,8 @@ func matrix(path string) (lines []string, err error) {
 		return nil, err
 	}
 	for line := range strings.Lines(string(b)) {
-		if strings.HasPrefix(line, "|") {
+		// Another table, of kinds, comes before.
+		if strings.HasPrefix(line, "| pair ") || len(lines) > 0 && strings.HasPrefix(line, "|") {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}

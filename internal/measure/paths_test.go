@@ -9,7 +9,9 @@ import (
 
 const matrixFile = `# Every pair
 
-Text.
+| kind | mapping |
+|---|---|
+| port | endpoint-independent |
 
 | pair | theory | path |
 |---|---|---|
@@ -52,6 +54,9 @@ func TestPathTables(t *testing.T) {
 	}
 	if strings.Count(got, "same carrier") != 2 {
 		t.Errorf("a pair that no rival was run with is beside them:\n%s", got)
+	}
+	if strings.Contains(got, "endpoint-independent") {
+		t.Errorf("the table of kinds is among the pairs:\n%s", got)
 	}
 	if got := pathTables(nil, all); got != "" {
 		t.Errorf("without a matrix: %q", got)

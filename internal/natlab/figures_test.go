@@ -17,7 +17,7 @@ import (
 func TestPairs(t *testing.T) {
 	runs, err := strconv.Atoi(os.Getenv("SREMP_NATLAB_RUNS"))
 	if err != nil {
-		t.Skip("every pair, many times, runs with SREMP_NATLAB_RUNS=20, or `make measure ARGS='-only punch'`")
+		t.Skip("every pair, many times, runs with `make natlab-figures`")
 	}
 	// The routers sleep most of the time: some pairs at once do not disturb each
 	// other's times.

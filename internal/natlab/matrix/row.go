@@ -151,8 +151,8 @@ func (o options) write(rows []row, stdout io.Writer) error {
 // table is for people.
 func table(rows []row) string {
 	var b strings.Builder
-	b.WriteString("# Every pair of networks\n\nWritten by `make natlab`; do not edit. Real clients behind real kernel NATs (package\n`internal/natlab`, which says what the kinds are).\n\n")
-	fmt.Fprintf(&b, "RTT %v between every two networks. Times in ms from the start of the\nsecond client, its profile open: first it connects to two servers.\n\n", natlab.PairRTT)
+	b.WriteString(preface)
+	fmt.Fprintf(&b, "\nRTT %v between every two networks, unless the pair says otherwise. Times in ms from the\nstart of the second client, its profile open: first it connects to two servers. Probe\npackets are those of both sides.\n\n", natlab.PairRTT)
 	b.WriteString("| pair | theory | path | first message | direct | probe packets | why |\n|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		theory := "relay"
@@ -179,3 +179,33 @@ func ms(v float64) string {
 	}
 	return fmt.Sprintf("%.0f", v)
 }
+
+const preface = `# Every pair of networks
+
+Written by "make natlab"; do not edit. Real clients behind real kernel NATs in network
+namespaces (package internal/natlab), two sremp servers between them. As root, or in a
+user namespace; then without /dev/net/tun, and so without delay.
+
+| kind | mapping (RFC 4787) | filtering | |
+|---|---|---|---|
+| none | | | a public address |
+| port | endpoint-independent | address and port | keeps the port, as most Linux routers do |
+| portrnd | endpoint-independent | address and port | changes the port |
+| fullcone | endpoint-independent | none | hairpins |
+| addr | endpoint-independent | address | hairpins |
+| portcone | endpoint-independent | address and port | hairpins |
+| sym | address and port | address and port | random ports |
+| symseq | address and port | address and port | sequential ports |
+| symaddr | address | address and port | |
+| carrier | as portrnd | as portrnd | two routers in a row, port behind portrnd |
+| blocked | | | no UDP |
+| tcponly443 | | | TCP to ports 80 and 443 alone |
+| ipv6 | | address and port | IPv6 alone, a stateful firewall |
+| dual | as port | as port | and IPv6 as above |
+
+/accept, /reject: what the router does with packets to itself, drop is usual; /short: it
+forgets a mapping after 8 s; /mapped: it maps ports for who asks; same: one router for both
+sides, isolated if they reach each other only by its outside address; same carrier: two
+homes behind one carrier's router of that kind. Each kind is classified by a test as in
+RFC 5780, and the delay, jitter, loss, order and rate of the forwarder are measured.
+`
