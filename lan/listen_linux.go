@@ -13,11 +13,9 @@ import (
 // addresses, as package net does it, it would take what is meant for the
 // system's own responder.
 func listenGroup(network string, group netip.Addr) (net.PacketConn, error) {
-	family, sa := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: mdnsPort, Addr: [4]byte{}})
+	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: mdnsPort, Addr: group.As16()})
 	if group.Is4() {
-		sa = &unix.SockaddrInet4{Port: mdnsPort, Addr: group.As4()}
-	} else {
-		family, sa = unix.AF_INET6, &unix.SockaddrInet6{Port: mdnsPort, Addr: group.As16()}
+		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: mdnsPort, Addr: group.As4()}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {

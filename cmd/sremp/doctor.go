@@ -6,31 +6,47 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/nat"
+	"github.com/sremp/sremp/portmap"
+	"github.com/sremp/sremp/relay/websocket"
 	"github.com/sremp/sremp/rendezvous"
 	"github.com/sremp/sremp/transport"
 )
 
-// Patience of the doctor with one question to a server.
+// Patience of the doctor.
 const (
-	doctorWait  = 300 * time.Millisecond
-	doctorTries = 3
-	doctorDial  = 5 * time.Second
+	doctorDial = 5 * time.Second // for one connection to a server
+	doctorMap  = 6 * time.Second // for the router
+)
+
+// Waits of the measurement of a mapping's lifetime: short ones in any case,
+// those that NATs are known for with --long.
+var (
+	shortWaits = []time.Duration{3 * time.Second, 6 * time.Second}
+	longWaits  = []time.Duration{
+		10 * time.Second, 20 * time.Second, 29 * time.Second, 45 * time.Second, 59 * time.Second, 75 * time.Second, 90 * time.Second,
+		119 * time.Second, nat.MaxSTUNDelay,
+	}
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	var asJSON, addresses bool
+	var asJSON, addresses, long bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Find out what this network lets through, and what to do about it",
-		Long: "Ask each server of the profile over UDP: how this network translates addresses, what its firewall\n" +
-			"lets in, how far the servers are, and whether the clock is right. One sentence per finding.\n" +
-			"The report names no addresses, so that it can be shown to others, unless --addresses is given.",
+		Long: "Ask each server of the profile, and the router: how this network translates addresses and for how\n" +
+			"long, what its firewall lets in, whether the router forwards a port, how far the servers are, how large\n" +
+			"packets may be, and whether the clock is right. One sentence per finding. It takes about 10 seconds, with\n" +
+			"--long 3 minutes. The report names no addresses and no servers, so that it can be shown to others, unless\n" +
+			"--addresses is given.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -45,7 +61,12 @@ func (a *app) doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e, err := a.examine(ctx, servers)
+			waits := shortWaits
+			if long {
+				waits = longWaits
+				a.say("measuring for about 3 minutes")
+			}
+			e, err := a.examine(ctx, servers, waits)
 			if err != nil {
 				return err
 			}
@@ -53,16 +74,19 @@ func (a *app) doctorCommand() *cobra.Command {
 			if asJSON {
 				return (&printer{w: a.stdout, json: true}).object(r)
 			}
-			for _, f := range r.Findings {
-				if _, err := fmt.Fprintf(a.stdout, "%-8s %s\n", f.State, f.Text); err != nil {
-					return err
+			width := 0
+			if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+				if width, _, err = term.GetSize(int(f.Fd())); err != nil {
+					width = 80
 				}
 			}
-			return nil
+			_, err = fmt.Fprint(a.stdout, r.text(width))
+			return err
 		},
 	}
 	jsonFlag(cmd, &asJSON)
-	cmd.Flags().BoolVar(&addresses, "addresses", false, "show addresses")
+	cmd.Flags().BoolVar(&addresses, "addresses", false, "show addresses and servers")
+	cmd.Flags().BoolVar(&long, "long", false, "measure for up to 3 minutes how long the router keeps a mapping")
 	return cmd
 }
 
@@ -71,14 +95,26 @@ type examination struct {
 	servers  []serverExam
 	local    []netip.Addr // of this machine's interfaces, without loopback
 	received bool         // anything came over UDP
+	router   routerExam
+	lifetime lifetime
+	waited   time.Duration // the longest wait for lifetime
+}
+
+// A routerExam is what the default route's gateway said of ports.
+type routerExam struct {
+	mapping portmap.Mapping // zero: none
+	absent  bool            // there is no gateway
 }
 
 // A serverExam is what one server answered.
 type serverExam struct {
 	addr    identity.ServerAddr
+	at      netip.AddrPort
 	rtt     time.Duration // 0: no answer
+	rtt6    time.Duration // over IPv6; 0: none, or it has no address there
+	tcp     time.Duration // until it proved its key over WebSocket; 0: it did not
+	mtu     int           // of IP packets; 0: not known
 	mapped  netip.AddrPort
-	port    uint16         // ours
 	other   netip.AddrPort // how its second port sees the same socket; zero: not known
 	unasked bool           // its second port got through without being asked
 	paired  bool           // it has a second port
@@ -86,8 +122,8 @@ type serverExam struct {
 	dialErr error          // of the authenticated connection
 }
 
-func (a *app) examine(ctx context.Context, servers []identity.ServerAddr) (*examination, error) {
-	e := &examination{}
+func (a *app) examine(ctx context.Context, servers []identity.ServerAddr, waits []time.Duration) (*examination, error) {
+	e := &examination{servers: make([]serverExam, len(servers))}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil, fmt.Errorf("listing this machine's addresses: %w", err)
@@ -99,15 +135,37 @@ func (a *app) examine(ctx context.Context, servers []identity.ServerAddr) (*exam
 			}
 		}
 	}
-	for _, addr := range servers {
-		x, err := a.examineServer(ctx, addr)
-		if err != nil {
-			return nil, err
-		}
-		e.received = e.received || x.rtt > 0
-		e.servers = append(e.servers, x)
+	errs := make([]error, len(servers))
+	var all sync.WaitGroup
+	all.Go(func() { e.router = examineRouter(ctx, a) })
+	for i, addr := range servers {
+		all.Go(func() { e.servers[i], errs[i] = a.examineServer(ctx, addr) })
 	}
-	return e, nil
+	all.Wait()
+	for _, x := range e.servers {
+		e.received = e.received || x.rtt > 0
+		if x.rtt > 0 && e.waited == 0 && !x.mapped.Addr().IsLoopback() && !e.owns(x.mapped.Addr()) {
+			e.waited = waits[len(waits)-1]
+			e.lifetime = measureLifetime(ctx, x.at, waits)
+		}
+	}
+	return e, errors.Join(append(errs, ctx.Err())...)
+}
+
+// examineRouter asks the gateway for a port, and gives it back.
+func examineRouter(ctx context.Context, a *app) (r routerExam) {
+	ctx, cancel := context.WithTimeout(ctx, doctorMap)
+	defer cancel()
+	c, err := net.ListenUDP("udp4", nil)
+	if err != nil {
+		return r
+	}
+	defer c.Close()
+	m := portmap.Start(portmap.Config{Port: c.LocalAddr().(*net.UDPAddr).AddrPort().Port(), Logger: a.logger()})
+	defer m.Close()
+	r.mapping, err = m.Wait(ctx)
+	r.absent = errors.Is(err, portmap.ErrNoGateway)
+	return r
 }
 
 func (a *app) examineServer(ctx context.Context, addr identity.ServerAddr) (serverExam, error) {
@@ -117,14 +175,23 @@ func (a *app) examineServer(ctx context.Context, addr identity.ServerAddr) (serv
 		x.dialErr = err
 		return x, nil
 	}
-	to := netip.AddrPortFrom(ips[0].Unmap(), addr.Port)
 	first, err := net.ListenUDP("udp", nil)
 	if err != nil {
 		return x, fmt.Errorf("opening a UDP socket: %w", err)
 	}
 	defer first.Close()
-	d, rtt := ask(ctx, first, to, 0)
-	x.rtt, x.mapped, x.port = rtt, d.Mapped, first.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	for _, ip := range ips {
+		if to := netip.AddrPortFrom(ip.Unmap(), addr.Port); to.Addr().Is6() && x.rtt6 == 0 {
+			_, x.rtt6 = askRTT(ctx, first, to)
+			if !x.at.IsValid() {
+				x.at = to
+			}
+		} else if to.Addr().Is4() && !x.at.Addr().Is4() {
+			x.at = to
+		}
+	}
+	d, rtt := askRTT(ctx, first, x.at)
+	x.rtt, x.mapped = rtt, d.Mapped
 	if d.Other.IsValid() {
 		x.paired = true
 		second, _ := ask(ctx, first, d.Other, 0)
@@ -134,40 +201,30 @@ func (a *app) examineServer(ctx context.Context, addr identity.ServerAddr) (serv
 			return x, fmt.Errorf("opening a UDP socket: %w", err)
 		}
 		defer fresh.Close()
-		_, back := ask(ctx, fresh, to, nat.STUNOtherPort)
+		_, back := ask(ctx, fresh, x.at, nat.STUNOtherPort)
 		x.unasked = back > 0
 	}
-	x.clock, x.dialErr = a.clockOf(ctx, addr)
+	if x.rtt > 0 {
+		x.mtu = measureMTU(ctx, x.at)
+	}
+	var both sync.WaitGroup
+	both.Go(func() { x.tcp = overTCP(ctx, addr, x.at) })
+	both.Go(func() { x.clock, x.dialErr = a.clockOf(ctx, addr) })
+	both.Wait()
 	return x, nil
 }
 
-// ask sends a binding request (RFC 5780) until it is answered. The round trip is
-// 0 if it never was.
-func ask(ctx context.Context, c *net.UDPConn, to netip.AddrPort, change nat.STUNChange) (nat.STUNDiscovery, time.Duration) {
-	b := make([]byte, 1500)
-	for range doctorTries {
-		if ctx.Err() != nil {
-			break
-		}
-		id, packet := nat.STUNDiscover(change)
-		start := time.Now()
-		if _, err := c.WriteToUDPAddrPort(packet, to); err != nil {
-			continue // no route to it, say: that is a finding
-		}
-		if err := c.SetReadDeadline(start.Add(doctorWait)); err != nil {
-			break
-		}
-		for {
-			n, _, err := c.ReadFromUDPAddrPort(b)
-			if err != nil {
-				break
-			}
-			if got, d, err := nat.ParseSTUNDiscovery(b[:n]); err == nil && got == id {
-				return d, max(time.Since(start), 1)
-			}
-		}
+// overTCP returns how long it took to reach a server over WebSocket; 0: not.
+func overTCP(ctx context.Context, addr identity.ServerAddr, at netip.AddrPort) time.Duration {
+	ctx, cancel := context.WithTimeout(ctx, doctorDial)
+	defer cancel()
+	start := time.Now()
+	c, err := websocket.Dial(ctx, addr, at)
+	if err != nil {
+		return 0
 	}
-	return nat.STUNDiscovery{}, 0
+	defer c.Close()
+	return max(time.Since(start), 1)
 }
 
 // clockOf compares the clocks over an authenticated connection, which also
@@ -189,7 +246,7 @@ func (a *app) clockOf(ctx context.Context, addr identity.ServerAddr) (time.Durat
 		return 0, err
 	}
 	defer cl.Close()
-	return time.Until(cl.ServerTime()), nil
+	return cl.ServerTime().Sub(a.now()), nil
 }
 
 // silence says in plain words why a server did not answer as it should.
@@ -200,5 +257,5 @@ func silence(err error) string {
 	case errors.Is(err, transport.ErrRefused):
 		return "offers no rendezvous; that is fine if it is a relay alone"
 	}
-	return "does not answer over UDP; check its address, or whether this network blocks UDP"
+	return "does not answer over UDP; check its address, or whether it is up"
 }

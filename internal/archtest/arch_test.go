@@ -57,7 +57,7 @@ var allowed = map[string][]string{
 	"desktop":         with(core, "client", "desktop/present"),
 
 	"cmd/sremp": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "relay", "relay/sqlite", "relay/postgres", "relay/websocket", "rendezvous",
-		"rendezvous/postgres", "rendezvous/sqlite", "transport", "nat", "store", "internal/natlab"),
+		"rendezvous/postgres", "rendezvous/sqlite", "transport", "nat", "portmap", "store", "internal/natlab"),
 	"cmd/sremp-desktop": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "desktop", "desktop/present",
 		"transport", "store"),
 
