@@ -38,7 +38,7 @@ type part struct {
 var parts = []part{
 	{name: "ratchet", command: []string{"scripts/bench.sh", "1s", "own"}},
 	{name: "ratchet-peers", command: []string{"scripts/bench.sh", "1s", "peers"}},
-	{name: "paths", command: []string{"make", "natlab-matrix"}}, // six minutes
+	{name: "paths", command: []string{"make", "natlab-matrix"}},  // six minutes
 	{name: "punch", command: []string{"make", "natlab-figures"}}, // ten minutes: each pair 20 times
 	{name: "rivals", // about five minutes; coturn is wanted
 		command: []string{"go", "run", "./internal/natlab/rivals", "-runs", "5", "-parallel", "4"}},

@@ -36,6 +36,7 @@ func main() {
 type options struct {
 	sremp, pairs, json, table string
 	runs, parallel            int
+	delays                    bool // there is a TUN device
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -57,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	w, err := natlab.NewWorld(natlab.Conditions{})
 	switch {
 	case err == nil:
-		if w.Net == nil {
+		if o.delays = w.Net != nil; !o.delays {
 			fmt.Fprintln(stderr, "matrix: NO TUN DEVICE HERE: there is no delay, loss or count of packets")
 		}
 		w.Close()

@@ -111,7 +111,7 @@ func (o options) write(rows []row, stdout io.Writer) error {
 	if err := os.WriteFile(o.json, append(b, '\n'), 0o644); err != nil {
 		return err
 	}
-	t := table(rows)
+	t := o.tableOf(rows)
 	if o.table != "" {
 		if err := os.WriteFile(o.table, []byte(t), 0o644); err != nil {
 			return err
@@ -148,11 +148,16 @@ func (o options) write(rows []row, stdout io.Writer) error {
 	return nil
 }
 
-// table is for people.
-func table(rows []row) string {
+// tableOf is for people.
+func (o options) tableOf(rows []row) string {
 	var b strings.Builder
 	b.WriteString(preface)
-	fmt.Fprintf(&b, "\nRTT %v between every two networks, unless the pair says otherwise. Times in ms from the\nstart of the second client, its profile open: first it connects to two servers. Probe\npackets are those of both sides.\n\n", natlab.PairRTT)
+	if o.delays {
+		fmt.Fprintf(&b, "\nRTT %v between every two networks, unless the pair says otherwise.", natlab.PairRTT)
+	} else {
+		b.WriteString("\nNO TUN DEVICE HERE: no delay, jitter or rate limit, and packets were not counted.")
+	}
+	b.WriteString(" Times in ms from the\nstart of the second client, its profile open: first it connects to two servers. Probe\npackets are those of both sides.\n\n")
 	b.WriteString("| pair | theory | path | first message | direct | probe packets | why |\n|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		theory := "relay"
