@@ -46,3 +46,11 @@ func (m *mux) control(d datagram) bool {
 	}.Append(nil, leg.Key))
 	return true
 }
+
+// tellRelay sends a packet through a leg for the relay alone, which takes its
+// source for the side's address if it is another one: as long as the challenge by
+// which it makes sure, which is never longer than what it answers (spec §5.4.5,
+// §6.6.5). The other side drops it by its first byte.
+func (m *mux) tellRelay(leg *legState) {
+	m.writeRelay(leg, make([]byte, wire.ForwardChallengeLen-wire.ForwardHeaderLen), 0)
+}

@@ -150,5 +150,5 @@ func (m *manager) poke(now time.Time) {
 	m.pokeWait = max(pokeAfter, 2*m.pokeWait)
 	m.nextPoke = now.Add(m.pokeWait)
 	m.e.lookAtRoute(leg.Server)
-	m.e.m.writeRelay(leg, []byte{0}, 0)
+	m.e.m.tellRelay(leg)
 }

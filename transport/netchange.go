@@ -43,7 +43,7 @@ func (m *manager) lookAgain() error {
 	}
 	m.netSeen = n
 	if leg := m.p.link.leg.Load(); leg != nil {
-		m.e.m.writeRelay(leg, []byte{0}, 0)
+		m.e.m.tellRelay(leg)
 	}
 	m.p.link.prober.recheck()
 	m.keeper.now()

@@ -99,7 +99,7 @@ func (m *manager) explain() error {
 	if hindrance != m.told {
 		m.told = hindrance
 		if leg := l.leg.Load(); leg != nil {
-			m.e.m.writeRelay(leg, []byte{0}, 0) // first: the relay shall see us come by the new way
+			m.e.m.tellRelay(leg) // first: the relay shall see us come by the new way
 		}
 		if err := m.send(wire.FrameControlHindrance, wire.ControlHindrance{What: hindrance}.Append(nil)); err != nil {
 			return err

@@ -106,7 +106,7 @@ func (r *labRelay) forward(b []byte, from net.Addr) (out []byte, to net.Addr) {
 	r.windows[side].Commit(counter)
 	r.sides[side] = from
 	other := 1 - side
-	if len(packet) == 1 || r.sides[other] == nil {
+	if packet[0] == 0 || r.sides[other] == nil {
 		return nil, nil // to tell the address; or QUIC sends again
 	}
 	out = append(make([]byte, wire.ForwardHeaderLen), packet...)
