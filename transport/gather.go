@@ -19,7 +19,7 @@ const (
 	// gatherGrace is what servers get after the first has answered.
 	gatherGrace = 100 * time.Millisecond
 	// Prediction samples the mappings of two sockets to two servers.
-	predictTimeout = 700 * time.Millisecond
+	predictTimeout = time.Second
 	predictServers = 2
 	predictSockets = 2
 	predictedPorts = 8
@@ -186,7 +186,7 @@ func (e *Endpoint) predict(ctx context.Context, stun []netip.AddrPort, a netip.A
 		}
 	}
 	var ports []uint16
-	for patience := rtt + rtt/2 + sampleGrace; ports == nil && ctx.Err() == nil; patience *= 2 {
+	for patience := rtt + rtt/2 + sampleGrace; ports == nil && ctx.Err() == nil; patience += patience / 8 {
 		once, cancel := context.WithTimeout(ctx, patience)
 		ports = e.newMappings(once, servers)
 		cancel()
