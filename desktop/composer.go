@@ -20,7 +20,9 @@ type composer struct {
 	buffer   *gtk.TextBuffer
 	hint     *gtk.Label
 	send     *gtk.Button
-	above    *gtk.Box // what is answered or edited
+	attach   *gtk.Button
+	chooser  *gtk.FileChooserNative // while it is open
+	above    *gtk.Box               // what is answered or edited
 	what     *gtk.Label
 	question *gtk.Label
 	accept   *gtk.Button
@@ -61,6 +63,11 @@ func newComposer() *composer {
 	over.AddCSSClass("entry-box")
 	over.SetHExpand(true)
 
+	c.attach = gtk.NewButtonFromIconName("mail-attachment-symbolic")
+	c.attach.SetTooltipText("Send a file (Ctrl+O)")
+	c.attach.SetVAlign(gtk.AlignEnd)
+	c.attach.AddCSSClass("attach")
+	spoken(&c.attach.Widget, "Send a file")
 	c.send.AddCSSClass("suggested-action")
 	c.send.SetTooltipText("Send (Enter)")
 	c.send.SetVAlign(gtk.AlignEnd)
@@ -71,7 +78,7 @@ func newComposer() *composer {
 	cancel.AddCSSClass("flat")
 	c.above = box(gtk.OrientationHorizontal, 8, c.what, cancel)
 	c.above.AddCSSClass("compose-above")
-	entry := box(gtk.OrientationVertical, 6, c.above, box(gtk.OrientationHorizontal, 10, over, c.send))
+	entry := box(gtk.OrientationVertical, 6, c.above, box(gtk.OrientationHorizontal, 10, c.attach, over, c.send))
 	entry.AddCSSClass("composer")
 	c.add("entry", entry)
 
@@ -88,6 +95,7 @@ func (c *composer) connect(p *present.Window) {
 	c.presenter = p
 	submit := func() { p.Send(c.text()) }
 	c.send.ConnectClicked(submit)
+	c.attach.ConnectClicked(c.choose)
 	c.accept.ConnectClicked(p.Accept)
 	c.block.ConnectClicked(p.Block)
 	c.unblock.ConnectClicked(p.Accept)
@@ -122,6 +130,25 @@ func (c *composer) connect(p *present.Window) {
 		return false
 	})
 	c.entry.AddController(keys)
+}
+
+// choose asks for a file to send.
+func (c *composer) choose() {
+	if !c.pages["entry"].Visible() || c.chooser != nil {
+		return
+	}
+	var parent *gtk.Window
+	if w, ok := c.Root().CastType(gtk.GTypeWindow).(*gtk.Window); ok {
+		parent = w
+	}
+	c.chooser = gtk.NewFileChooserNative("Send a file", parent, gtk.FileChooserActionOpen, "Send", "Cancel")
+	c.chooser.ConnectResponse(func(response int) {
+		if f := c.chooser.File(); response == int(gtk.ResponseAccept) && f != nil {
+			c.presenter.SendFile(f.Path())
+		}
+		c.chooser = nil
+	})
+	c.chooser.Show()
 }
 
 func (c *composer) text() string {

@@ -5,6 +5,7 @@ package desktop
 import (
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
+	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
@@ -88,6 +89,15 @@ func (c *conversation) connect(p *present.Window) {
 		p.Newest()
 		c.toEnd()
 	})
+	drop := gtk.NewDropTarget(gio.GTypeFile, gdk.ActionCopy)
+	drop.ConnectDrop(func(v *coreglib.Value, _, _ float64) bool {
+		f, ok := v.GoValue().(gio.Filer)
+		if ok && f.Path() != "" {
+			p.SendFile(f.Path())
+		}
+		return ok
+	})
+	c.AddController(drop)
 	// Enter on a message opens its menu; the text in it has the keyboard.
 	keys := gtk.NewEventControllerKey()
 	keys.SetPropagationPhase(gtk.PhaseCapture)

@@ -33,12 +33,13 @@ type messageCell struct {
 	quote     *gtk.Label
 	reactions *gtk.Label
 	expires   *gtk.Image
+	file      *fileBox
 	shown     present.Row
 }
 
 func newMessageCell(menu func(present.Row, gtk.Widgetter)) cell[present.Row] {
 	c := &messageCell{
-		quote: line("quote"), reactions: label("", "reactions"), expires: gtk.NewImageFromIconName("alarm-symbolic"),
+		file: newFileBox(), quote: line("quote"), reactions: label("", "reactions"), expires: gtk.NewImageFromIconName("alarm-symbolic"),
 		day: label("", "day"), text: paragraph("", "text"), time: label("", "meta"), tick: label("", "tick"),
 		retry: gtk.NewButtonWithLabel("Try again"),
 	}
@@ -57,7 +58,7 @@ func newMessageCell(menu func(present.Row, gtk.Widgetter)) cell[present.Row] {
 	meta.SetHAlign(gtk.AlignEnd)
 	c.reactions.SetHAlign(gtk.AlignStart)
 	c.quote.SetMaxWidthChars(bubbleChars)
-	c.bubble = box(gtk.OrientationVertical, 1, c.quote, c.text, c.reactions, meta, c.retry)
+	c.bubble = box(gtk.OrientationVertical, 1, c.quote, c.file, c.text, c.reactions, meta, c.retry)
 	c.bubble.AddCSSClass("bubble")
 	click := gtk.NewGestureClick()
 	click.SetButton(secondButton)
@@ -86,6 +87,8 @@ func (c *messageCell) draw(v present.Row) {
 		return
 	}
 	setText(c.text, v.Text)
+	c.text.SetVisible(v.File.Name == "")
+	c.file.draw(v.Key, v.File)
 	quote := v.Quote
 	if v.QuoteAuthor != "" {
 		quote = v.QuoteAuthor + ": " + quote

@@ -36,5 +36,5 @@ func (q *qrPicture) draw(code *present.QR, scale int) {
 	pixels, side := code.RGB(scale)
 	q.picture.SetPaintable(gdk.NewMemoryTexture(side, side, gdk.MemoryR8G8B8, glib.NewBytes(pixels), uint(3*side)))
 	q.picture.SetSizeRequest(side, side)
-	q.picture.SetAlternativeText("The same as a QR code")
+	spoken(&q.picture.Widget, "The same as a QR code")
 }

@@ -3,6 +3,8 @@
 package desktop
 
 import (
+	"net/url"
+
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
@@ -111,9 +113,16 @@ func (w *window) connect(p *present.Window) {
 	w.SetTitlebar(bar)
 
 	w.undo.ConnectClicked(p.Undo)
-	retry := gio.NewSimpleAction(actionRetry, glib.NewVariantType("s"))
-	retry.ConnectActivate(func(key *glib.Variant) { p.Retry(key.String()) })
-	w.AddAction(retry)
+	w.keyAction(actionRetry, p.Retry)
+	for action, name := range fileActions {
+		w.keyAction(name, func(key string) { p.ControlFile(key, action) })
+	}
+	w.keyAction(actionFolder, func(key string) {
+		if dir := p.Folder(key); dir != "" {
+			gtk.ShowURI(&w.Window, "file://"+(&url.URL{Path: dir}).EscapedPath(), gdk.CURRENT_TIME)
+		}
+	})
+	w.action("attach", "<Control>o", w.conversation.composer.choose)
 	w.action("invite", "<Control>i", p.OpenInvite)
 	w.action("add", "<Control>n", p.OpenAdd)
 	w.action("servers", "<Control><Shift>s", p.OpenServers)
@@ -142,6 +151,13 @@ func (w *window) connect(p *present.Window) {
 		return true
 	})
 	w.AddController(keys)
+}
+
+// keyAction makes a named action that takes a row's key.
+func (w *window) keyAction(name string, f func(key string)) {
+	a := gio.NewSimpleAction(name, glib.NewVariantType("s"))
+	a.ConnectActivate(func(key *glib.Variant) { f(key.String()) })
+	w.AddAction(a)
 }
 
 // action makes a named action of the window with a shortcut.

@@ -38,6 +38,8 @@ type chat struct {
 	jump     string           // key of the row to scroll to
 	compose  compose
 
+	pictures map[client.MessageID]*Picture // asked for; nil until they come
+
 	draftDirty bool
 	draftCount int
 	typing     bool // what the contact is to be told, what it was told last, and when
@@ -191,6 +193,7 @@ func (w *Window) load(c *chat, q client.HistoryQuery, done func(n int)) {
 			for _, m := range page {
 				c.add(m, "")
 			}
+			w.picturesOf(c)
 			done(len(page))
 		}
 	})
@@ -236,6 +239,7 @@ func (c *chat) rows(waiting []*outgoing, peer string, hidden map[client.MessageI
 			r.Author, r.Tick = you, tick(m.State)
 		}
 		r.Edited, r.Reaction, r.Reacted = !m.EditedAt.IsZero(), Line(m.MyReaction), Line(m.Reaction)
+		r.File = fileView(m.File, c.pictures[m.ID])
 		if m.ReplyTo != (client.MessageID{}) {
 			r.Quote, r.QuoteAuthor = c.quote(m.Message, peer)
 		}

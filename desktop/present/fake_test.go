@@ -187,6 +187,28 @@ func (f *fakeAPI) Verify(ctx context.Context, id identity.PeerID, proof string) 
 	return nil
 }
 
+func (f *fakeAPI) SendFile(ctx context.Context, to identity.PeerID, d client.FileDraft) (client.Message, error) {
+	if err := f.call(ctx, "sendfile"); err != nil {
+		return client.Message{}, err
+	}
+	m := client.Message{
+		ID: client.MessageID{0xf1}, Contact: to, Mine: true, Text: "plan.png", SentAt: time.Now(), Seq: 5000, ReplyTo: d.ReplyTo,
+		File: &client.File{ID: client.MessageID{0xf1}, Contact: to, Mine: true, Name: "plan.png", Size: 2_500_000, Preview: true},
+	}
+	return m, nil
+}
+
+func (f *fakeAPI) ControlFile(ctx context.Context, with identity.PeerID, id client.MessageID, a client.FileAction) (client.File, error) {
+	if err := f.call(ctx, string(a)); err != nil {
+		return client.File{}, err
+	}
+	return client.File{ID: id, Contact: with, Name: "x.bin", Size: 1000, Done: 400, State: client.FilePaused}, nil
+}
+
+func (f *fakeAPI) FilePreview(ctx context.Context, _ identity.PeerID, _ client.MessageID) ([]byte, error) {
+	return []byte("jpeg"), f.call(ctx, "preview")
+}
+
 func (f *fakeAPI) SetTyping(ctx context.Context, _ identity.PeerID, on bool) error {
 	f.set(func(f *fakeAPI) { f.typed = append(f.typed, on) })
 	return f.call(ctx, "typing")

@@ -146,6 +146,8 @@ func (w *Window) event(e client.Event) {
 		w.refresh()
 	case client.ServerEvent:
 		w.server(e.Server)
+	case client.FileEvent:
+		w.file(e.File)
 	case client.ChangeEvent:
 		w.changed(e.Message)
 		w.refresh()
@@ -176,6 +178,7 @@ func (w *Window) message(m client.Message) {
 	}
 	if w.chat != nil && w.chat.id == m.Contact {
 		w.chat.add(m, key)
+		w.picturesOf(w.chat)
 		w.markRead()
 	}
 	w.refresh()

@@ -190,7 +190,8 @@ type Row struct {
 	Expires     string // when it disappears, in words; empty: never
 	Reaction    string // ours to it
 	Reacted     string // the contact's to it
-	Found       bool   // it is what was searched for
+	File        FileView
+	Found       bool // it is what was searched for
 }
 
 // Spoken is the row's name for a screen reader.
@@ -203,6 +204,9 @@ func (r Row) Spoken() string {
 		s += "answers " + r.QuoteAuthor + ", " + r.Quote + ": "
 	}
 	s += r.Text
+	if r.File.Name != "" {
+		s += ", file, " + r.File.Detail
+	}
 	if r.Edited {
 		s += ", edited"
 	}
