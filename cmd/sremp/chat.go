@@ -24,8 +24,9 @@ func (a *app) chatCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chat [CONTACT]",
 		Short: "Chat in this terminal",
-		Long: "Chat in this terminal. Enter sends, Tab goes to the next contact, Page Up and Page Down scroll,\n" +
-			"Ctrl-C ends. Without a terminal each line of standard input is a message, and what happens is\n" +
+		Long: "Chat in this terminal. Enter sends, Tab goes to the next contact and Shift-Tab to the one before,\n" +
+			"Ctrl-F searches all conversations, Ctrl-L shows the contacts where there is no room for them beside the\n" +
+			"chat, Page Up and Page Down or the mouse's wheel scroll, a click opens, Ctrl-C ends. Without a terminal each line of standard input is a message, and what happens is\n" +
 			"printed line by line. /file PATH sends a file; /accept, /decline, /pause, /resume and /cancel, with a\n" +
 			"file's name or without for the newest, are about one.",
 		Args: takes(0, 1),

@@ -22,6 +22,12 @@ func (s *screen) Write(p []byte) (int, error) {
 	return s.b.Write(p)
 }
 
+func (s *screen) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.b.Reset()
+}
+
 func (s *screen) shows(t *testing.T, want string) {
 	t.Helper()
 	within(t, fmt.Sprintf("%q on the screen", want), func() (bool, string) {
@@ -72,4 +78,85 @@ func TestChatOnTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-ended
+}
+
+// Keys, as a terminal sends them.
+const (
+	keyCtrlC    = "\x03"
+	keyCtrlF    = "\x06"
+	keyCtrlL    = "\x0c"
+	keyPageUp   = "\x1b[5~"
+	keyPageDown = "\x1b[6~"
+	wheelUp     = "\x1b[<64;50;5M"
+	clickFirst  = "\x1b[<0;3;2M" // the first line of the list
+)
+
+// The chat in a real terminal: list with unread counts and path badges,
+// scrollback, search, mouse, drafts, narrow and wide.
+func TestChatScreen(t *testing.T) {
+	t.Parallel() // it mostly waits
+	ann, bob := newUser(t, "Ann"), newUser(t, "Bob")
+	ann.listen(t)
+	bob.listen(t)
+	meet(t, ann, bob)
+	for i := range 120 {
+		if _, err := ann.api.Send(t.Context(), ann.id, fmt.Sprintf("note number %d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := bob.api.Send(t.Context(), ann.id, "are you there, @Ann?"); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "Bob's message", func() (bool, string) {
+		got := ann.texts(t, bob, false)
+		return len(got) == 1, fmt.Sprint(got)
+	})
+	if err := ann.api.MarkRead(t.Context(), bob.id, true); err != nil {
+		t.Fatal(err)
+	}
+
+	x := startTerminal(t, 100, 20, command(t, "--profile", ann.dir, "chat", ann.id.String()))
+	x.shown.shows(t, "note number 119")
+	x.shown.shows(t, "● Bob")     // a direct path
+	x.shown.shows(t, "(1) ✎ Ann") // one unread, in one's notes
+	// Older ones than were loaded at first: each key once the one before was seen.
+	for _, n := range []int{96, 80, 72, 60, 40} {
+		x.press(keyPageUp)
+		x.shown.shows(t, fmt.Sprintf("note number %d", n))
+	}
+	x.press(wheelUp)
+	x.shown.shows(t, "note number 35")
+	x.press(strings.Repeat(keyPageDown, 10))
+	x.shown.shows(t, "note number 119")
+	x.press(keyCtrlF)
+	x.shown.shows(t, "search all conversations")
+	x.press("NUMBER 7\r")
+	x.shown.shows(t, "11 found")
+	x.press("\x1b[B\x1b[B\r") // down, down, show it
+	x.shown.shows(t, "note number 77")
+
+	x.press(clickFirst)
+	x.shown.shows(t, "are you there, @Ann?")
+	x.press("half a thou")
+	x.shown.shows(t, "half a thou")
+	x.press("\t") // to the notes, and back: the draft is there
+	x.shown.shows(t, "✎ Ann")
+	x.press("\t")
+	x.shown.shows(t, "half a thou")
+	x.press("ght\r")
+	within(t, "Ann's message at Bob's", func() (bool, string) {
+		got := bob.texts(t, ann, false)
+		return slices.Contains(got, "half a thought"), fmt.Sprint(got)
+	})
+
+	x.shown.clear()
+	x.resize(40, 12)
+	x.shown.shows(t, "half a thought")
+	x.press(keyCtrlL) // there is no room for the list beside the chat
+	x.shown.shows(t, "● Bob")
+	x.resize(10, 3) // and hardly for anything
+	x.press("\r")
+	x.resize(120, 40)
+	x.shown.shows(t, "half a thought")
+	x.press(keyCtrlC)
 }

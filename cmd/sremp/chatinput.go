@@ -65,6 +65,13 @@ func (l *lineInput) insert(runes []rune) {
 	}
 }
 
+// set replaces the text.
+func (l *lineInput) set(text string) {
+	l.text = nil
+	l.at = 0
+	l.insert([]rune(text))
+}
+
 // take returns the text and empties the line.
 func (l *lineInput) take() string {
 	s := string(l.text)
@@ -77,7 +84,7 @@ var styleCursor = lipgloss.NewStyle().Reverse(true)
 // view draws the part around the cursor that fits into width cells.
 func (l *lineInput) view(width int) string {
 	if len(l.text) == 0 {
-		return "> " + styleCursor.Render(" ") + styleFaint.Render("a message; Enter sends, Ctrl-C ends")
+		return "> " + styleCursor.Render(" ") + styleFaint.Render("Enter sends")
 	}
 	room := max(1, width-3)
 	from := l.at
