@@ -44,8 +44,14 @@ func simPair(t *testing.T, relayOnly bool) (router *cutRouter, relay *testRelay,
 
 // simPairAround is simPair with a relay that is far from both.
 func simPairAround(t *testing.T, relayOnly bool, detour time.Duration) (router *cutRouter, relay *testRelay, a, b *PeerConn) {
+	return simPairRouted(t, relayOnly, detour, func(*cutRouter) {})
+}
+
+// simPairRouted is simPairAround with a router that is set up first.
+func simPairRouted(t *testing.T, relayOnly bool, detour time.Duration, set func(*cutRouter)) (router *cutRouter, relay *testRelay, a, b *PeerConn) {
 	n := newSimNet(t)
 	router = &cutRouter{a: netip.MustParseAddr("11.0.0.1"), b: netip.MustParseAddr("11.0.0.2")}
+	set(router)
 	n.router = router
 	ann, bob := pair(t)
 	ea, eb := n.endpoint("11.0.0.1:1", Config{Identity: ann}), n.endpoint("11.0.0.2:1", Config{Identity: bob})
