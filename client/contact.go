@@ -80,6 +80,8 @@ type flow struct {
 	ReadTold uint64      `json:"read_told,omitempty"` // how far the contact was told that we have read
 	Deleted  []MessageID `json:"deleted,omitempty"`   // by the contact before they came
 
+	Gaps []shownGap `json:"gaps,omitempty"` // in what was shown
+
 	Rewrite bool `json:"rewrite,omitempty"` // the outbox is encrypted for a session that is over
 
 	NextSeq  int64     `json:"next_seq"`
@@ -114,6 +116,8 @@ type contact struct {
 
 	expiries   map[int64]time.Time // of messages that disappear, by position
 	nextExpiry time.Time
+	askAt      time.Time // when what is missing is asked for again
+	askWait    time.Duration
 	files      map[int64]*file // whose transfer is not over, by position of the message
 	readDue    bool            // a read mark is to be sent
 	typing     bool            // what the contact was told last, and when

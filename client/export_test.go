@@ -29,3 +29,14 @@ func Flushed(c *Client) (ok bool) {
 	})
 	return ok
 }
+
+// Mailboxes returns how many mailboxes of a contact are known.
+func Mailboxes(c *Client, with identity.PeerID) (n int) {
+	_ = c.do(context.Background(), func(k *core) error {
+		if p := k.contacts[with]; p != nil {
+			n = len(k.mailTargets(p))
+		}
+		return nil
+	})
+	return n
+}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/identity"
-	"github.com/sremp/sremp/relay"
 	"github.com/sremp/sremp/transfer"
 	"github.com/sremp/sremp/wire"
 )
@@ -27,7 +26,6 @@ const (
 type fileMailing struct {
 	busy bool
 	next time.Time // not before
-	wait time.Duration
 }
 
 // filesDue reports whether time alone may make something of the files due.
@@ -100,8 +98,8 @@ func (k *core) mailFiles(c *contact) {
 		peer, owner, seq, row := c.info.ID, c.num, f.seq, f.fileRow
 		k.then(func() {
 			if !k.c.net.run(func() {
-				err := k.c.net.mailFile(peer, owner, seq, row)
-				k.c.post(func(k *core) { k.filesMailed(peer, seq, err) })
+				box, err := k.c.net.mailFile(peer, owner, seq, row)
+				k.c.post(func(k *core) { k.filesMailed(peer, seq, box, err) })
 			}) {
 				m.busy = false
 			}
@@ -114,11 +112,11 @@ func (k *core) mailFiles(c *contact) {
 var errNotNow = errors.New("client: nothing to mail now")
 
 // mailFile puts chunks into a mailbox, one after another, until the window is
-// full, the contact is connected, or something fails.
-func (n *network) mailFile(peer identity.PeerID, owner, seq int64, row fileRow) error {
+// full, the contact is connected, or something fails. It returns the relay last used.
+func (n *network) mailFile(peer identity.PeerID, owner, seq int64, row fileRow) (used identity.ServerID, err error) {
 	src, err := openSource(n.ctx, n.c.vault, owner, seq, row)
 	if err != nil {
-		return err
+		return used, err
 	}
 	defer src.close()
 	buf := make([]byte, wire.FileChunkLen)
@@ -130,13 +128,13 @@ func (n *network) mailFile(peer identity.PeerID, owner, seq int64, row fileRow) 
 			return err
 		})
 		if err != nil {
-			return err
+			return used, err
 		}
 		if next.Round == 0 {
-			return errNotNow
+			return used, errNotNow
 		}
 		if next.Chunk, err = src.chunk(n.ctx, next.Chunk.Index, buf); err != nil {
-			return err
+			return used, err
 		}
 		var msg []byte
 		var box mailBox
@@ -144,10 +142,11 @@ func (n *network) mailFile(peer identity.PeerID, owner, seq int64, row fileRow) 
 			msg, box, err = k.encryptChunk(peer, next)
 			return err
 		}); err != nil {
-			return err
+			return used, err
 		}
+		used = box.relay.ID
 		if err := n.leave(box, msg); err != nil {
-			return err
+			return used, err
 		}
 		left = &next
 	}
@@ -208,7 +207,7 @@ func (k *core) encryptChunk(peer identity.PeerID, x wire.FileChunk) (msg []byte,
 }
 
 // filesMailed takes the end of a courier.
-func (k *core) filesMailed(peer identity.PeerID, seq int64, err error) {
+func (k *core) filesMailed(peer identity.PeerID, seq int64, box identity.ServerID, err error) {
 	c := k.contacts[peer]
 	if c == nil {
 		return
@@ -218,17 +217,16 @@ func (k *core) filesMailed(peer identity.PeerID, seq int64, err error) {
 	k.active(c)
 	switch {
 	case errors.Is(err, errNotNow):
-		m.wait = 0
 	case errors.Is(err, ErrFileChanged), errors.Is(err, ErrNoFile):
 		if f := c.files[seq]; f != nil {
 			k.failFile(c, f, err)
 		}
+	case box == identity.ServerID{}: // not the mailbox's fault
+		m.next = k.now().Add(mailRetryMax)
+		k.c.log.Error("a file was not read", "err", err)
 	default:
-		m.wait = min(max(2*m.wait, mailRetryMin), mailRetryMax)
-		if errors.Is(err, relay.ErrQuota) {
-			m.wait = mailRetryMax
-		}
-		m.next = k.now().Add(m.wait)
+		k.boxFailed(c, box, err)
+		m.next = c.sending.mail.next
 		k.c.log.Info("chunks of a file not mailed", "contact", c.info.ID.Short(), "err", err)
 	}
 	k.mailFiles(c)

@@ -232,3 +232,56 @@ func TestFileOverAnotherPath(t *testing.T) {
 	entries, _ := os.ReadDir(filepath.Dir(got.Path))
 	t.Log(entries)
 }
+
+// A contact with two relays gets its mail, and its files, although the first is
+// gone: by the second, at once. What the first alone held comes by it too.
+func TestSecondMailbox(t *testing.T) {
+	first, a, b := accounts(t)
+	second := startServerKey(t, 7)
+	if err := b.c.AddServer(t.Context(), second.addr); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the second relay in the card", func() (bool, string) {
+		n := client.Mailboxes(a.c, b.id)
+		return n == 2, fmt.Sprint(n)
+	})
+	eventually(t, "the second relay", func() (bool, string) {
+		servers, err := b.c.Servers(t.Context())
+		return err == nil && len(servers) == 2 && servers[1].Connected, fmt.Sprint(servers, err)
+	})
+	takesFiles(t, b.c, 25e6)
+	settings, err := b.c.Settings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.c.Close()
+	send(t, a.c, b.id, "by the first")
+	held := func(text string) {
+		t.Helper()
+		eventually(t, text+" held", func() (bool, string) {
+			got := texts(t, a.c, b.id)
+			return got[len(got)-1] == ">held "+text, fmt.Sprint(got)
+		})
+	}
+	held("by the first")
+	first.stop()
+	send(t, a.c, b.id, "by the second")
+	held("by the second")
+	path := writeFile(t, "photo.bin", 600_000)
+	m := sendFile(t, a.c, b.id, client.FileDraft{Path: path})
+	eventually(t, "all chunks in the mailbox", func() (bool, string) {
+		n := client.Mailed(a.c, b.id, m.ID)
+		return n == 3, fmt.Sprint(n)
+	})
+	a.c.Close()
+
+	b.open(nil)
+	if err := b.c.SetSettings(t.Context(), settings); err != nil {
+		t.Fatal(err)
+	}
+	waitTexts(t, b.c, a.id, ">delivered hello", "<hello", "<by the first", "<by the second", "<photo.bin")
+	got := waitFile(t, b.c, a.id, m.ID, client.FileDone)
+	if sum(t, got.Path) != sum(t, path) {
+		t.Error("another file than the one sent")
+	}
+}

@@ -30,33 +30,10 @@ type mailing struct {
 	cursor uint64    // next counter to mail
 	next   time.Time // not before
 	wait   time.Duration
-	again  uint64            // messages below it are mailed though a relay held them
-	remail time.Time         // when that was last decided
-	knocks map[uint64][]byte // sealed first messages by counter, until the first answer
-}
-
-// A mailBox is where a contact's mail goes now.
-type mailBox struct {
-	relay        identity.ServerAddr
-	inbox, token [32]byte
-	knockKey     []byte // seals first messages; nil for a contact's own inbox
-}
-
-// mailTarget returns the contact's mailbox, nil if none is known.
-func (k *core) mailTarget(c *contact) *mailBox {
-	if c.card != nil {
-		for _, m := range c.card.Mailboxes {
-			if a, ok := fromServer(m.Relay); ok {
-				return &mailBox{relay: a, inbox: m.Inbox, token: m.Token}
-			}
-		}
-		return nil
-	}
-	i, ok := c.joined()
-	if !ok || len(i.Relays) == 0 || i.KnockInbox == [32]byte{} || len(c.info.KnockKey) == 0 {
-		return nil
-	}
-	return &mailBox{relay: i.Relays[0], inbox: i.KnockInbox, token: i.Knock(), knockKey: c.info.KnockKey}
+	again  uint64                         // messages below it are mailed though a relay held them
+	remail time.Time                      // when that was last decided
+	knocks map[uint64][]byte              // sealed first messages by counter, until the first answer
+	boxes  map[identity.ServerID]boxState // that failed lately
 }
 
 // letter is one message on its way to a mailbox.
@@ -168,7 +145,7 @@ func (n *network) courier(id identity.PeerID, round int, box mailBox, letters []
 	defer cancel()
 	var held []letter
 	err := n.deliver(ctx, box, letters, func(l letter) { held = append(held, l) })
-	n.c.post(func(k *core) { k.mailed(id, round, held, letters, err) })
+	n.c.post(func(k *core) { k.mailed(id, box.relay.ID, round, held, letters, err) })
 }
 
 func (n *network) deliver(ctx context.Context, box mailBox, letters []letter, held func(letter)) error {
@@ -187,7 +164,7 @@ func (n *network) deliver(ctx context.Context, box mailBox, letters []letter, he
 }
 
 // mailed takes a courier's report.
-func (k *core) mailed(id identity.PeerID, round int, held, all []letter, err error) {
+func (k *core) mailed(id identity.PeerID, box identity.ServerID, round int, held, all []letter, err error) {
 	c := k.contacts[id]
 	if c == nil {
 		return
@@ -216,7 +193,7 @@ func (k *core) mailed(id identity.PeerID, round int, held, all []letter, err err
 		}
 	}
 	if err == nil {
-		m.wait, m.next = 0, time.Time{}
+		k.boxWorks(c, box)
 		if c.link == nil {
 			reason := "the peer is away"
 			if k.c.net.connecting(id, connectTime) {
@@ -235,9 +212,12 @@ func (k *core) mailed(id identity.PeerID, round int, held, all []letter, err err
 			m.cursor = min(m.cursor, l.row.counter)
 		}
 	}
-	m.wait = min(max(2*m.wait, mailRetryMin), mailRetryMax)
-	m.next = k.now().Add(m.wait)
+	k.boxFailed(c, box, err)
 	k.c.log.Info("mailbox not reached", "contact", id.Short(), "err", err)
+	if !m.next.After(k.now()) {
+		k.tickMail(c) // by the next one
+		return
+	}
 	if c.link == nil && !errors.Is(err, relay.ErrBusy) {
 		k.setPath(c, Path{Kind: PathNone, Reason: "the peer is away and its relay: " + plain(err), Why: whyOf(plain(err))})
 	}

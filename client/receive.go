@@ -141,17 +141,19 @@ func (k *core) numbered(c *contact, p wire.Payload) {
 	}
 	if p.Epoch > f.InEpoch {
 		k.release(c)
-		f.InEpoch, f.In, f.InSum, f.Shown = p.Epoch, counterSet{Next: 1}, digest{}, 1
+		f.InEpoch, f.In, f.InSum, f.Shown, f.Gaps = p.Epoch, counterSet{Next: 1}, digest{}, 1, nil
 	}
 	k.ackDue(c)
 	if !f.In.add(p.Counter) {
 		return
 	}
 	f.InSum = f.InSum.add(p.Counter, p.ID)
+	c.askAt, c.askWait = time.Time{}, 0
 	m := waitingMessage{payload: p, received: k.now()}
 	switch {
 	case p.Counter < f.Shown: // its gap was given up
 		k.show(c, m, 0)
+		k.filled(c, p.Counter)
 	case p.Counter == f.Shown:
 		k.show(c, m, 0)
 		f.Shown++
@@ -268,6 +270,7 @@ func (k *core) showMessage(c *contact, m waitingMessage, missing uint64, text st
 		}
 	}
 	seq := k.storeMessage(c, stored)
+	c.noteGap(p.Counter, missing, seq)
 	c.flow.Unread++
 	v := stored.view(k.viewOf(c), seq, Delivered)
 	if f != nil {

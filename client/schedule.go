@@ -14,7 +14,7 @@ const (
 
 // outstanding reports whether time alone may make something of c due.
 func (c *contact) outstanding() bool {
-	return c.flow.NextOut > c.flow.Acked.Next || c.flow.AckDue || c.readDue || len(c.waiting) > 0 || c.filesDue()
+	return c.flow.NextOut > c.flow.Acked.Next || c.flow.AckDue || c.readDue || len(c.waiting) > 0 || c.filesDue() || c.incomplete()
 }
 
 // active notes that something goes on with c.
@@ -66,6 +66,7 @@ func (k *core) tickContact(c *contact, now time.Time) {
 		k.askPrekeys(c)
 	}
 	k.tickReceive(c)
+	k.tickGaps(c)
 	k.tickSend(c)
 	k.tickFiles(c)
 	if now.Sub(c.activeAt).Abs() < busyFor {

@@ -355,6 +355,7 @@ func (k *core) acked(c *contact, a wire.Ack) {
 		return
 	}
 	if len(added) == 0 {
+		k.mailAgain(c, a)
 		return
 	}
 	var rows []outRow // the acknowledged ones, without contents
@@ -381,11 +382,7 @@ func (k *core) acked(c *contact, a wire.Ack) {
 	c.flow.Acked, c.flow.AckedSum = all, sum
 	c.sending.progress = k.now()
 	c.setFlow(k)
-	if n := len(a.Ranges); n > 0 && k.now().Sub(c.sending.mail.remail) > remailAfter {
-		// What the peer has later ones than, no mailbox will give it any more.
-		c.sending.mail.again, c.sending.mail.cursor = a.Ranges[n-1].First, 0
-		c.sending.mail.remail = k.now()
-	}
+	k.mailAgain(c, a)
 	for _, r := range rows {
 		if isMessage(r.typ) {
 			k.emit(DeliveryEvent{ID: r.id, Contact: c.info.ID, State: Delivered})

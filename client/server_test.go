@@ -34,7 +34,12 @@ type testServer struct {
 
 func startServer(t *testing.T) *testServer {
 	t.Helper()
-	key, err := identity.NewServerKey(make([]byte, 32))
+	return startServerKey(t, 0)
+}
+
+func startServerKey(t *testing.T, seed byte) *testServer {
+	t.Helper()
+	key, err := identity.NewServerKey(bytes.Repeat([]byte{seed}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
