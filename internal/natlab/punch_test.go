@@ -160,6 +160,7 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 	count := newCounter(p.w)
 	type reached struct{ connected, direct time.Time }
 	var begun, done [2]time.Time
+	var errs [2]error // of Connect
 	var got [2]reached
 	talk := &conversation{}
 	connected := make(chan struct{}, 2) // a token for each side
@@ -168,8 +169,8 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 		if wait := p.Skew; i == 1 && wait > 0 || i == 0 && wait < 0 {
 			sleep(ctx, max(wait, -wait))
 		}
-		c, err := ends[i].Connect(ctx, attempt(i, answering))
-		if err != nil {
+		c, err := connectOrAccept(ctx, ends[i], attempt(i, answering))
+		if errs[i] = err; err != nil {
 			return
 		}
 		got[i].connected = time.Now()
@@ -247,7 +248,7 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 	}
 	switch {
 	case r.usable == 0:
-		r.fault = "not connected"
+		r.fault = fmt.Sprintf("not connected: side %d dials; begun %v and %v after the offer: %v, %v; %d packets", order, round(begun[0].Sub(start)), round(begun[1].Sub(start)), errs[0], errs[1], r.packets)
 	case (r.direct > 0) != p.Direct:
 		r.fault = fmt.Sprintf("direct: %v, want %v; %d packets; paths %v and %v; candidates %v and %v", r.direct > 0, p.Direct, r.packets,
 			talk.path(0), talk.path(1), cands[0], cands[1])
@@ -257,6 +258,32 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 		t.Logf("usable after %v, begun after %v, direct after %v, %d packets", round(r.usable), round(r.begun), round(r.direct), r.packets)
 	}
 	return r
+}
+
+// connectOrAccept returns the connection of an attempt, also if the peer was faster
+// and connected before the attempt began.
+func connectOrAccept(ctx context.Context, e *transport.Endpoint, a transport.Attempt) (*transport.PeerConn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type end struct {
+		c   *transport.PeerConn
+		err error
+	}
+	ends := make(chan end, 2)
+	go func() {
+		c, err := e.Connect(ctx, a)
+		ends <- end{c, err}
+	}()
+	go func() {
+		c, err := e.Accept(ctx)
+		ends <- end{c, err}
+	}()
+	first := <-ends
+	if first.err == nil {
+		return first.c, nil
+	}
+	second := <-ends
+	return second.c, second.err
 }
 
 func (p *punch) kind(side int) string { return [2]string{p.A, p.B}[side] }
