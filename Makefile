@@ -11,7 +11,7 @@ FUZZTIME ?= 10s
 RUNS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures natlab-skipped clean FORCE
+.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures natlab-skipped clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,12 @@ rivals: ## the same for go-libp2p and pion/ice with coturn (apt-get install cotu
 
 relay-figures: ## the relay's figures: data plane, stores, kills and power cuts (as root), a crowd; ten minutes
 	$(GO) run ./internal/measure -only relay
+
+client-figures: ## the client's figures: sending, searching 100 k and 1 M messages, restoring them, idling; six minutes
+	$(GO) test ./client -run '^$$' -bench '^BenchmarkSend$$' -benchtime 3s -count 1 -v
+	$(GO) test ./client -run '^$$' -bench '^BenchmarkHistory$$' -benchtime 1x -count 1 -v
+	SREMP_BENCH_MESSAGES=1000000 $(GO) test ./client -run '^$$' -bench '^BenchmarkHistory$$' -benchtime 1x -count 1 -v -timeout 20m
+	$(GO) test ./client -run '^$$' -bench '^BenchmarkIdle$$' -benchtime 1x -count 1 -v
 
 clean: ## remove what was built here
 	rm -rf bin artifacts

@@ -121,7 +121,8 @@ func searchSize() int {
 // BenchmarkHistory is the search through a long history, and its newest page.
 func BenchmarkHistory(b *testing.B) {
 	n := searchSize()
-	c, _ := benchClient(b, 0)
+	const contacts = 100
+	c, _ := benchClient(b, contacts)
 	id := fill(b, c, n)
 	runtime.GC()
 	before := rss(b)
@@ -149,6 +150,41 @@ func BenchmarkHistory(b *testing.B) {
 		_, err := c.History(b.Context(), id, client.HistoryQuery{})
 		return err
 	})))
+	file := filepath.Join(b.TempDir(), "backup")
+	b.Logf("figure: client.5.%d.backup %.2f s AGAINST a restore within 120 s of 1 M and %d contacts", n, took(func() error {
+		return c.Backup(b.Context(), file)
+	}).Seconds(), contacts)
+	b.Logf("figure: client.5.%d.restore %.2f s AGAINST 120 s of 1 M and %d contacts", n, took(func() error {
+		return restoreBench(b, file, contacts)
+	}).Seconds(), contacts)
+}
+
+// restoreBench restores a backup and opens what comes of it.
+func restoreBench(b *testing.B, file string, contacts int) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	s, err := sqlite.Create(b.Context(), b.TempDir())
+	if err != nil {
+		return err
+	}
+	cfg := client.Config{Store: s, Passphrase: []byte("pw"), KDF: weak, Listen: "127.0.0.1:0"}
+	if err := client.Restore(b.Context(), cfg, f); err != nil {
+		s.Close()
+		return err
+	}
+	c, err := client.Open(b.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	cs, err := c.Contacts(b.Context())
+	if err == nil && len(cs) != contacts+1 {
+		err = fmt.Errorf("%d contacts, want %d and one's own notes", len(cs), contacts)
+	}
+	return err
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
