@@ -110,6 +110,7 @@ func (e *Endpoint) listen() error {
 		return fmt.Errorf("transport: %w", err)
 	}
 	e.wg.Go(e.serve)
+	e.wg.Go(func() { e.m.silence.run(e.ctx, e.m) })
 	return nil
 }
 

@@ -34,6 +34,8 @@ type mux struct {
 	routes routeTable // to servers, where they may be tunnels
 	start  time.Time  // of the clock in link.received
 	stats  counters
+	// silence has legs speak that have fallen silent.
+	silence silenceWatch
 	// unblock is set while the main transport wants its read to return.
 	unblock atomic.Bool
 	// side holds what extra sockets got; sideWake is set while the read loop's
@@ -51,7 +53,7 @@ type mux struct {
 }
 
 func newMux(pc net.PacketConn) *mux {
-	m := &mux{pc: pc, paths: newPathTable(), start: time.Now(), side: make(chan sideDatagram, sideQueue)}
+	m := &mux{silence: silenceWatch{wake: make(chan struct{}, 1)}, pc: pc, paths: newPathTable(), start: time.Now(), side: make(chan sideDatagram, sideQueue)}
 	m.buffer.New = func() any { b := make([]byte, 0, 32<<10); return &b }
 	if s := newBatchSocket(pc, &m.stats); s != nil {
 		m.sock, m.oob = s, true
@@ -157,6 +159,8 @@ func (m *mux) unwrap(d datagram) ([]byte, net.Addr) {
 		return nil, nil
 	}
 	leg.window.Commit(counter)
+	leg.heard.Store(m.now())
+	m.silence.heard()
 	return m.arrived(l, slotRelay, d.from, packet)
 }
 

@@ -116,6 +116,7 @@ type legState struct {
 	counter atomic.Uint64
 	window  wire.ReplayWindow    // owned by the read loop
 	owner   atomic.Pointer[link] // nil when no link uses it
+	heard   atomic.Int64         // when a packet came over it last, by mux.now; 0: never
 }
 
 const (
@@ -196,6 +197,16 @@ func (t *pathTable) from(a netip.AddrPort) *link {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.byAddr[a]
+}
+
+// legs returns all legs.
+func (t *pathTable) legs() (all []*legState) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, leg := range t.sessions {
+		all = append(all, leg)
+	}
+	return all
 }
 
 func (t *pathTable) session(id uint64) *legState {

@@ -54,7 +54,7 @@ var parts = []part{
 	{name: "client", command: []string{"make", "client-figures"}},
 	{name: "relay", env: []string{"SREMP_FIGURES=1", "SREMP_FULL=1"}, // root and a loop device, for the power cuts
 		command: []string{"go", "test", "./relay", "./relay/sqlite", "./relay/postgres", "-p", "1", "-count", "1", "-v", "-timeout", "30m",
-			"-run", "^(TestDataPlane|TestRestart|TestCrowd|TestKill|TestPowerLoss|TestStoreFigures)$"}},
+			"-run", "^(TestDataPlane|TestRestart|TestRestartUnderLoad|TestCrowd|TestKill|TestPowerLoss|TestStoreFigures)$"}},
 }
 
 func main() {
