@@ -137,6 +137,7 @@ func (s *Server) serve(ctx context.Context, l link, st stream) {
 		return
 	}
 	box := newOutbox(l, st, func(name [32]byte) output { return s.changedFrame(ctx, name) })
+	box.inline = true
 	s.boxes[id] = box
 	s.mu.Unlock()
 	defer s.wg.Done()

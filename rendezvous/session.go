@@ -51,8 +51,11 @@ type outbox struct {
 	// changed makes the frame that tells of a subscribed name. It is called when
 	// the frame can be sent, so that of many changes the last is told.
 	changed func(name [32]byte) output
-	room    chan struct{} // capacity 1: there is room again, or the end
-	wg      sync.WaitGroup
+	// inline has send write by itself when nothing is being sent: a server's
+	// reader, which has nothing else to do.
+	inline bool
+	room   chan struct{} // capacity 1: there is room again, or the end
+	wg     sync.WaitGroup
 
 	mu      sync.Mutex
 	running bool
@@ -126,31 +129,40 @@ func (o *outbox) tell(name [32]byte) {
 // push queues what somebody else caused. A connection that has no room for it
 // ends: it does not take what it is there for.
 func (o *outbox) push(typ uint16, payload []byte) {
-	if queued, _ := o.add(typ, payload); !queued {
+	if queued, _, _ := o.add(typ, payload, false); !queued {
 		o.link.Close(codeBusy, "too slow")
 	}
 }
 
-// add reports whether there was room, or that the end has come.
-func (o *outbox) add(typ uint16, payload []byte) (queued, ended bool) {
+// add reports whether there was room, or that the end has come. If mine, the
+// caller has to run the outbox.
+func (o *outbox) add(typ uint16, payload []byte, here bool) (queued, ended, mine bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.ended || len(o.frames) >= outboxLen {
-		return false, o.ended
+		return false, o.ended, false
 	}
 	o.frames = append(o.frames, output{typ: typ, payload: payload})
 	if len(o.frames) < outboxLen {
 		notify(o.room) // for another who waits
 	}
+	if here && !o.running {
+		o.running = true
+		return true, false, true
+	}
 	o.startLocked()
-	return true, false
+	return true, false, false
 }
 
-// send queues what the caller's own side caused, and waits for room.
+// send sends what the caller's own side caused, or queues it behind what is being
+// sent, and waits for room.
 func (o *outbox) send(ctx context.Context, typ uint16, payload []byte) error {
 	for {
-		queued, ended := o.add(typ, payload)
+		queued, ended, mine := o.add(typ, payload, o.inline)
 		switch {
+		case mine:
+			o.run()
+			return nil
 		case queued:
 			return nil
 		case ended:

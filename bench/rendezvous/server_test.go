@@ -12,14 +12,18 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/quic-go/quic-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/rendezvous"
@@ -167,10 +171,45 @@ type process struct {
 	addr identity.ServerAddr
 }
 
+// apart keeps this process off the first core, which servers get for themselves,
+// and reports whether there is more than one.
+var apart = sync.OnceValue(func() bool {
+	n := runtime.NumCPU()
+	if n < 2 {
+		return false
+	}
+	var others unix.CPUSet
+	for cpu := 1; cpu < n; cpu++ {
+		others.Set(cpu)
+	}
+	threads, err := filepath.Glob("/proc/self/task/*")
+	if err != nil {
+		return false
+	}
+	for _, path := range threads { // new ones do as those that make them
+		if tid, err := strconv.Atoi(filepath.Base(path)); err != nil || unix.SchedSetaffinity(tid, &others) != nil {
+			return false
+		}
+	}
+	runtime.GOMAXPROCS(n - 1)
+	return true
+})
+
+// cores says how the machine is shared.
+func cores() string {
+	if apart() {
+		return "the server on a core of its own"
+	}
+	return "server and generator share one core"
+}
+
 // start runs a server on one core: Go code runs on one thread at a time.
 func start(t testing.TB, kind, listen, file string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(os.Args[0])}
+	if apart() {
+		p.cmd = exec.Command("taskset", "-c", "0", os.Args[0])
+	}
 	p.cmd.Env = append(os.Environ(), envServe+"="+kind, envListen+"="+listen, envFile+"="+file, "GOMAXPROCS=1")
 	p.cmd.Stderr = os.Stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -22,20 +22,11 @@ var files embed.FS
 // A Store is a [rendezvous.Store] in one SQLite file.
 type Store struct {
 	db      *sql.DB
-	readers chan reader // those that are idle
-	all     []reader
+	readers chan *reader // those that are idle
+	all     []*reader
 	writer  *store.Writer
+	index   index
 }
-
-// A reader is a connection that looks records up. It maps the file: a cache of
-// its own would be empty after each commit of the writer.
-type reader struct {
-	conn *sql.Conn
-	get  *sql.Stmt
-}
-
-// mapped is how much of the file a reader maps: SQLite's own limit.
-const mapped = 0x7fff0000
 
 // Open opens, or creates, the store at path. It must be closed.
 func Open(ctx context.Context, path string) (*Store, error) {
@@ -47,16 +38,8 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rendezvous: %w", err)
 	}
-	n := runtime.GOMAXPROCS(0)
-	s := &Store{db: db, readers: make(chan reader, n)}
-	for range n {
-		if err := s.addReader(ctx); err != nil {
-			_ = s.closeReaders()
-			db.Close()
-			return nil, wrap("opening the store", err)
-		}
-	}
-	if s.writer, err = store.NewWriter(ctx, db, store.WriterConfig{Refusal: full}); err != nil {
+	s := &Store{db: db, readers: make(chan *reader, runtime.GOMAXPROCS(0))}
+	if err := s.start(ctx); err != nil {
 		_ = s.closeReaders()
 		db.Close()
 		return nil, wrap("opening the store", err)
@@ -64,30 +47,26 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) addReader(ctx context.Context) error {
-	conn, err := s.db.Conn(ctx)
-	if err != nil {
+func (s *Store) start(ctx context.Context) (err error) {
+	for range cap(s.readers) {
+		r, err := newReader(ctx, s.db)
+		if err != nil {
+			return err
+		}
+		s.all = append(s.all, r)
+		s.readers <- r
+	}
+	if err := s.index.load(ctx, s.db); err != nil {
 		return err
 	}
-	if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA mmap_size = %d", mapped)); err != nil {
-		conn.Close()
-		return err
-	}
-	get, err := conn.PrepareContext(ctx, "SELECT sealed, expires FROM records WHERE blinded = ? AND expires > ?")
-	if err != nil {
-		conn.Close()
-		return err
-	}
-	r := reader{conn, get}
-	s.all = append(s.all, r)
-	s.readers <- r
-	return nil
+	s.writer, err = store.NewWriter(ctx, s.db, store.WriterConfig{Refusal: full})
+	return err
 }
 
 func (s *Store) closeReaders() error {
 	var errs []error
 	for _, r := range s.all {
-		errs = append(errs, r.get.Close(), r.conn.Close())
+		errs = append(errs, r.close())
 	}
 	return errors.Join(errs...)
 }
@@ -108,6 +87,9 @@ func (s *Store) Put(ctx context.Context, r rendezvous.StoredRecord, limit int) e
 			"INSERT INTO records (sealed, expires, blinded) SELECT ?, ?, ? FROM total WHERE n < ?",
 			limit, r.Sealed, r.Expires.Unix(), r.Blinded[:])
 	})
+	if err == nil {
+		err = s.changed(r.Blinded)
+	}
 	return wrap("storing a record", err)
 }
 
@@ -123,32 +105,57 @@ func upsert(tx *store.Tx, update, insert string, limit int, args ...any) error {
 	return rendezvous.ErrFull
 }
 
-// Get implements [rendezvous.Store].
+// Get implements [rendezvous.Store]. The index knows what there is, so that only
+// what is found costs a reading.
 func (s *Store) Get(ctx context.Context, blinded [32]byte, now time.Time) (r rendezvous.StoredRecord, ok bool, err error) {
-	r.Blinded = blinded
-	var from reader
-	select {
-	case from = <-s.readers:
-	case <-ctx.Done():
-		return rendezvous.StoredRecord{}, false, ctx.Err()
-	}
-	var expires int64
-	// Not ctx: the driver would start a goroutine to watch it, for microseconds.
-	err = from.get.QueryRow(blinded[:], now.Unix()).Scan(&r.Sealed, &expires)
-	s.readers <- from
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	at, ok := s.index.find(blinded)
+	if !ok || at.expires <= now.Unix() {
 		return rendezvous.StoredRecord{}, false, nil
-	case err != nil:
+	}
+	err = s.read(ctx, func(from *reader) error {
+		var expires int64
+		r.Sealed, expires, ok, err = from.get(at.row, blinded)
+		r.Expires = time.Unix(expires, 0)
+		return err
+	})
+	if err != nil || !ok || !now.Before(r.Expires) { // gone in between
 		return rendezvous.StoredRecord{}, false, wrap("reading a record", err)
 	}
-	r.Expires = time.Unix(expires, 0)
+	r.Blinded = blinded
 	return r, true, nil
+}
+
+// read lends f a reader.
+func (s *Store) read(ctx context.Context, f func(*reader) error) error {
+	select {
+	case r := <-s.readers:
+		defer func() { s.readers <- r }()
+		return f(r)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// changed brings the index up to date with what is stored under names now. Each
+// change is followed by one, so the last one has the last word.
+func (s *Store) changed(names ...[32]byte) error {
+	return s.read(context.Background(), func(r *reader) error {
+		for _, name := range names {
+			if err := s.index.update(name, r.locate); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Delete implements [rendezvous.Store].
 func (s *Store) Delete(ctx context.Context, blinded [32]byte) error {
-	return wrap("deleting a record", s.exec(ctx, "DELETE FROM records WHERE blinded = ?", blinded[:]))
+	err := s.exec(ctx, "DELETE FROM records WHERE blinded = ?", blinded[:])
+	if err == nil {
+		err = s.changed(blinded)
+	}
+	return wrap("deleting a record", err)
 }
 
 // exec is one statement as a change.
@@ -174,6 +181,13 @@ func (s *Store) Renew(ctx context.Context, records, listed []rendezvous.Renewal)
 		}
 		return nil
 	})
+	if err == nil {
+		names := make([][32]byte, len(records))
+		for i, r := range records {
+			names[i] = r.Name
+		}
+		err = s.changed(names...)
+	}
 	return wrap("renewing records", err)
 }
 
@@ -193,6 +207,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time) (n int, err error) {
 	if err != nil {
 		return 0, wrap("removing expired records", err)
 	}
+	s.index.expire(now)
 	return n, nil
 }
 
