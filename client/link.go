@@ -240,6 +240,9 @@ func (k *core) linkPath(l *link, p transport.Path) {
 		k.then(func() { l.conn.Close(0, "") })
 		return
 	}
+	if path.Kind == PathDirect && onLocalNetwork(p.Remote.Addr()) {
+		path.Reason += textLocal
+	}
 	if path.Kind == PathDirect && c.info.LastAddr != path.Remote {
 		c.info.LastAddr = path.Remote
 		c.setInfo(k)

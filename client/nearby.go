@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -14,6 +15,8 @@ import (
 // Tuning of the local network.
 const (
 	nearbyWait = time.Second // for answers of those who announce themselves
+	// foundInterval lies between two attempts because of announcements.
+	foundInterval = 500 * time.Millisecond
 	// maxNeighbours bounds those that are shown.
 	maxNeighbours = 64
 	// An open invite that nobody used is announced for nearbyTTL, and replaced
@@ -128,11 +131,28 @@ func (n *network) foundNear(f lan.Found) {
 			}
 			continue
 		}
+		fresh := !slices.Equal(t.near, f.Near)
 		t.near = f.Near
-		if !t.linked {
-			notify(t.wake)
+		if t.linked || !fresh {
+			continue
 		}
+		t.found = true
+		if t.offering && t.cancel != nil && len(t.rendezvous) == 0 {
+			t.cancel() // it asks at addresses that are no longer true
+		}
+		notify(t.wake)
 	}
+}
+
+// foundNow reports, once, whether a contact was found on the local network since
+// the last attempt.
+func (n *network) foundNow(id identity.PeerID) (found bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if t := n.targets[id]; t != nil {
+		found, t.found = t.found, false
+	}
+	return found
 }
 
 // neighbour takes an open announcement. Of the invite in it counts who made it;
@@ -223,7 +243,7 @@ func (c *Client) SetVisible(ctx context.Context, on bool) error {
 // offerNearby announces an open invite, if we are visible, and makes another
 // when it was used or is about to expire; else it takes back what is announced.
 func (k *core) offerNearby() {
-	net := k.c.net
+	network := k.c.net
 	var fresh *invite
 	for num, i := range k.invites {
 		switch {
@@ -231,12 +251,12 @@ func (k *core) offerNearby() {
 		case !k.profile.Visible || i.parsed.Expires.Sub(k.now()) < nearbyTTL/2:
 			delete(k.invites, num)
 			k.changes = append(k.changes, Change{Kind: Delete, Table: TableInvites, Row: Row{Seq: num}, Through: num})
-			k.then(func() { net.uninvited(i.parsed) })
+			k.then(func() { network.uninvited(i.parsed) })
 		default:
 			fresh = i
 		}
 	}
-	if k.profile.Visible && fresh == nil && net.lan() != nil && k.mayOfferNearby() {
+	if k.profile.Visible && fresh == nil && network.lan() != nil && k.mayOfferNearby() {
 		fresh = k.newNearby()
 	}
 	uri := ""
@@ -244,12 +264,12 @@ func (k *core) offerNearby() {
 		uri = string(fresh.URI.bytes())
 	}
 	k.then(func() {
-		net.mu.Lock()
-		changed := net.near.invite != uri
-		net.near.invite = uri
-		net.mu.Unlock()
+		network.mu.Lock()
+		changed := network.near.invite != uri
+		network.near.invite = uri
+		network.mu.Unlock()
 		if changed {
-			net.updateLAN()
+			network.updateLAN()
 		}
 	})
 }
@@ -275,4 +295,29 @@ func (k *core) newNearby() *invite {
 func (k *core) mayOfferNearby() bool {
 	k.nearbyMade = slices.DeleteFunc(k.nearbyMade, func(t time.Time) bool { return k.now().Sub(t).Abs() > time.Hour })
 	return len(k.nearbyMade) < nearbyInvites && len(k.invites) < maxInvites
+}
+
+// textLocal ends the reason of a direct path that leaves no local network.
+const textLocal = ", on the local network"
+
+// onLocalNetwork reports whether an address is of a network that an interface of
+// this machine is on.
+func onLocalNetwork(a netip.Addr) bool {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil || a.IsLoopback() {
+		return false
+	}
+	for _, x := range addrs {
+		n, ok := x.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		if p, ok := netip.AddrFromSlice(n.IP); ok {
+			bits, _ := n.Mask.Size()
+			if p = p.Unmap(); netip.PrefixFrom(p, bits).Masked().Contains(a.Unmap()) && bits > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }

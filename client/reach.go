@@ -46,6 +46,7 @@ type target struct {
 
 	wake     chan struct{}    // capacity 1
 	near     []netip.AddrPort // where it says to be on the local network
+	found    bool             // it said so since the last attempt
 	linked   bool
 	at       time.Time // when that began
 	since    time.Time // when the attempt under way began; zero if there is none
@@ -98,7 +99,7 @@ func (n *network) contactChanged(k *core, c *contact) {
 	old := n.targets[t.id]
 	if old != nil {
 		t.wake, t.linked, t.at, t.since, t.cancel = old.wake, old.linked, old.at, old.since, old.cancel
-		t.offering, t.away = old.offering, old.away
+		t.offering, t.away, t.near, t.found = old.offering, old.away, old.near, old.found
 	}
 	t.watchLocked(n, old)
 	n.targets[t.id] = t
@@ -229,7 +230,11 @@ func (n *network) reach(id identity.PeerID) {
 		if t.linked {
 			wait = reachRetryMin
 		} else if !t.blocked {
-			if d := pokeInterval - time.Since(last); !last.IsZero() && d > 0 {
+			interval := pokeInterval
+			if n.foundNow(id) {
+				interval = foundInterval
+			}
+			if d := interval - time.Since(last); !last.IsZero() && d > 0 {
 				n.sleep(d)
 			}
 			last = time.Now()

@@ -3,6 +3,7 @@ package main
 import (
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -63,6 +64,13 @@ func TestNearby(t *testing.T) {
 	if err != nil {
 		t.Skipf("NO NAT LABORATORY ON THIS MACHINE: %v", err)
 	}
+	var left atomic.Int64 // packets that left the local network
+	if w.Net != nil {
+		w.Net.Filter(func(_, _ byte, p []byte) bool {
+			left.Add(1)
+			return true
+		})
+	}
 	var places [2]*natlab.Place
 	for i := range places {
 		if places[i], err = r.Home(); err != nil {
@@ -117,10 +125,25 @@ func TestNearby(t *testing.T) {
 		if a, err := netip.ParseAddrPort(p.Remote); err != nil || a.Addr() != x.want.Addr {
 			t.Errorf("got a path to %s, want one to %v", p.Remote, x.want.Addr)
 		}
+		if !strings.Contains(p.Reason, "local network") {
+			t.Errorf("got reason %q, want that it is on the local network", p.Reason)
+		}
 	}
 	// And one while they are connected.
 	readdress(t, places[0], 110)
 	chat(t, ann, bob, "moved")
+
+	// An invite whose addresses are old before it is used.
+	uri := ann.run(t, "invite")
+	readdress(t, places[0], 120)
+	carol := newUser(t, "Carol")
+	carol.listenBy(t, places[1].Start)
+	carol.run(t, "add", uri)
+	chat(t, carol, ann, "by an old invite")
+
+	if n := left.Load(); n > 0 {
+		t.Errorf("%d packets left the local network", n)
+	}
 }
 
 func describe(list []client.Contact) string {
