@@ -94,7 +94,7 @@ func TestEarlyIsAllThatAnImpostorGets(t *testing.T) {
 		to := netip.MustParseAddrPort("11.0.0.66:1")
 		ea.m.paths.know(at.link, to)
 		start := time.Now()
-		p, err := ea.dialSlot(t.Context(), at, slotDirect, to)
+		p, err := ea.dialSlot(t.Context(), at, slotDirect, to, true)
 		if p != nil || err == nil {
 			t.Errorf("connected to an impostor: %v, %v", p, err)
 		}

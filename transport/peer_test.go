@@ -117,7 +117,7 @@ func dialDirect(ctx context.Context, e *Endpoint, peer *identity.Local, to netip
 	defer e.withdraw(at)
 	e.m.paths.know(at.link, to)
 	at.needXX.Store(!slices.Contains(protocols, alpnIK))
-	return e.dialSlot(ctx, at, slotDirect, to)
+	return e.dialSlot(ctx, at, slotDirect, to, true)
 }
 
 // Another peer than the one dialled answers.

@@ -19,6 +19,10 @@ import (
 // have joined the relay session a moment later.
 const redialPause = 200 * time.Millisecond
 
+// guessTime bounds a dial to an address that nothing has shown to be the peer's:
+// long enough for one round trip, too short for many packets.
+const guessTime = 500 * time.Millisecond
+
 // dialPeer dials through the relay and directly at the same time, until the peer
 // is authenticated, fails to be, or ctx ends (spec §5.4.2).
 func (e *Endpoint) dialPeer(ctx context.Context, at *attempt) (*PeerConn, error) {
@@ -74,7 +78,7 @@ func (e *Endpoint) dialWay(ctx context.Context, at *attempt, slot int) (*PeerCon
 			}
 			return nil, err
 		}
-		p, err := e.dialSlot(ctx, at, slot, to)
+		p, err := e.dialSlot(ctx, at, slot, to, proven)
 		switch {
 		case err == nil:
 			return p, nil
@@ -82,7 +86,7 @@ func (e *Endpoint) dialWay(ctx context.Context, at *attempt, slot int) (*PeerCon
 			if !at.needXX.Swap(true) {
 				continue
 			}
-		case errors.Is(err, errBetter):
+		case errors.Is(err, errBetter), errors.Is(err, errGuess):
 			continue
 		case decides(err) && proven:
 			// At an address that nothing has proven it may have been anybody.
@@ -159,17 +163,28 @@ func (e *Endpoint) guess(at *attempt) (netip.AddrPort, bool) {
 // Causes that end one dial.
 var (
 	errBetter = errors.New("transport: another address was proven")
+	errGuess  = errors.New("transport: nobody is where the peer might have been")
 	errLost   = errors.New("transport: another dial was faster")
 )
 
-// dialSlot dials through slot; to is where slot 1 leads.
-func (e *Endpoint) dialSlot(ctx context.Context, at *attempt, slot int, to netip.AddrPort) (*PeerConn, error) {
+// dialSlot dials through slot; to is where slot 1 leads, and proven is false if
+// that is a guess.
+func (e *Endpoint) dialSlot(ctx context.Context, at *attempt, slot int, to netip.AddrPort, proven bool) (*PeerConn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	quiet := func() {}
 	if slot == slotDirect {
 		at.link.direct.Store(&to)
 		quiet = e.cancelWhenBetter(ctx, cancel, at, to)
+	}
+	if !proven {
+		enough := time.AfterFunc(guessTime, func() {
+			if _, ok := at.link.prober.heard(); !ok {
+				cancel(errGuess)
+			}
+		})
+		stopGuess := quiet
+		quiet = func() { enough.Stop(); stopGuess() }
 	}
 	protocols := []string{alpnXX}
 	if at.Record != nil && !at.needXX.Load() {
@@ -178,7 +193,7 @@ func (e *Endpoint) dialSlot(ctx context.Context, at *attempt, slot int, to netip
 	q, err := e.main.Dial(ctx, at.link.virtual[slot], clientTLS(protocols...), quicConfig())
 	quiet()
 	if err != nil {
-		if cause := context.Cause(ctx); errors.Is(cause, errBetter) {
+		if cause := context.Cause(ctx); errors.Is(cause, errBetter) || errors.Is(cause, errGuess) {
 			return nil, cause
 		}
 		return nil, dialFailure(err)
