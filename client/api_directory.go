@@ -24,8 +24,9 @@ type Directory interface {
 	// them. That is no reason to use one: see AddServer.
 	Announced(ctx context.Context) ([]AnnouncedServer, error)
 	// Discover returns the servers that this build names, and those that a
-	// domain does, if one is given. The DNS proves nothing: show them first.
-	Discover(ctx context.Context, domain string) ([]identity.ServerAddr, error)
+	// domain (by DNS) or an invite does, if one is given. The DNS proves nothing:
+	// show them first, and use one by AddServer.
+	Discover(ctx context.Context, from string) ([]identity.ServerAddr, error)
 }
 
 // A BrowseQuery selects people of the public lists. The zero value selects all.

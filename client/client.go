@@ -5,11 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/rendezvous"
 )
 
 // A Config says how to open a profile. Zero fields mean the defaults given.
@@ -28,6 +30,9 @@ type Config struct {
 	MapPorts, LAN bool
 	Downloads     string           // folder of received files if the settings name none; empty: none are taken
 	Now           func() time.Time // time.Now; of everything that is stored or sent
+
+	Resolver rendezvous.Resolver // net.DefaultResolver; of Discover
+
 	// KeepEvents gives the first Subscribe also what happened since Open: a
 	// program that must miss nothing cannot subscribe before there is a client.
 	KeepEvents bool
@@ -39,6 +44,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Resolver == nil {
+		c.Resolver = net.DefaultResolver
 	}
 	return c
 }

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -212,14 +211,17 @@ func (c *Client) Announced(ctx context.Context) (out []AnnouncedServer, err erro
 }
 
 // Discover implements [API].
-func (c *Client) Discover(ctx context.Context, domain string) (out []identity.ServerAddr, err error) {
-	out = slices.Clone(rendezvous.BuiltIn())
-	if domain == "" {
-		return out, nil
+func (c *Client) Discover(ctx context.Context, from string) (out []identity.ServerAddr, err error) {
+	found := slices.Clone(rendezvous.BuiltIn())
+	if i, notInvite := identity.ParseInvite(from); notInvite == nil {
+		found = append(append(found, i.Rendezvous...), i.Relays...)
+	} else if from != "" {
+		ctx, cancel := context.WithTimeout(ctx, browseTime)
+		defer cancel()
+		var named []identity.ServerAddr
+		named, err = rendezvous.Bootstrap(ctx, c.cfg.Resolver, from)
+		found = append(found, named...)
 	}
-	ctx, cancel := context.WithTimeout(ctx, browseTime)
-	defer cancel()
-	found, err := rendezvous.Bootstrap(ctx, net.DefaultResolver, domain)
 	for _, a := range found {
 		if !slices.Contains(out, a) {
 			out = append(out, a)

@@ -1,10 +1,15 @@
 package client_test
 
 import (
+	"context"
 	"errors"
+	"net"
+	"slices"
 	"testing"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/client/sqlite"
+	"github.com/sremp/sremp/identity"
 )
 
 // A profile is on no list until its owner says so, and off again at once; who
@@ -100,4 +105,50 @@ func TestListingStays(t *testing.T) {
 	waitServer(t, bob)
 	count("off", true, 0)
 	count("off", false, 0)
+}
+
+// A zone answers as a domain's DNS.
+type zone struct{ server identity.ServerAddr }
+
+func (z zone) LookupTXT(_ context.Context, name string) ([]string, error) {
+	if name == "_sremp.example.org" {
+		return []string{"v=spf1", "sremp=" + z.server.String(), "sremp=nonsense"}, nil
+	}
+	return nil, &net.DNSError{Name: name, IsNotFound: true}
+}
+
+func (zone) LookupSRV(_ context.Context, _, _, name string) (string, []*net.SRV, error) {
+	return "", nil, &net.DNSError{Name: name, IsNotFound: true}
+}
+
+// What a domain or an invite names is shown, and used by nobody for that.
+func TestDiscover(t *testing.T) {
+	s := startServer(t)
+	dir := t.TempDir()
+	create(t, dir, "Ada")
+	store, err := sqlite.Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada, err := client.Open(t.Context(), client.Config{Store: store, Passphrase: []byte("pw"), Listen: "127.0.0.1:0", Resolver: zone{s.addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ada.Close()
+	bob, _ := newClient(t, "Bob")
+	useServer(t, bob, s)
+	for from, want := range map[string][]identity.ServerAddr{
+		"":             nil, // this build names none
+		"example.org":  {s.addr},
+		"example.com":  nil,
+		invite(t, bob): {s.addr},
+	} {
+		got, err := ada.Discover(t.Context(), from)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: got %v, %v, want %v", from, got, err, want)
+		}
+	}
+	if used, err := ada.Servers(t.Context()); err != nil || len(used) != 0 {
+		t.Errorf("got %v, %v: used without a word", used, err)
+	}
 }

@@ -242,6 +242,6 @@ func (l *Lockable) Announced(ctx context.Context) ([]AnnouncedServer, error) {
 }
 
 // Discover implements [API].
-func (l *Lockable) Discover(ctx context.Context, domain string) ([]identity.ServerAddr, error) {
-	return call(l, func(c *Client) ([]identity.ServerAddr, error) { return c.Discover(ctx, domain) })
+func (l *Lockable) Discover(ctx context.Context, from string) ([]identity.ServerAddr, error) {
+	return call(l, func(c *Client) ([]identity.ServerAddr, error) { return c.Discover(ctx, from) })
 }

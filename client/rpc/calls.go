@@ -199,7 +199,7 @@ func (c *Client) Announced(ctx context.Context) (list []client.AnnouncedServer, 
 }
 
 // Discover implements [client.API].
-func (c *Client) Discover(ctx context.Context, domain string) (list []identity.ServerAddr, err error) {
-	err = c.call(ctx, "discover", discoverParams{Domain: domain}, &list)
+func (c *Client) Discover(ctx context.Context, from string) (list []identity.ServerAddr, err error) {
+	err = c.call(ctx, "discover", discoverParams{From: from}, &list)
 	return list, err
 }

@@ -81,7 +81,7 @@ type (
 		Address identity.ServerAddr `json:"address"`
 	}
 	discoverParams struct {
-		Domain string `json:"domain,omitempty"`
+		From string `json:"from,omitempty"`
 	}
 	trustParams struct {
 		Contact identity.PeerID   `json:"contact"`
@@ -264,9 +264,9 @@ var methods = map[string]method{
 		func(ctx context.Context, api client.API, _ none) ([]client.AnnouncedServer, error) {
 			return api.Announced(ctx)
 		}),
-	"discover": takes("Returns the servers that this build names, and those that a domain does. The DNS proves nothing.",
+	"discover": takes("Returns the servers that this build names, and those that a domain or an invite does. The DNS proves nothing.",
 		func(ctx context.Context, api client.API, p discoverParams) ([]identity.ServerAddr, error) {
-			return api.Discover(ctx, p.Domain)
+			return api.Discover(ctx, p.From)
 		}),
 	"recovery_kit": takes("Returns the 24 words of the recovery kit.",
 		func(ctx context.Context, api client.API, _ none) ([]string, error) { return api.RecoveryKit(ctx) }),

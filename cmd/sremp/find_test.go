@@ -92,6 +92,10 @@ func TestDirectoryCommands(t *testing.T) {
 	if out := as(ann, 0, "servers", "--announced"); out != "" {
 		t.Errorf("nobody gave the server an address to announce: got %q", out)
 	}
+	inv := strings.TrimSpace(as(bob, 0, "invite"))
+	if out := as(newUser(t, "Eve"), 0, "servers", "--invite", inv); out != addr.String()+"  not used\n" {
+		t.Errorf("an invite's servers: got %q", out)
+	}
 	for _, c := range []struct {
 		args []string
 		want int
@@ -104,6 +108,7 @@ func TestDirectoryCommands(t *testing.T) {
 		{[]string{"register", "--listed", "--note", "two\nlines"}, exitUsage},
 		{[]string{"register", "--listed", "--picture", filepath.Join(ann.dir, "none.png")}, exitOther},
 		{[]string{"servers", "--announced", "--domain", "example.org"}, exitUsage},
+		{[]string{"servers", "--invite", "nonsense"}, 6},
 		{[]string{"servers", "add", "nonsense"}, exitUsage},
 	} {
 		as(ann, c.want, c.args...)

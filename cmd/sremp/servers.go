@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -21,19 +22,23 @@ type serverLine struct {
 
 func (a *app) serversCommand() *cobra.Command {
 	var announced, asJSON bool
-	var domain string
+	var domain, invite string
 	cmd := &cobra.Command{
-		Use:   "servers [--announced | --domain DOMAIN]",
+		Use:   "servers [--announced | --domain DOMAIN | --invite URI]",
 		Short: "Show the servers that you use, or others",
-		Long: "Show the servers that you use; with --announced those that they announce, with --domain those that a\n" +
-			"domain names. None is used until you add it: sremp servers add ADDRESS.",
+		Long: "Show the servers that you use; with --announced those that they announce, with --domain those that the\n" +
+			"DNS names for a domain, with --invite those of an invite. None is used until you add it: sremp servers add ADDRESS.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if announced && domain != "" {
-				return usageError{fmt.Errorf("servers takes --announced or --domain, not both")}
+			from := domain + invite
+			if announced && from != "" || domain != "" && invite != "" {
+				return usageError{errors.New("servers takes one of --announced, --domain and --invite")}
+			}
+			if _, err := identity.ParseInvite(invite); invite != "" && err != nil {
+				return client.ErrBadInvite
 			}
 			return a.with(cmd.Context(), func(s *session) error {
-				lines, err := serverLines(cmd.Context(), s, announced, domain)
+				lines, err := serverLines(cmd.Context(), s, announced, from)
 				if err != nil {
 					return err
 				}
@@ -48,6 +53,7 @@ func (a *app) serversCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&announced, "announced", false, "what your servers announce, themselves among them")
 	cmd.Flags().StringVar(&domain, "domain", "", "what the DNS says of this `domain`")
+	cmd.Flags().StringVar(&invite, "invite", "", "the servers of an invite's `URI`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	cmd.AddCommand(&cobra.Command{
 		Use:   "add ADDRESS",
@@ -64,7 +70,7 @@ func (a *app) serversCommand() *cobra.Command {
 	return cmd
 }
 
-func serverLines(ctx context.Context, s client.API, announced bool, domain string) (lines []serverLine, err error) {
+func serverLines(ctx context.Context, s client.API, announced bool, from string) (lines []serverLine, err error) {
 	known, err := s.Servers(ctx)
 	if err != nil {
 		return nil, err
@@ -79,8 +85,8 @@ func serverLines(ctx context.Context, s client.API, announced bool, domain strin
 		for _, x := range all {
 			others = append(others, x.Address)
 		}
-	case domain != "":
-		if others, err = s.Discover(ctx, domain); err != nil {
+	case from != "":
+		if others, err = s.Discover(ctx, from); err != nil {
 			return nil, err
 		}
 	default:
