@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Tuning of a Writer.
@@ -16,8 +17,9 @@ const (
 	// and more would only make the first wait for the last.
 	maxBatch = 256
 	// checkpointWrites is after how many statements that write the log is copied
-	// into the database.
+	// into the database, and checkpointTime after what time if there are fewer.
 	checkpointWrites = 8192
+	checkpointTime   = time.Second
 	// maxLogPages is how long the log may become (128 MiB) before writers wait for
 	// a checkpoint that lets it begin anew.
 	maxLogPages = 32768
@@ -55,10 +57,11 @@ type Writer struct {
 	conn    *sql.Conn
 	side    *sql.Conn            // of the checkpoints that nobody waits for
 	log     *os.File             // the write-ahead log; owned by sync's goroutine
-	stmts   map[string]*sql.Stmt // owned by loop, as are the next three
+	stmts   map[string]*sql.Stmt // owned by loop, as are the next four
 	version int64                // of the data, as the connection last saw it
 	wrote   int                  // statements
 	copied  int                  // of them, before the last checkpoint was asked for
+	asked   time.Time            // when that was
 	path    string
 
 	changes    chan change
@@ -245,8 +248,8 @@ func (w *Writer) commit(batch []change) []outcome {
 			all[i].err = err
 		}
 	}
-	if w.wrote-w.copied >= checkpointWrites {
-		w.copied = w.wrote
+	if n := w.wrote - w.copied; n >= checkpointWrites || n > 0 && time.Since(w.asked) >= checkpointTime {
+		w.copied, w.asked = w.wrote, time.Now()
 		select {
 		case w.checkpoint <- struct{}{}:
 		default: // one is under way, and another has been asked for

@@ -80,12 +80,17 @@ func TestPostgres(t *testing.T) {
 	if dsn := os.Getenv(childEnv); dsn != "" {
 		child(t, dsn)
 	}
+	if dsn := os.Getenv(fleetEnv); dsn != "" {
+		fleetMember(t, dsn)
+		return
+	}
 	pg := pgtest.Start(t)
 	t.Run("Conformance", func(t *testing.T) {
 		storetest.Test(t, func(t *testing.T) relay.Store { return open(t, pg.Database(t)) })
 	})
 	t.Run("Schema", func(t *testing.T) { testSchema(t, pg) })
 	t.Run("Processes", func(t *testing.T) { testProcesses(t, pg) })
+	t.Run("Fleet", func(t *testing.T) { testFleet(t, pg) })
 	t.Run("Push", func(t *testing.T) { testPush(t, pg) })
 	t.Run("Crash", func(t *testing.T) { testCrash(t, pg) })
 	t.Run("Unavailable", func(t *testing.T) { testUnavailable(t, pg) })
