@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"github.com/sremp/sremp/identity"
 )
@@ -44,6 +45,8 @@ type Keys struct {
 	Passphrase bool `json:"passphrase"` // there is one; it may be empty
 	Keyring    bool `json:"keyring"`    // the desktop's keyring
 	KitHere    bool `json:"kit_here"`   // the kit's words are still on this computer: write them down
+	// CopySeen is when another live copy of the profile was noticed last.
+	CopySeen time.Time `json:"copy_seen,omitzero"`
 }
 
 // Locking is what a client that can be locked offers besides [API]; while it is
@@ -94,6 +97,7 @@ const (
 	NotifyRequest   NotificationKind = "request"   // a stranger knocks: once, and without its words
 	NotifyKeys      NotificationKind = "keys"      // a contact's keys, or what it says of them, changed
 	NotifySuccessor NotificationKind = "successor" // a contact says that it has a new identity
+	NotifyCopy      NotificationKind = "copy"      // another copy of this profile is in use
 	NotifyServer    NotificationKind = "server"    // something about a server that its owner must know
 )
 

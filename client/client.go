@@ -163,6 +163,10 @@ func open(ctx context.Context, cfg Config) (*Client, error) {
 		c.cancel()
 		return nil, err
 	}
+	if err := k.newInstance(ctx); err != nil {
+		c.cancel()
+		return nil, err
+	}
 	if c.net, err = newNetwork(c, k); err != nil {
 		c.cancel()
 		return nil, err

@@ -40,3 +40,10 @@ func Mailboxes(c *Client, with identity.PeerID) (n int) {
 	})
 	return n
 }
+
+// Noted reports whether a note of this opening lies at a relay.
+func Noted(c *Client, id identity.ServerID) bool {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	return c.net.noted[id]
+}

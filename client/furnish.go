@@ -66,6 +66,8 @@ func (k *core) furniture(id identity.ServerID, f *furniture) error {
 	}
 	f.knock = k.profile.KnockInbox.bytes()
 	f.prekeys, f.prekeyToken = prekeyInbox(k.profile.Lookup.bytes(), id, k.local.Record().Epoch)
+	own, ownToken, _ := k.profile.noteInbox(id)
+	f.inboxes = append(f.inboxes, relay.InboxParams{ID: own, TokenHash: relay.TokenHash(ownToken)})
 	for _, c := range k.contacts {
 		if c.self || c.info.Trust != Trusted {
 			continue

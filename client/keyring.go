@@ -49,6 +49,7 @@ func (c *Client) Keys(ctx context.Context) (out Keys, err error) {
 			return err
 		}
 		out = keysOf(hs)
+		out.CopySeen = k.profile.CopySeen
 		out.KitHere = len(k.profile.Recovery.bytes()) == 32
 		return nil
 	})

@@ -45,6 +45,7 @@ type network struct {
 	expected map[identity.PeerID]time.Time // may connect until then, without being a contact
 	invites  map[[32]byte]*openInvite      // by knock token
 	servers  map[identity.ServerID]*server
+	noted    map[identity.ServerID]bool // where a note of this opening lies
 	senders  map[identity.ServerID]*relay.Sender
 	guests   map[identity.ServerID]*relay.Client // at relays of others
 	answers  map[[32]byte]*given                 // by the offer's secret
@@ -67,7 +68,7 @@ func newNetwork(c *Client, k *core) (*network, error) {
 	n := &network{
 		c: c, ctx: c.ctx,
 		targets: map[identity.PeerID]*target{}, expected: map[identity.PeerID]time.Time{},
-		invites: map[[32]byte]*openInvite{}, servers: map[identity.ServerID]*server{},
+		invites: map[[32]byte]*openInvite{}, servers: map[identity.ServerID]*server{}, noted: map[identity.ServerID]bool{},
 		senders: map[identity.ServerID]*relay.Sender{}, guests: map[identity.ServerID]*relay.Client{}, answers: map[[32]byte]*given{},
 	}
 	n.local.Store(k.local)

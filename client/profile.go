@@ -44,9 +44,13 @@ type profile struct {
 
 	KeysSince time.Time `json:"keys_since,omitzero"` // when the X25519 keys were made; zero: with the record
 
-	Visible     bool      `json:"visible,omitempty"`      // on the local network, to everybody
-	Listed      listState `json:"listed,omitempty"`       // on the public lists
-	StatesBound bool      `json:"states_bound,omitempty"` // rows are sealed with their state
+	Visible    bool       `json:"visible,omitempty"`   // on the local network, to everybody
+	Listed     listState  `json:"listed,omitempty"`    // on the public lists
+	NoteSecret secret     `json:"note_secret"`         // of our notes to ourselves, see copies.go
+	Instances  []instance `json:"instances,omitempty"` // the last openings of the profile, newest last
+	CopySeen   time.Time  `json:"copy_seen,omitzero"`  // when another copy of it was noticed last
+
+	StatesBound bool `json:"states_bound,omitempty"` // rows are sealed with their state
 
 	ListNote string `json:"list_note,omitempty"`
 

@@ -34,6 +34,7 @@ func (n *network) useRelay(ctx context.Context, s *server) error {
 		return err
 	}
 	n.c.post(func(k *core) { k.serverUp(s.addr.ID, roleRelay, "") })
+	n.run(func() { n.leaveNote(ctx, s.addr) })
 
 	acks := &ackQueue{wake: make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(ctx)
@@ -48,10 +49,16 @@ func (n *network) useRelay(ctx context.Context, s *server) error {
 				return cl.Err()
 			}
 			n.c.post(func(k *core) {
-				k.mailArrived(s.addr.ID, m)
+				keep, note := k.takeNote(s.addr.ID, m)
+				if !note {
+					k.mailArrived(s.addr.ID, m)
+				}
 				k.settle(func(err error) {
-					if err != nil {
+					switch {
+					case err != nil:
 						cl.Close() // it comes again with the next connection
+						return
+					case keep:
 						return
 					}
 					acks.add(m.Seq)

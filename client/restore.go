@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/ratchet"
@@ -162,6 +163,7 @@ func (re *restorer) takeProfile(p profile) error {
 	}
 	p.Local, p.KitKey = newHidden(local.MarshalSecret()), newSecret(kitKey([32]byte(seed)))
 	p.KnockInbox, p.KnockKeys = randomSecret(), nil
+	p.NoteSecret, p.Instances, p.CopySeen = randomSecret(), nil, time.Time{} // a copy no more
 	p.rotateKnockKey(now)
 	p.CardVersion = max(p.CardVersion, millis(now)) + 1
 	for i := range p.Servers {

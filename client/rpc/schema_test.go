@@ -43,7 +43,7 @@ var enums = map[reflect.Type][]string{
 		"offered", "waiting", "moving", "paused", "done", "declined", "withdrawn", "failed",
 	},
 	reflect.TypeFor[client.NotificationKind](): {
-		"message", "mention", "reaction", "request", "keys", "successor", "server",
+		"message", "mention", "reaction", "request", "keys", "successor", "copy", "server",
 	},
 }
 

@@ -161,6 +161,9 @@ func (a *app) keyringCommand() *cobra.Command {
 						fmt.Fprintln(a.stdout, x.what)
 					}
 				}
+				if !k.CopySeen.IsZero() {
+					a.say("another copy of this profile was in use on %s; stop one of the two", k.CopySeen.Local().Format("2006-01-02 15:04"))
+				}
 				if k.KitHere {
 					a.say("the kit is still on this computer: write it down (sremp kit), then sremp kit --forget")
 				}
