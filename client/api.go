@@ -153,6 +153,7 @@ type Server struct {
 	Address   identity.ServerAddr `json:"address"`
 	Connected bool                `json:"connected"`
 	Problem   string              `json:"problem,omitempty"` // empty, or why it is not connected
+	Tunnel    bool                `json:"tunnel,omitempty"`  // it is reached over WebSocket: UDP is blocked here
 }
 
 // TrustState of a contact (spec §2.6).

@@ -79,7 +79,7 @@ func newNetwork(c *Client, k *core) (*network, error) {
 	}
 	n.ep, err = transport.New(transport.Config{
 		PacketConn: pc, Identity: k.local, Known: n.known, Allow: n.allow, Logger: c.log,
-		NetworkChanged: n.networkChanged, Tunnel: openTunnel,
+		NetworkChanged: n.networkChanged, Tunnel: openTunnel, RouteChanged: n.routeChanged,
 	})
 	if err != nil {
 		pc.Close()

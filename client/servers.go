@@ -17,6 +17,7 @@ const maxServers = 8
 type serverStatus struct {
 	up      map[string]bool   // by role
 	problem map[string]string // by role
+	tunnel  bool
 }
 
 // WhoAmI implements [API].
@@ -52,6 +53,7 @@ func (k *core) serverView(a identity.ServerAddr) Server {
 	if st == nil {
 		return v
 	}
+	v.Tunnel = st.tunnel
 	for _, role := range []string{roleRendezvous, roleRelay} {
 		// Not before both were tried: one may still find a reason not to go on.
 		v.Connected = v.Connected || st.up[role] && len(st.up) == 2
@@ -127,6 +129,18 @@ func (k *core) setStatus(a identity.ServerAddr, role string, up bool, problem st
 	before := k.serverView(a)
 	st := k.statusOf(a.ID)
 	st.up[role], st.problem[role] = up, problem
+	if after := k.serverView(a); after != before {
+		k.emit(ServerEvent{Server: after})
+	}
+}
+
+// setTunnel notes whether a server is reached through a tunnel.
+func (k *core) setTunnel(a identity.ServerAddr, on bool) {
+	if k.serverInfo(a.ID) == nil {
+		return // somebody else's
+	}
+	before := k.serverView(a)
+	k.statusOf(a.ID).tunnel = on
 	if after := k.serverView(a); after != before {
 		k.emit(ServerEvent{Server: after})
 	}

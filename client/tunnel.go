@@ -19,6 +19,12 @@ func openTunnel(ctx context.Context, a identity.ServerAddr, addr netip.AddrPort)
 	return c, nil
 }
 
+// routeChanged tells the user by which way a server is reached. The transport
+// waits for it.
+func (n *network) routeChanged(a identity.ServerAddr, tunnel bool) {
+	n.run(func() { n.c.post(func(k *core) { k.setTunnel(a, tunnel) }) })
+}
+
 // tunnelled reports whether a server is reached through a tunnel now. Then what
 // it sees of us is an address of its own, and it answers no STUN.
 func (n *network) tunnelled(s *server) bool {

@@ -115,6 +115,7 @@ type (
 		Address   identity.ServerAddr `json:"address"`
 		Connected bool                `json:"connected"`
 		Problem   string              `json:"problem"`
+		Tunnel    bool                `json:"tunnel,omitempty"`
 	}
 	whoamiJSON struct {
 		Event   string          `json:"event"` // "whoami"

@@ -264,11 +264,13 @@ func (p *printer) server(s client.Server) error {
 }
 
 func toServerJSON(s client.Server) serverJSON {
-	return serverJSON{"server", s.Address, s.Connected, s.Problem}
+	return serverJSON{"server", s.Address, s.Connected, s.Problem, s.Tunnel}
 }
 
 func describeServer(s client.Server) string {
 	switch {
+	case s.Connected && s.Tunnel:
+		return s.Address.String() + ": connected over WebSocket, as UDP is blocked here"
 	case s.Connected:
 		return s.Address.String() + ": connected"
 	case s.Problem != "":
