@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"sync/atomic"
@@ -36,6 +37,12 @@ const echoEvery = 50 * time.Millisecond
 // and starts the echo.
 func converse(t *testing.T, kind Kind, relayOnly bool, watch func(from, to byte, packet []byte) bool) *conversation {
 	t.Helper()
+	return converseBehind(t, RouterOptions{Kind: kind}, relayOnly, watch)
+}
+
+// converseBehind is converse with all that a router can be.
+func converseBehind(t *testing.T, behind RouterOptions, relayOnly bool, watch func(from, to byte, packet []byte) bool) *conversation {
+	t.Helper()
 	w := world(t, Conditions{Delay: PairRTT / 2})
 	if w.Net == nil {
 		t.Skip("NO DELAY AND NO CAPTURE HERE: no TUN device")
@@ -44,8 +51,12 @@ func converse(t *testing.T, kind Kind, relayOnly bool, watch func(from, to byte,
 	server := must[*Place](t)(w.Public(1))
 	relay := newLabRelay(t, server)
 	var stun []netip.AddrPort
-	for i := range 2 {
-		stun = append(stun, netip.AddrPortFrom(server.Addr, uint16(3478+i)))
+	at := []netip.Addr{server.Addr, server.Addr}
+	if behind.IPv6 {
+		at = append(at, server.Addr6)
+	}
+	for i, a := range at {
+		stun = append(stun, netip.AddrPortFrom(a, uint16(3478+i)))
 		e := endpointAt(t, server.Site, stun[i], transport.Config{STUN: true})
 		t.Cleanup(func() { e.Close() })
 	}
@@ -55,9 +66,22 @@ func converse(t *testing.T, kind Kind, relayOnly bool, watch func(from, to byte,
 	}
 	var cands [2][]nat.Candidate
 	for i, l := range []*transport.Config{{Identity: la}, {Identity: lb}} {
-		c.routers[i] = must[*Router](t)(w.Router(RouterOptions{Kind: kind, Seed: uint32(i + 1)}))
+		behind.Seed = uint32(i + 1)
+		c.routers[i] = must[*Router](t)(w.Router(behind))
 		c.places[i] = must[*Place](t)(c.routers[i].Home())
-		c.ends[i] = endpointAt(t, c.places[i].Site, netip.AddrPortFrom(c.places[i].Addr, 0), *l)
+		bind := netip.AddrPortFrom(c.places[i].Addr, 0)
+		if behind.IPv6 {
+			bind = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+		}
+		site := c.places[i].Site
+		l.PacketConn = socketAt(t, site, bind)
+		l.ListenPacket = func() (net.PacketConn, error) { return tryListen(site, netip.AddrPortFrom(bind.Addr(), 0)) }
+		if err := site.Do(func() (err error) { // it hears of changes in the namespace that it is made in
+			c.ends[i], err = transport.New(*l)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
 		t.Cleanup(func() { c.ends[i].Close() })
 		cands[i] = c.ends[i].Gather(t.Context(), stun)
 		relay.register(c.ends[i], uint8(i))
