@@ -373,16 +373,20 @@ func TestConnections(t *testing.T) {
 			p.Close()
 		}
 	}()
-	connected := func() (up int) {
-		for _, p := range pools {
-			if p.Status()[0].Connected {
-				up++
-			}
-		}
-		return up
-	}
+	var up atomic.Int64
+	connected := func() int { return int(up.Load()) }
 	for range n {
-		p := rendezvous.NewPool(rendezvous.PoolConfig{Dial: dial})
+		var stood bool // of the pool's one goroutine
+		p := rendezvous.NewPool(rendezvous.PoolConfig{
+			Dial: dial,
+			Up:   func(identity.ServerAddr, *rendezvous.Client) { stood = true; up.Add(1) },
+			Down: func(identity.ServerAddr, error) {
+				if stood {
+					stood = false
+					up.Add(-1)
+				}
+			},
+		})
 		p.Use(sremp.addr)
 		pools = append(pools, p)
 		for len(pools)-connected() > 32 {
@@ -413,7 +417,7 @@ func TestConnections(t *testing.T) {
 	full, _ = plain.usage("memory")
 	theirs := float64(full-empty) / float64(n)
 	plain.stop()
-	what := fmt.Sprintf("resident memory of the server, %d connections", n)
+	what := fmt.Sprintf("resident memory of the server, %d connections, %s", n, cores())
 	figure(t, "3.connection_memory", ours/1000, "kB", what)
 	figure(t, "3.quic_memory", theirs/1000, "kB", "quic-go with nothing on it; "+what)
 	figure(t, "3.memory_ratio", ours/theirs, "x", "goal 1.3; "+what)
