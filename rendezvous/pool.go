@@ -15,8 +15,10 @@ const (
 	poolDialTime = 10 * time.Second
 	poolRetryMin = 2 * time.Second
 	poolRetryMax = 30 * time.Second
-	// poolReturn spreads the return of everybody after a server's restart.
-	poolReturn = 15 * time.Second
+	// poolReturn spreads the return of everybody after a server's restart: ten
+	// thousand handshakes are some 15 s of a core, and 30 s is when all shall be
+	// back.
+	poolReturn = 20 * time.Second
 	// poolRefused is between two questions for a service that a server said it
 	// does not offer.
 	poolRefused = 5 * time.Minute
