@@ -29,6 +29,7 @@ test: setup-test ## run all tests, installing first what they need
 
 natlab-skipped:
 	@$(GO) test ./internal/natlab -run '^TestNetworkChange$$' -count 1 -v | grep -E '^(NO|THE) NAT LABORATORY' || true
+	@test -x /usr/sbin/miniupnpd || echo 'NO GATEWAY DAEMON ON THIS MACHINE: tests of port mapping were skipped; install miniupnpd-nftables'
 
 build: setup-run bin/sremp ## build bin/sremp
 
