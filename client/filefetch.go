@@ -34,7 +34,8 @@ type fetch struct {
 	stored transfer.Set // durable, and told to the core
 	f      *os.File
 
-	stopped bool // by the core, when it has ended
+	syncing *syncing // nil if none is under way
+	stopped bool     // by the core, when it has ended
 }
 
 // startFiles asks for files that are wanted, as far as the connection and the
@@ -179,7 +180,7 @@ func (x *fetch) ask(ctx context.Context, s *transport.Stream) error {
 			}
 			now := time.Now()
 			if now.Sub(synced) > syncEvery {
-				if err := x.sync(); err != nil {
+				if err := x.syncLater(); err != nil {
 					return err
 				}
 				synced = now
@@ -222,15 +223,36 @@ func (x *fetch) chunk(r io.Reader, index uint64, buf []byte) error {
 	return nil
 }
 
-// sync makes what was written durable, and then known.
-func (x *fetch) sync() error {
-	if x.have.Count() == x.stored.Count() {
-		return nil
+// A syncing is an fsync under way.
+type syncing struct {
+	have transfer.Set // what it makes durable
+	done chan error   // capacity 1
+}
+
+// syncLater makes what was written durable, and then known, while more is
+// received: a disk may take its time.
+func (x *fetch) syncLater() error {
+	if s := x.syncing; s != nil {
+		select {
+		case err := <-s.done:
+			return x.synced(s.have, err)
+		default:
+			return nil
+		}
 	}
-	if err := x.f.Sync(); err != nil {
+	s := &syncing{append(transfer.Set(nil), x.have...), make(chan error, 1)}
+	if x.n.run(func() { s.done <- x.f.Sync() }) {
+		x.syncing = s
+	}
+	return nil
+}
+
+// synced notes the end of an fsync.
+func (x *fetch) synced(have transfer.Set, err error) error {
+	x.syncing = nil
+	if err != nil {
 		return noSpace(err)
 	}
-	have := append(transfer.Set(nil), x.have...)
 	x.stored = have
 	x.n.c.post(func(k *core) {
 		if c, f := x.file(k); f != nil {
@@ -239,6 +261,19 @@ func (x *fetch) sync() error {
 		}
 	})
 	return nil
+}
+
+// sync makes all that was written durable, and then known.
+func (x *fetch) sync() error {
+	if s := x.syncing; s != nil {
+		if err := x.synced(s.have, <-s.done); err != nil {
+			return err
+		}
+	}
+	if x.have.Count() == x.stored.Count() {
+		return nil
+	}
+	return x.synced(append(transfer.Set(nil), x.have...), x.f.Sync())
 }
 
 // fetching notes progress.
