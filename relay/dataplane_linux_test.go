@@ -3,6 +3,7 @@ package relay_test
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -169,20 +170,49 @@ func (p *plane) socket() *net.UDPConn {
 	return c
 }
 
-// drain counts what a socket receives.
+// drain counts what a socket receives. It takes joined datagrams, as clients do.
 func (p *plane) drain(c *net.UDPConn) {
+	if raw, err := c.SyscallConn(); err == nil {
+		// Where the kernel has none, all come singly.
+		_ = raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_UDP, udpGRO, 1) })
+	}
 	batch := ipv4.NewPacketConn(c)
 	ms := make([]ipv4.Message, 64)
 	for i := range ms {
-		ms[i].Buffers = [][]byte{make([]byte, 2048)}
+		ms[i].Buffers, ms[i].OOB = [][]byte{make([]byte, 1<<16)}, make([]byte, 64)
 	}
 	for {
 		n, err := batch.ReadBatch(ms, 0)
 		if err != nil {
 			return
 		}
-		p.received.Add(int64(n))
+		for _, m := range ms[:n] {
+			size := m.N
+			if s := joinedSize(m.OOB[:m.NN]); s > 0 {
+				size = s
+			}
+			p.received.Add(int64((m.N + size - 1) / max(size, 1)))
+		}
 	}
+}
+
+// Options of udp(7).
+const (
+	udpSegment = 103
+	udpGRO     = 104
+)
+
+// joinedSize returns the size of each datagram of a message that the kernel has
+// joined, 0 if it is one.
+func joinedSize(oob []byte) int {
+	if len(oob) < syscall.CmsgLen(4) {
+		return 0
+	}
+	h := (*syscall.Cmsghdr)(unsafe.Pointer(&oob[0]))
+	if h.Level != syscall.IPPROTO_UDP || h.Type != udpGRO {
+		return 0
+	}
+	return int(binary.NativeEndian.Uint32(oob[syscall.CmsgLen(0):]))
 }
 
 // joinRelay opens sessions as owners do, and moves both sides to bare sockets by
@@ -313,7 +343,7 @@ func (p *plane) run(l load) (cpu, pps float64) {
 func segmentOption(size uint16) []byte {
 	b := make([]byte, syscall.CmsgSpace(2))
 	h := (*syscall.Cmsghdr)(unsafe.Pointer(&b[0]))
-	h.Level, h.Type = syscall.IPPROTO_UDP, 103 // UDP_SEGMENT
+	h.Level, h.Type = syscall.IPPROTO_UDP, udpSegment
 	h.SetLen(syscall.CmsgLen(2))
 	*(*uint16)(unsafe.Pointer(&b[syscall.CmsgLen(0)])) = size
 	return b

@@ -24,11 +24,11 @@ const (
 	// forwardPause is what a busy reader sleeps between calls: a system call, and
 	// being woken, cost as much for one packet as for ten, and one write can take
 	// ten. It is what a packet is late by at most.
-	forwardPause = 500 * time.Microsecond
+	forwardPause = time.Millisecond
 	// A reader is busy when packets come closer than busyGap, until quietPauses
 	// have passed without any.
 	busyGap     = time.Millisecond
-	quietPauses = 3
+	quietPauses = 2
 	// All readers share the work from spreadAbove packets a second on; below
 	// gatherBelow the first has it alone, and more packets for each call.
 	spreadAbove = 60_000
