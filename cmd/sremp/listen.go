@@ -11,6 +11,7 @@ import (
 
 func (a *app) listenCommand() *cobra.Command {
 	var asJSON bool
+	var own ownServer
 	cmd := &cobra.Command{
 		Use:   "listen",
 		Short: "Run the client: receive, keep connections, print what happens",
@@ -19,13 +20,18 @@ func (a *app) listenCommand() *cobra.Command {
 			"the start and whenever it changes. Other commands on the same profile go through this one.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.runListen(cmd.Context(), asJSON)
+			return a.runListen(cmd.Context(), asJSON, own)
 		},
 	}
 	jsonFlag(cmd, &asJSON)
+	cmd.Flags().StringVar(&own.listen, "relay", "", "be your own relay as well, on this UDP `address`: contacts leave mail here")
+	cmd.Flags().StringVar(&own.public, "public", "", "`address` by which others reach that relay (default one of this computer's)")
 	a.listenFlag(cmd)
 	return cmd
 }
+
+// An ownServer says how to be one's own relay; the zero value is not to.
+type ownServer struct{ listen, public string }
 
 // listenFlag sets how a command that stays uses the network. One that is over
 // in a moment asks for no port: nobody would come by it.
@@ -36,12 +42,19 @@ func (a *app) listenFlag(cmd *cobra.Command) {
 	cmd.PreRun = func(*cobra.Command, []string) { a.stays = true }
 }
 
-func (a *app) runListen(ctx context.Context, asJSON bool) error {
+func (a *app) runListen(ctx context.Context, asJSON bool, own ownServer) (err error) {
 	a.keepEvents = true
 	return a.with(ctx, func(s *session) error {
 		events, err := s.Subscribe(ctx)
 		if err != nil {
 			return err
+		}
+		if own.listen != "" {
+			stopOwn, err := a.serveSelf(ctx, s, own.listen, own.public)
+			if err != nil {
+				return err
+			}
+			defer func() { err = firstError(err, stopOwn()) }()
 		}
 		stop, err := s.serve(ctx, a.socket())
 		if err != nil {
