@@ -75,6 +75,7 @@ upnp_nat_postrouting_chain=mapped_after
 allow 1024-65535 0.0.0.0/0 1024-65535
 deny 0-65535 0.0.0.0/0 0-65535
 `, r.Addr, yes[p.PMP], yes[p.UPnP], yes[p.IGD1], r.n)
+	defer os.RemoveAll(dir) // it is read at the start only
 	file := filepath.Join(dir, "conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		return nil, err
@@ -83,13 +84,11 @@ deny 0-65535 0.0.0.0/0 0-65535
 	cmd := exec.Command(gatewayDaemon, "-d", "-f", file, "-P", filepath.Join(dir, "pid"))
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := r.Start(cmd); err != nil {
-		os.RemoveAll(dir)
 		return nil, fmt.Errorf("starting miniupnpd: %w", err)
 	}
 	stop = func() error {
 		_ = cmd.Process.Signal(syscall.SIGKILL) // as a power cut does
 		err := cmd.Wait()
-		os.RemoveAll(dir)
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
 			return nil
