@@ -24,10 +24,10 @@ const (
 
 // keeping is what the keep-alives of an endpoint's connections share.
 type keeping struct {
-	found atomic.Int64 // the lifetime of our NAT's mappings, 0 if unknown
-	count atomic.Int64 // keep-alives sent
-	wall  func() int64 // seconds of the wall clock; nil: the system's
-	begun time.Time    // guarded by mu: when the search for the lifetime did
+	found atomic.Int64                 // the lifetime of our NAT's mappings, 0 if unknown
+	count atomic.Int64                 // keep-alives sent
+	wall  atomic.Pointer[func() int64] // seconds of the wall clock; nil: the system's
+	begun time.Time                    // guarded by mu: when the search for the lifetime did
 	mu    sync.Mutex
 	conns map[chan struct{}]struct{} // to be woken when the network has changed
 }
@@ -66,8 +66,8 @@ func (k *keeping) wakeAll() {
 
 // seconds is the wall clock without the monotonic one.
 func (k *keeping) seconds() int64 {
-	if k.wall != nil {
-		return k.wall()
+	if wall := k.wall.Load(); wall != nil {
+		return (*wall)()
 	}
 	return time.Now().Unix()
 }

@@ -122,8 +122,8 @@ func TestNarrowPath(t *testing.T) {
 					}
 					left := time.Since(start)
 					t.Logf("figure: paths.5.narrow_%s %.2f RTT until both sides have left it", way, float64(left)/float64(simRTT))
-					if left > 3*time.Second {
-						t.Errorf("left after %v, want 3s", left)
+					if left > 5*time.Second { // QUIC's back-offs bring the packets that are missed
+						t.Errorf("left after %v, want 5s", left)
 					}
 					time.Sleep(20 * time.Second)
 					if a.Path().Kind != PathRelay {
