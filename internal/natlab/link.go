@@ -169,24 +169,6 @@ func removeAddress(name string, p netip.Prefix) error {
 	return nil
 }
 
-// rename renames an interface, which goes down and up for it.
-func rename(old, name string) error {
-	link, err := netlink.LinkByName(old)
-	if err == nil {
-		err = netlink.LinkSetDown(link)
-	}
-	if err == nil {
-		err = netlink.LinkSetName(link, name)
-	}
-	if err == nil {
-		err = netlink.LinkSetUp(link)
-	}
-	if err != nil {
-		return fmt.Errorf("renaming interface %s: %w", old, err)
-	}
-	return nil
-}
-
 // enslave makes an interface a port of a bridge.
 func enslave(name, bridge string) error {
 	link, err := netlink.LinkByName(name)

@@ -184,20 +184,13 @@ func (w *World) router(o RouterOptions, lan [2]byte) (*Router, error) {
 
 // Behind returns a router behind r, as a customer of a carrier.
 func (r *Router) Behind(o RouterOptions) (*Router, error) {
-	p, err := r.Home()
+	p, err := r.host("wan")
 	if err != nil {
 		return nil, err
 	}
 	r.w.last++
 	c := &Router{Place: *p, Options: o.withDefaults(), w: r.w, n: r.w.last}
 	c.lan = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168, c.n, 0}), 24)
-	if err := p.Do(func() error { return rename("eth0", "wan") }); err != nil {
-		return nil, err
-	}
-	// Going down took the route away.
-	if err := p.Do(func() error { return routeVia(netip.MustParsePrefix("0.0.0.0/0"), r.inside4()) }); err != nil {
-		return nil, err
-	}
 	return c, c.setUp()
 }
 
@@ -278,7 +271,11 @@ func flush() error {
 }
 
 // Home returns a new host behind the router.
-func (r *Router) Home() (*Place, error) {
+func (r *Router) Home() (*Place, error) { return r.host("eth0") }
+
+// host returns a new host behind the router whose interface has a name; renaming
+// one takes it down, and nobody can tell when it is up again.
+func (r *Router) host(name string) (*Place, error) {
 	s, err := r.w.site()
 	if err != nil {
 		return nil, err
@@ -286,11 +283,11 @@ func (r *Router) Home() (*Place, error) {
 	r.hosts++
 	link := fmt.Sprintf("p%d", r.hosts)
 	if err := r.Do(func() error {
-		return firstOf(veth(link, "eth0", s), enslave(link, "lan"), up(link))
+		return firstOf(veth(link, name, s), enslave(link, "lan"), up(link))
 	}); err != nil {
 		return nil, err
 	}
-	if err := s.Do(func() error { return up("eth0") }); err != nil {
+	if err := s.Do(func() error { return up(name) }); err != nil {
 		return nil, err
 	}
 	p := &Place{Site: s}
@@ -308,13 +305,13 @@ func (r *Router) Home() (*Place, error) {
 		return nil, err
 	}
 	if p.Addr6.IsValid() {
-		if err := r.connect6(p); err != nil {
+		if err := r.connect6(p, name); err != nil {
 			return nil, err
 		}
 	}
 	return p, s.Do(func() error {
 		if p.Addr.IsValid() {
-			return firstOf(address("eth0", netip.PrefixFrom(p.Addr, r.lan.Bits())), routeVia(netip.MustParsePrefix("0.0.0.0/0"), r.inside4()))
+			return firstOf(address(name, netip.PrefixFrom(p.Addr, r.lan.Bits())), routeVia(netip.MustParsePrefix("0.0.0.0/0"), r.inside4()))
 		}
 		return nil
 	})
@@ -322,11 +319,11 @@ func (r *Router) Home() (*Place, error) {
 
 // connect6 gives a host behind the router its IPv6. Neighbour discovery may take
 // a second on a new link; here the two know each other from the start.
-func (r *Router) connect6(p *Place) error {
+func (r *Router) connect6(p *Place, name string) error {
 	var host, lan net.HardwareAddr
 	if err := p.Do(func() (err error) {
-		host, err = hardware("eth0")
-		return firstOf(err, address("eth0", netip.PrefixFrom(p.Addr6, 64)))
+		host, err = hardware(name)
+		return firstOf(err, address(name, netip.PrefixFrom(p.Addr6, 64)))
 	}); err != nil {
 		return err
 	}
@@ -337,6 +334,6 @@ func (r *Router) connect6(p *Place) error {
 		return err
 	}
 	return p.Do(func() error {
-		return firstOf(neighbour("eth0", r.inside6(), lan), routeVia(netip.MustParsePrefix("::/0"), r.inside6()))
+		return firstOf(neighbour(name, r.inside6(), lan), routeVia(netip.MustParsePrefix("::/0"), r.inside6()))
 	})
 }
