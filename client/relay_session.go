@@ -34,11 +34,11 @@ func (n *network) useRelay(ctx context.Context, s *server) error {
 		return err
 	}
 	n.c.post(func(k *core) { k.serverUp(s.addr.ID, roleRelay, "") })
-	n.run(func() { n.leaveNote(ctx, s.addr) })
 
 	acks := &ackQueue{wake: make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	n.run(func() { n.leaveNote(ctx, s.addr) })
 	n.run(func() { n.ackMail(ctx, cl, acks) })
 	n.run(func() { n.relayWork(ctx, s, cl) })
 	for {
