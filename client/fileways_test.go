@@ -104,6 +104,14 @@ func TestLargeFileWhileAway(t *testing.T) {
 	}
 }
 
+// long is a size that takes a while; under the race detector less does.
+func long(n int) int {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
+
 func flushed(t *testing.T, c *client.Client) {
 	t.Helper()
 	eventually(t, "the outbox", func() (bool, string) {
@@ -125,7 +133,7 @@ func TestFileSurvivesCrashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := writeFile(t, "film.bin", 200_000_000)
+	path := writeFile(t, "film.bin", long(200_000_000))
 	m := sendFile(t, a.c, b.id, client.FileDraft{Path: path})
 	waitFile(t, b.c, a.id, m.ID, client.FileOffered)
 	for i, who := range []*person{b, a, b} {
@@ -162,7 +170,7 @@ func TestFileSurvivesCrashes(t *testing.T) {
 func TestFilePause(t *testing.T) {
 	a, b := friends(t)
 	takesFiles(t, b, 0)
-	path := writeFile(t, "film.bin", 300_000_000)
+	path := writeFile(t, "film.bin", long(300_000_000))
 	m := sendFile(t, a, me(t, b), client.FileDraft{Path: path})
 	waitFile(t, b, me(t, a), m.ID, client.FileOffered)
 	control := func(c, other *client.Client, act client.FileAction) client.File {
