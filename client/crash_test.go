@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sremp/sremp/client"
@@ -65,9 +66,14 @@ type person struct {
 	id     identity.PeerID
 }
 
+// people counts persons: each has a loopback address of its own, so that nobody
+// takes the port of one who is dead for a moment.
+var people atomic.Uint32
+
 func newPerson(t *testing.T, name string) *person {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	n := people.Add(1)
+	pc, err := net.ListenPacket("udp", fmt.Sprintf("127.1.%d.%d:0", n/250, 1+n%250))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,10 +86,17 @@ func newPerson(t *testing.T, name string) *person {
 // open starts the client with a store that wrap may wrap.
 func (p *person) open(wrap func(client.Store) client.Store) {
 	p.t.Helper()
+	if err := p.tryOpen(wrap); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *person) tryOpen(wrap func(client.Store) client.Store) error {
+	p.t.Helper()
 	var s client.Store
 	s, err := sqlite.Open(p.t.Context(), p.dir)
 	if err != nil {
-		p.t.Fatal(err)
+		return err
 	}
 	if wrap != nil {
 		s = wrap(s)
@@ -92,11 +105,12 @@ func (p *person) open(wrap func(client.Store) client.Store) {
 		Store: s, Passphrase: []byte("pw"), Listen: p.listen, Logger: testLogger(p.t, p.dir[len(p.dir)-5:]),
 	})
 	if err != nil {
-		p.t.Fatal(err)
+		return errors.Join(err, s.Close())
 	}
 	c := p.c
 	p.t.Cleanup(func() { c.Close() })
 	p.id = me(p.t, p.c)
+	return nil
 }
 
 // say sends text unless it is in the history already, as a person does who is
@@ -149,17 +163,19 @@ func crash(t *testing.T, inviterDies, after bool, step int) {
 	a.c.Close()
 	store := &crashStore{after: after, err: errDead, left: step}
 	wrap := func(s client.Store) client.Store { store.Store = s; return store }
-	mortal := b
+	mortal, other := b, a
 	if inviterDies {
-		mortal = a
-		a.open(wrap)
-		b.open(nil)
-	} else {
-		a.open(nil)
-		b.open(wrap)
+		mortal, other = a, b
 	}
-
+	other.open(nil)
 	reborn := false
+	switch err := mortal.tryOpen(wrap); {
+	case errors.Is(err, errDead): // while it was opened
+		reborn = true
+		mortal.open(nil)
+	case err != nil:
+		t.Fatal(err)
+	}
 	eventually(t, "three messages on both sides", func() (bool, string) {
 		if store.crashed() && !reborn {
 			reborn = true

@@ -115,7 +115,7 @@ func TestDirectoryCommands(t *testing.T) {
 	}
 	wrong := addr
 	wrong.ID[0] ^= 1
-	for identity.CheckEd25519(wrong.ID) != nil {
+	for identity.CheckEd25519(wrong.ID) != nil || wrong.ID == addr.ID {
 		wrong.ID[0]++
 	}
 	as(ann, 16, "list", "--server", wrong.String())
