@@ -44,7 +44,7 @@ var parts = []part{
 		command: []string{"go", "test", "./transport", "-count", "1", "-timeout", "10m", "-v", "-bench", "^BenchmarkBulk$", "-benchtime", "9x",
 			"-run", "^(TestRoundTripsPeers|TestRace|TestSwitchGap|TestFlaps|TestBlackHoles|TestNarrowPath|TestSmallerMTU|TestIdleDay)$"}},
 	{name: "paths", env: []string{"SREMP_NATLAB_RUNS=1"}, // figures 5 and 7 through real kernel NATs, two minutes
-		command: []string{"go", "test", "./internal/natlab", "-count", "1", "-timeout", "10m", "-v", "-run", "^(TestRebinding|TestBlackHole|TestFamilies|TestNoRoute)$"}},
+		command: []string{"go", "test", "./internal/natlab", "-count", "1", "-timeout", "10m", "-v", "-run", "^(TestRebinding|TestBlackHole|TestFamilies|TestNoRoute|TestInterfaceDown)$"}},
 	{name: "rivals", // about five minutes; coturn is wanted
 		command: []string{"go", "run", "./internal/natlab/rivals", "-runs", "5", "-parallel", "4"}},
 	{name: "rendezvous", env: []string{"SREMP_LAB=1"},

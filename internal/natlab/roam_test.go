@@ -47,33 +47,78 @@ func TestFamilies(t *testing.T) {
 // TestNoRoute takes the default route of one side away, so that every write fails
 // with ENETUNREACH, and gives it back: the connection lives, and is direct again.
 func TestNoRoute(t *testing.T) {
+	interrupted(t, "route_back", func(all []netlink.Route) (back func() error, err error) {
+		gone := throughGateway(all)
+		for _, r := range gone {
+			if err := netlink.RouteDel(&r); err != nil {
+				return nil, err
+			}
+		}
+		return func() error { return addRoutes(gone) }, nil
+	})
+}
+
+// TestInterfaceDown takes the interface of one side down, which takes its routes
+// as well, and up again.
+func TestInterfaceDown(t *testing.T) {
+	interrupted(t, "interface_up", func(all []netlink.Route) (back func() error, err error) {
+		gone := throughGateway(all)
+		if len(gone) == 0 {
+			return nil, nil
+		}
+		link, err := netlink.LinkByIndex(gone[0].LinkIndex)
+		if err != nil {
+			return nil, err
+		}
+		return func() error {
+			if err := netlink.LinkSetUp(link); err != nil {
+				return err
+			}
+			return addRoutes(gone)
+		}, netlink.LinkSetDown(link)
+	})
+}
+
+func throughGateway(all []netlink.Route) (some []netlink.Route) {
+	for _, r := range all {
+		if r.Gw != nil {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
+func addRoutes(rs []netlink.Route) error {
+	for _, r := range rs {
+		if err := netlink.RouteAdd(&r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// interrupted has take cut one side off, given its routes, and back undo that
+// after three seconds.
+func interrupted(t *testing.T, name string, take func([]netlink.Route) (back func() error, err error)) {
+	t.Helper()
 	needsTime(t, true)
 	c := converse(t, Port, false, nil)
 	c.until(t, transport.PathDirect)
 	c.settle(t, 60)
-	var gone []netlink.Route
+	var back func() error
 	if err := c.places[0].Do(func() error {
 		all, err := netlink.RouteList(nil, netlink.FAMILY_V4)
-		for _, r := range all {
-			if r.Gw != nil && err == nil {
-				gone = append(gone, r)
-				err = netlink.RouteDel(&r)
-			}
+		if err != nil {
+			return err
 		}
+		back, err = take(all)
 		return err
-	}); err != nil || len(gone) == 0 {
-		t.Fatalf("%d routes taken away, %v", len(gone), err)
+	}); err != nil || back == nil {
+		t.Fatalf("nothing was cut: %v", err)
 	}
 	time.Sleep(3 * time.Second)
 	before := c.answered.Load()
-	if err := c.places[0].Do(func() error {
-		for _, r := range gone {
-			if err := netlink.RouteAdd(&r); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
+	if err := c.places[0].Do(back); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()
@@ -82,7 +127,7 @@ func TestNoRoute(t *testing.T) {
 		t.Error("the echo did not go on")
 	}
 	c.until(t, transport.PathDirect)
-	t.Logf("figure: paths.7.route_back.direct %d ms until 60 echoes and direct again", time.Since(start).Milliseconds())
+	t.Logf("figure: paths.7.%s.direct %d ms until 60 echoes and direct again", name, time.Since(start).Milliseconds())
 	for _, p := range c.conns {
 		if err := p.Err(); err != nil {
 			t.Errorf("the connection ended: %v", err)
