@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -79,4 +80,25 @@ func (x *terminal) press(keys string) {
 	if _, err := x.keys.WriteString(keys); err != nil {
 		x.t.Fatal(err)
 	}
+}
+
+// pressUntil presses a key, and again from time to time, until the screen shows
+// a text.
+func (x *terminal) pressUntil(t *testing.T, key, want string) {
+	t.Helper()
+	const every = 50 // looks between two presses
+	looks := 0
+	within(t, fmt.Sprintf("%q on the screen", want), func() (bool, string) {
+		x.shown.mu.Lock()
+		got := x.shown.b.String()
+		x.shown.mu.Unlock()
+		if strings.Contains(got, want) {
+			return true, ""
+		}
+		if looks%every == 0 {
+			x.press(key)
+		}
+		looks++
+		return false, got
+	})
 }
