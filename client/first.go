@@ -205,31 +205,59 @@ func openBox(aead cipher.AEAD, context string, b []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// fetchBundle gets an inviter's prekeys from one of its relays.
-func (n *network) fetchBundle(ctx context.Context, i identity.Invite) (wire.PrekeyBox, error) {
+// A prekeySource is where somebody's prekeys lie: relays, the secret that they are
+// sealed under, and how one of the relays is asked for them.
+type prekeySource struct {
+	id     identity.PeerID
+	lookup [32]byte
+	relays []identity.ServerAddr
+	take   func(ctx context.Context, s *relay.Sender, at identity.ServerID) (sealed, oneTime []byte, err error)
+}
+
+// invitePrekeys are an inviter's.
+func invitePrekeys(i identity.Invite) prekeySource {
+	return prekeySource{i.Peer, i.Lookup, i.Relays,
+		func(ctx context.Context, s *relay.Sender, _ identity.ServerID) (sealed, oneTime []byte, err error) {
+			return takePrekeys(ctx, s, i)
+		}}
+}
+
+// wantPrekeys gets prekeys from the first relay that has them, for a session.
+func (n *network) wantPrekeys(from prekeySource) {
+	ctx, cancel := context.WithTimeout(n.ctx, connectTime)
+	defer cancel()
 	err := errNoRelay
-	for _, a := range i.Relays {
-		var s *relay.Sender
-		if s, err = n.sender(ctx, a); err != nil {
-			continue
-		}
-		var sealed, oneTime []byte
-		if sealed, oneTime, err = takePrekeys(ctx, s, i); err != nil {
-			n.senderFailed(a, s, err)
-			continue
-		}
+	for _, a := range from.relays {
 		var box wire.PrekeyBox
-		if box, err = openPrekeys(i, sealed, oneTime); err == nil {
-			return box, nil
+		if box, err = n.fetchPrekeys(ctx, from, a); err == nil {
+			n.c.post(func(k *core) {
+				if c := k.contacts[from.id]; c != nil {
+					k.takeBundle(c, box, false)
+				}
+			})
+			return
 		}
 	}
-	return wire.PrekeyBox{}, err
+	n.c.log.Info("prekeys not fetched", "contact", from.id.Short(), "err", err)
+}
+
+func (n *network) fetchPrekeys(ctx context.Context, from prekeySource, a identity.ServerAddr) (wire.PrekeyBox, error) {
+	s, err := n.sender(ctx, a)
+	if err != nil {
+		return wire.PrekeyBox{}, err
+	}
+	sealed, oneTime, err := from.take(ctx, s, a.ID)
+	if err != nil {
+		n.senderFailed(a, s, err)
+		return wire.PrekeyBox{}, err
+	}
+	return openPrekeys(from.id, from.lookup, sealed, oneTime)
 }
 
 var errNoRelay = errors.New("client: no relay is known")
 
-func openPrekeys(i identity.Invite, sealed, oneTime []byte) (wire.PrekeyBox, error) {
-	aead := bundleAEAD(i.Lookup, i.Peer)
+func openPrekeys(id identity.PeerID, lookup [32]byte, sealed, oneTime []byte) (wire.PrekeyBox, error) {
+	aead := bundleAEAD(lookup, id)
 	b, err := openBox(aead, contextBundle, sealed)
 	if err != nil {
 		return wire.PrekeyBox{}, err

@@ -291,7 +291,7 @@ func (n *network) attempt(id identity.PeerID) error {
 		n.mu.Unlock()
 	}()
 	if t.bundle != nil {
-		n.run(func() { n.wantBundle(n.ctx, id, *t.bundle) })
+		n.run(func() { n.wantPrekeys(invitePrekeys(*t.bundle)) })
 	}
 	if len(t.rendezvous) == 0 && len(t.addrs) == 0 && len(t.near) == 0 || t.intro.isZero() {
 		return errNoWay
@@ -340,22 +340,6 @@ func (n *network) attempt(id identity.PeerID) error {
 	}
 	n.linked(conn, sent)
 	return nil
-}
-
-// wantBundle gets the prekeys for a first message.
-func (n *network) wantBundle(ctx context.Context, id identity.PeerID, i identity.Invite) {
-	ctx, cancel := context.WithTimeout(ctx, connectTime)
-	defer cancel()
-	box, err := n.fetchBundle(ctx, i)
-	if err != nil {
-		n.c.log.Info("prekeys not fetched", "contact", id.Short(), "err", err)
-		return
-	}
-	n.c.post(func(k *core) {
-		if c := k.contacts[id]; c != nil {
-			k.takeBundle(c, box, false)
-		}
-	})
 }
 
 // replied is an answer, with where it came from if that is known.

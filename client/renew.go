@@ -76,15 +76,19 @@ func (k *core) askPrekeys(c *contact) {
 		c.link.send(wire.FrameGetBundle, wire.GetBundle{}.Append(nil))
 		return
 	}
-	id, lookup, epoch := c.info.ID, c.card.Lookup, c.epoch()
-	var relays []identity.ServerAddr
+	lookup, epoch := c.card.Lookup, c.epoch()
+	from := prekeySource{id: c.info.ID, lookup: lookup}
+	from.take = func(ctx context.Context, s *relay.Sender, at identity.ServerID) (sealed, oneTime []byte, err error) {
+		inbox, token := prekeyInbox(lookup, at, epoch)
+		return s.FetchPrekeys(ctx, inbox, token)
+	}
 	for _, m := range c.card.Mailboxes {
 		if a, ok := fromServer(m.Relay); ok {
-			relays = append(relays, a)
+			from.relays = append(from.relays, a)
 		}
 	}
 	k.then(func() {
-		k.c.net.run(func() { k.c.net.wantPrekeys(id, lookup, epoch, relays) })
+		k.c.net.run(func() { k.c.net.wantPrekeys(from) })
 	})
 }
 
@@ -94,39 +98,6 @@ func (c *contact) epoch() uint32 {
 		return 0
 	}
 	return c.record.Epoch
-}
-
-// wantPrekeys gets the prekeys of a contact that is away from its relays.
-func (n *network) wantPrekeys(id identity.PeerID, lookup [32]byte, epoch uint32, relays []identity.ServerAddr) {
-	ctx, cancel := context.WithTimeout(n.ctx, connectTime)
-	defer cancel()
-	err := errNoRelay
-	for _, a := range relays {
-		var box wire.PrekeyBox
-		if box, err = n.fetchPrekeys(ctx, id, lookup, epoch, a); err == nil {
-			n.c.post(func(k *core) {
-				if c := k.contacts[id]; c != nil {
-					k.takeBundle(c, box, false)
-				}
-			})
-			return
-		}
-	}
-	n.c.log.Info("prekeys not fetched", "contact", id.Short(), "err", err)
-}
-
-func (n *network) fetchPrekeys(ctx context.Context, id identity.PeerID, lookup [32]byte, epoch uint32, a identity.ServerAddr) (box wire.PrekeyBox, err error) {
-	s, err := n.sender(ctx, a)
-	if err != nil {
-		return box, err
-	}
-	inbox, token := prekeyInbox(lookup, a.ID, epoch)
-	sealed, oneTime, err := s.FetchPrekeys(ctx, inbox, token)
-	if err != nil {
-		n.senderFailed(a, s, err)
-		return box, err
-	}
-	return openPrekeys(identity.Invite{Peer: id, Lookup: lookup}, sealed, oneTime)
 }
 
 // prekeyInbox derives where a relay keeps prekeys for those who have a card, and

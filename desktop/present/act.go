@@ -2,6 +2,7 @@ package present
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sremp/sremp/client"
@@ -142,12 +143,9 @@ func (w *Window) changed(m client.Message) {
 	if w.chat == nil || w.chat.id != m.Contact {
 		return
 	}
-	for i := range w.chat.messages {
-		o := &w.chat.messages[i]
-		if o.ID == m.ID {
-			m.State = max(m.State, o.State)
-			o.Message = m
-		}
+	if o := w.chat.byID(m.ID); o != nil {
+		m.State = max(m.State, o.State)
+		o.Message = m
 	}
 }
 
@@ -243,21 +241,12 @@ func (w *Window) removed(e client.RemovalEvent) {
 	}
 	if c := w.chat; c != nil && c.id == e.Contact {
 		c.remove(e.IDs)
-		if c.compose.mode != ComposeNew && (len(e.IDs) == 0 || c.gone(c.compose.id)) {
+		if c.compose.mode != ComposeNew && (len(e.IDs) == 0 || c.byID(c.compose.id) == nil) {
 			w.stopCompose()
 			w.swaps++
 		}
 	}
 	w.refresh()
-}
-
-func (c *chat) gone(id client.MessageID) bool {
-	for i := range c.messages {
-		if c.messages[i].ID == id {
-			return false
-		}
-	}
-	return true
 }
 
 // remove drops messages, all of them if there are no ids.
@@ -266,16 +255,5 @@ func (c *chat) remove(ids []client.MessageID) {
 		c.messages, c.earlier, c.later = nil, false, false
 		return
 	}
-	kept := c.messages[:0]
-	for _, m := range c.messages {
-		found := false
-		for _, id := range ids {
-			found = found || m.ID == id
-		}
-		if !found {
-			kept = append(kept, m)
-		}
-	}
-	clear(c.messages[len(kept):])
-	c.messages = kept
+	c.messages = slices.DeleteFunc(c.messages, func(m message) bool { return slices.Contains(ids, m.ID) })
 }
