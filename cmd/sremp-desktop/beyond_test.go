@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 
 	"github.com/sremp/sremp/client"
-	"github.com/sremp/sremp/client/rpc"
 	"github.com/sremp/sremp/client/sqlite"
 	"github.com/sremp/sremp/identity"
 )
@@ -76,17 +74,7 @@ func (s *seat) press(name string) {
 // who knocks.
 func TestBeyondTexts(t *testing.T) {
 	s := newSeat(t, "beyond", "960x680")
-	profile := filepath.Join(t.TempDir(), "p")
-	s.start([]string{"SREMP_PASSPHRASE="}, "--profile", profile)
-	s.focused("Your name")
-	s.write("Lena")
-	s.key("Return")
-	s.seesPart("Nobody is here yet.")
-	here, err := rpc.Dial(t.Context(), filepath.Join(profile, socketFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer here.Close()
+	_, here := s.startAs("Lena")
 	me, err := here.WhoAmI(t.Context())
 	if err != nil {
 		t.Fatal(err)

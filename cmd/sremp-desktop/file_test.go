@@ -11,24 +11,13 @@ import (
 	"testing"
 
 	"github.com/sremp/sremp/client"
-	"github.com/sremp/sremp/client/rpc"
 )
 
 // TestFiles shows a picture that was offered with its preview, and one that is
 // asked for first.
 func TestFiles(t *testing.T) {
 	s := newSeat(t, "files", "960x680")
-	profile := filepath.Join(t.TempDir(), "p")
-	s.start([]string{"SREMP_PASSPHRASE="}, "--profile", profile)
-	s.focused("Your name")
-	s.write("Lena")
-	s.key("Return")
-	s.seesPart("Nobody is here yet.")
-	here, err := rpc.Dial(t.Context(), filepath.Join(profile, socketFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer here.Close()
+	_, here := s.startAs("Lena")
 	me, err := here.WhoAmI(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sremp/sremp/client/rpc"
 )
 
 const (
@@ -72,11 +74,45 @@ func newSeat(t *testing.T, name, size string, env ...string) *seat {
 		"XDG_RUNTIME_DIR="+home, "XDG_CACHE_HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home,
 		"LC_ALL=C.UTF-8")
 	s.env = append(s.env, env...)
-	daemon := exec.Command("dbus-daemon", "--session", "--nofork", "--print-address=1")
+	daemon := exec.Command("dbus-daemon", "--config-file="+busConfig(t), "--nofork", "--print-address=1")
 	daemon.Env = s.env
 	s.bus = s.helper(daemon)
 	s.env = append(s.env, "DBUS_SESSION_BUS_ADDRESS="+s.bus)
 	return s
+}
+
+// accessibilityService is the one service that a seat's bus starts by itself.
+const accessibilityService = "/usr/share/dbus-1/services/org.a11y.Bus.service"
+
+// busConfig describes a session bus that starts nothing but the accessibility
+// bus: what else this machine has installed, a keyring say, makes no difference.
+func busConfig(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	service, err := os.ReadFile(accessibilityService)
+	if err != nil {
+		t.Fatalf("%v; make test installs what the desktop's tests need", err)
+	}
+	path := filepath.Join(dir, "session.conf")
+	for name, text := range map[string]string{
+		filepath.Join(dir, filepath.Base(accessibilityService)): string(service),
+		path: `<busconfig>
+  <type>session</type>
+  <listen>unix:tmpdir=/tmp</listen>
+  <servicedir>` + dir + `</servicedir>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+`,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
 }
 
 // helper starts a program that prints one line about itself, and ends with the
@@ -139,6 +175,27 @@ func (s *seat) start(env []string, args ...string) {
 	// Without a window manager nobody gives a window the keyboard.
 	s.tool("xdotool", "search", "--sync", "--onlyvisible", "--name", "^SREMP$", "windowfocus", "--sync")
 }
+
+// startAs goes through a first start with a passphrase that is given, and returns
+// the profile's directory and its client, to which the window listens as well.
+func (s *seat) startAs(name string) (profile string, api *rpc.Client) {
+	s.t.Helper()
+	profile = filepath.Join(s.t.TempDir(), strings.ToLower(name))
+	s.start(noPassphrase, "--profile", profile)
+	s.focused("Your name")
+	s.write(name)
+	s.key("Return")
+	s.seesPart("Nobody is here yet.")
+	api, err := rpc.Dial(s.t.Context(), filepath.Join(profile, socketFile))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { api.Close() })
+	return profile, api
+}
+
+// noPassphrase gives an empty one beforehand: nothing is asked.
+var noPassphrase = []string{passphraseVariable + "="}
 
 // wait waits until the program has ended by itself.
 func (s *seat) wait() {

@@ -4,12 +4,10 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sremp/sremp/client"
-	"github.com/sremp/sremp/client/rpc"
 )
 
 // TestLongConversation shows the end of a conversation of several pages, follows
@@ -18,31 +16,9 @@ import (
 func TestLongConversation(t *testing.T) {
 	const messages = 260
 	s := newSeat(t, "long", "800x600")
-	profile := filepath.Join(t.TempDir(), "p")
-	given := []string{"SREMP_PASSPHRASE="}
 	other := newSeat(t, "other", "800x600")
-	otherProfile := filepath.Join(t.TempDir(), "p")
-	other.start(given, "--profile", otherProfile)
-	other.focused("Your name")
-	other.write("Olga")
-	other.key("Return")
-	other.seesPart("Nobody is here yet.")
-	s.start(given, "--profile", profile)
-	s.focused("Your name")
-	s.write("Lena")
-	s.key("Return")
-	s.seesPart("Nobody is here yet.")
-
-	there, err := rpc.Dial(t.Context(), filepath.Join(otherProfile, socketFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer there.Close()
-	here, err := rpc.Dial(t.Context(), filepath.Join(profile, socketFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer here.Close()
+	_, there := other.startAs("Olga")
+	_, here := s.startAs("Lena")
 	invite, err := there.Invite(t.Context(), client.InviteOptions{})
 	if err != nil {
 		t.Fatal(err)
