@@ -7,6 +7,7 @@ import (
 
 	"github.com/sremp/sremp/client"
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // A chatHeader stands over a conversation: who it is with, how that is reached,
@@ -36,14 +37,14 @@ func newChatHeader() *chatHeader {
 		menu: gtk.NewMenuButton(), popover: gtk.NewPopover(), notice: paragraph("", "notice"),
 	}
 	h.name.SetHExpand(false)
-	h.verified.SetTooltipText("Verified: you have compared the words with this contact")
+	h.verified.SetTooltipText(tr.T("Verified: you have compared the words with this contact"))
 	h.badge.SetVAlign(gtk.AlignCenter)
 	h.badge.AddCSSClass("badge")
 	h.menu.SetIconName("view-more-symbolic")
-	h.menu.SetTooltipText("This conversation (Ctrl+M)")
+	h.menu.SetTooltipText(tr.T("This conversation (Ctrl+M)"))
 	h.menu.SetVAlign(gtk.AlignCenter)
 	h.menu.AddCSSClass("flat")
-	spoken(&h.menu.Widget, "This conversation")
+	spoken(&h.menu.Widget, tr.T("This conversation"))
 	h.menu.SetPopover(h.popover)
 	name := box(gtk.OrientationHorizontal, 6, h.name, h.verified)
 	text := box(gtk.OrientationVertical, 0, name, h.below)
@@ -69,33 +70,33 @@ func (h *chatHeader) connect(p *present.Window) {
 			f()
 		}
 	}
-	h.pinned = newMenuSwitch("Pinned", "First in the list", change(func(s *client.ContactSettings, on *bool) { s.Pinned = on }))
-	h.muted = newMenuSwitch("Muted", "No notifications", change(func(s *client.ContactSettings, on *bool) { s.Muted = on }))
-	h.archived = newMenuSwitch("Archived", "Not in the list", p.Archive)
-	h.shareRead = newMenuSwitch("Say what I have read", "The contact sees which of its messages you have seen",
+	h.pinned = newMenuSwitch(tr.T("Pinned"), tr.T("First in the list"), change(func(s *client.ContactSettings, on *bool) { s.Pinned = on }))
+	h.muted = newMenuSwitch(tr.T("Muted"), tr.T("No notifications"), change(func(s *client.ContactSettings, on *bool) { s.Muted = on }))
+	h.archived = newMenuSwitch(tr.T("Archived"), tr.T("Not in the list"), p.Archive)
+	h.shareRead = newMenuSwitch(tr.T("Say what I have read"), tr.T("The contact sees which of its messages you have seen"),
 		change(func(s *client.ContactSettings, on *bool) { s.ShareRead = on }))
-	h.shareTyping = newMenuSwitch("Say that I write", "The contact sees that you are writing",
+	h.shareTyping = newMenuSwitch(tr.T("Say that I write"), tr.T("The contact sees that you are writing"),
 		change(func(s *client.ContactSettings, on *bool) { s.ShareTyping = on }))
-	h.relayOnly = newMenuSwitch("Hide my address", "Connect through a relay only: the contact never learns your network address",
+	h.relayOnly = newMenuSwitch(tr.T("Hide my address"), tr.T("Connect through a relay only: the contact never learns your network address"),
 		change(func(s *client.ContactSettings, on *bool) { s.RelayOnly = on }))
 	h.timer = gtk.NewDropDownFromStrings(present.TimerNames())
-	spoken(&h.timer.Widget, "Messages disappear after")
+	spoken(&h.timer.Widget, tr.T("Messages disappear after"))
 	h.timer.NotifyProperty("selected", func() {
 		if !h.quiet {
 			p.SetTimer(int(h.timer.Selected()))
 		}
 	})
-	timer := box(gtk.OrientationHorizontal, 8, label("Disappear after"), h.timer)
+	timer := box(gtk.OrientationHorizontal, 8, label(tr.T("Disappear after")), h.timer)
 	timer.AddCSSClass("menu-item")
-	verify := menuItem("Compare words…", close(p.OpenVerify))
-	rename := menuItem("Rename…", close(p.OpenRename))
-	block := menuItem("Block", close(p.Block))
-	remove := menuItem("Delete contact", close(p.DeleteContact))
+	verify := menuItem(tr.T("Compare words…"), close(p.OpenVerify))
+	rename := menuItem(tr.T("Rename…"), close(p.OpenRename))
+	block := menuItem(tr.T("Block"), close(p.Block))
+	remove := menuItem(tr.T("Delete contact"), close(p.DeleteContact))
 	h.people = []gtk.Widgetter{verify, rename, block, remove, h.shareRead, h.shareTyping, h.relayOnly, h.muted, timer}
 	h.popover.SetChild(box(gtk.OrientationVertical, 2, verify, rename, h.pinned, h.muted, h.archived,
 		h.shareRead, h.shareTyping, h.relayOnly, timer,
-		menuItem("Mark as unread", close(p.MarkUnread)),
-		menuItem("Delete all messages", close(p.DeleteHistory)), block, remove))
+		menuItem(tr.T("Mark as unread"), close(p.MarkUnread)),
+		menuItem(tr.T("Delete all messages"), close(p.DeleteHistory)), block, remove))
 	h.badge.ConnectClicked(p.OpenConnection)
 }
 
@@ -106,9 +107,9 @@ func (h *chatHeader) draw(chat present.Chat) {
 	below := ""
 	switch {
 	case chat.Typing:
-		below = "writes…"
+		below = tr.T("writes…")
 	case chat.Timer != "":
-		below = "Messages disappear after " + chat.Timer
+		below = tr.T("Messages disappear after %s", chat.Timer)
 	}
 	setText(h.below, below)
 	h.below.SetVisible(below != "")
@@ -116,7 +117,7 @@ func (h *chatHeader) draw(chat present.Chat) {
 		h.badge.SetLabel(chat.Badge.Text)
 	}
 	setTip(&h.badge.Widget, chat.Badge.Tip)
-	spoken(&h.badge.Widget, "Path: "+chat.Badge.Text)
+	spoken(&h.badge.Widget, tr.T("Path: %s", chat.Badge.Text))
 	pathClass(&h.badge.Widget, chat.Badge.Kind)
 	asks := chat.Request || chat.Blocked
 	setText(h.notice, chat.Notice)

@@ -7,6 +7,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // composerHeight bounds the entry: above it, it scrolls.
@@ -38,16 +39,16 @@ type composer struct {
 
 func newComposer() *composer {
 	c := &composer{
-		pager: newPager(), entry: gtk.NewTextView(), hint: label("Write a message", "hint"),
-		send: gtk.NewButtonWithLabel("Send"), what: line("compose-text"), question: paragraph("", "page-text"),
-		accept: gtk.NewButtonWithLabel("Accept"), block: gtk.NewButtonWithLabel("Block"), unblock: gtk.NewButtonWithLabel("Unblock"),
+		pager: newPager(), entry: gtk.NewTextView(), hint: label(tr.T("Write a message"), "hint"),
+		send: gtk.NewButtonWithLabel(tr.T("Send")), what: line("compose-text"), question: paragraph("", "page-text"),
+		accept: gtk.NewButtonWithLabel(tr.T("Accept")), block: gtk.NewButtonWithLabel(tr.T("Block")), unblock: gtk.NewButtonWithLabel(tr.T("Unblock")),
 	}
 	c.buffer = c.entry.Buffer()
 	c.entry.SetWrapMode(gtk.WrapWordChar)
 	c.entry.SetAcceptsTab(false)
 	c.entry.SetHExpand(true)
 	c.entry.SetVAlign(gtk.AlignCenter)
-	spoken(&c.entry.Widget, "Message")
+	spoken(&c.entry.Widget, tr.T("Message"))
 	scroll := gtk.NewScrolledWindow()
 	scroll.SetPolicy(gtk.PolicyNever, gtk.PolicyExternal) // a bar would make it twice as high
 	scroll.SetPropagateNaturalHeight(true)
@@ -64,17 +65,17 @@ func newComposer() *composer {
 	over.SetHExpand(true)
 
 	c.attach = gtk.NewButtonFromIconName("mail-attachment-symbolic")
-	c.attach.SetTooltipText("Send a file (Ctrl+O)")
+	c.attach.SetTooltipText(tr.T("Send a file (Ctrl+O)"))
 	c.attach.SetVAlign(gtk.AlignEnd)
 	c.attach.AddCSSClass("attach")
-	spoken(&c.attach.Widget, "Send a file")
+	spoken(&c.attach.Widget, tr.T("Send a file"))
 	c.send.AddCSSClass("suggested-action")
-	c.send.SetTooltipText("Send (Enter)")
+	c.send.SetTooltipText(tr.T("Send (Enter)"))
 	c.send.SetVAlign(gtk.AlignEnd)
-	spoken(&c.send.Widget, "Send")
+	spoken(&c.send.Widget, tr.T("Send"))
 
 	c.what.SetHExpand(true)
-	cancel := iconButton("window-close-symbolic", "Write a new message instead (Esc)", func() { c.presenter.CancelCompose() })
+	cancel := iconButton("window-close-symbolic", tr.T("Write a new message instead (Esc)"), func() { c.presenter.CancelCompose() })
 	cancel.AddCSSClass("flat")
 	c.above = box(gtk.OrientationHorizontal, 8, c.what, cancel)
 	c.above.AddCSSClass("compose-above")
@@ -141,7 +142,7 @@ func (c *composer) choose() {
 	if w, ok := c.Root().CastType(gtk.GTypeWindow).(*gtk.Window); ok {
 		parent = w
 	}
-	c.chooser = gtk.NewFileChooserNative("Send a file", parent, gtk.FileChooserActionOpen, "Send", "Cancel")
+	c.chooser = gtk.NewFileChooserNative(tr.T("Send a file"), parent, gtk.FileChooserActionOpen, tr.T("Send"), tr.T("Cancel"))
 	c.chooser.ConnectResponse(func(response int) {
 		if f := c.chooser.File(); response == int(gtk.ResponseAccept) && f != nil {
 			c.presenter.SendFile(f.Path())
@@ -170,9 +171,9 @@ func (c *composer) draw(chat present.Chat) {
 	c.above.SetVisible(c.mode != present.ComposeNew)
 	switch c.mode {
 	case present.ComposeReply:
-		setText(c.what, "Answer to "+chat.Compose.Author+": "+chat.Compose.Text)
+		setText(c.what, tr.T("Answer to %s: %s", chat.Compose.Author, chat.Compose.Text))
 	case present.ComposeEdit:
-		setText(c.what, "Change: "+chat.Compose.Text)
+		setText(c.what, tr.T("Change: %s", chat.Compose.Text))
 	}
 	if chat.Drafts == c.drafts {
 		return

@@ -8,6 +8,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // contactPages are the dialogs about one contact.
@@ -38,22 +39,22 @@ func (c *contactPages) verifyPage() *gtk.Box {
 		c.word[i] = label("", "word")
 		c.words.Attach(c.word[i], i%3, i/3, 1, 1)
 	}
-	c.same = gtk.NewButtonWithLabel("They are the same")
+	c.same = gtk.NewButtonWithLabel(tr.T("They are the same"))
 	c.same.AddCSSClass("suggested-action")
-	c.undo = gtk.NewButtonWithLabel("Take the mark away")
-	c.proof.SetPlaceholderText("Or what the other side's code says")
+	c.undo = gtk.NewButtonWithLabel(tr.T("Take the mark away"))
+	c.proof.SetPlaceholderText(tr.T("Or what the other side's code says"))
 	c.proof.SetHExpand(true)
-	spoken(&c.proof.Widget, "The other side's words or code")
-	text := paragraph("Read these words to each other, in person or over a call. Only if all twelve are the same nobody stands between you.", "page-text")
+	spoken(&c.proof.Widget, tr.T("The other side's words or code"))
+	text := paragraph(tr.T("Read these words to each other, in person or over a call. Only if all twelve are the same nobody stands between you."), "page-text")
 	text.SetMaxWidthChars(50)
 	return box(gtk.OrientationVertical, 12, text, c.words, c.code.frame, c.proof, c.verified,
 		box(gtk.OrientationHorizontal, 10, c.same, c.undo))
 }
 
 func (c *contactPages) renamePage() *gtk.Box {
-	c.nick, c.rename, c.hint = gtk.NewEntry(), gtk.NewButtonWithLabel("Rename"), paragraph("", "page-text")
+	c.nick, c.rename, c.hint = gtk.NewEntry(), gtk.NewButtonWithLabel(tr.T("Rename")), paragraph("", "page-text")
 	c.nick.SetMaxLength(40)
-	spoken(&c.nick.Widget, "Name")
+	spoken(&c.nick.Widget, tr.T("Name"))
 	c.rename.AddCSSClass("suggested-action")
 	c.rename.SetHAlign(gtk.AlignEnd)
 	c.hint.SetMaxWidthChars(50)
@@ -61,7 +62,7 @@ func (c *contactPages) renamePage() *gtk.Box {
 }
 
 func (c *contactPages) connectionPage() *gtk.Box {
-	c.facts, c.copy = paragraph("", "facts"), gtk.NewButtonWithLabel("Copy")
+	c.facts, c.copy = paragraph("", "facts"), gtk.NewButtonWithLabel(tr.T("Copy"))
 	c.facts.SetSelectable(true)
 	c.facts.SetMaxWidthChars(56)
 	c.copy.SetHAlign(gtk.AlignEnd)
@@ -101,7 +102,7 @@ func (c *contactPages) draw(d present.Dialog, opened bool) {
 		}
 	case present.RenameDialog:
 		if opened {
-			setText(c.hint, "Your name for this contact. Empty: "+d.Name+", as it calls itself.")
+			setText(c.hint, tr.T("Your name for this contact. Empty: %s, as it calls itself.", d.Name))
 			c.nick.SetText(d.Nick)
 			c.nick.GrabFocus()
 		}

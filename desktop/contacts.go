@@ -9,6 +9,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/pango"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // sidebarWidth keeps a conversation readable on a screen 800 pixels wide.
@@ -35,9 +36,9 @@ func newSidebar() *sidebar {
 		pages: newPager(), list: newList(newContactCell), hits: newList(newHitCell), search: gtk.NewSearchEntry(),
 		nothing: paragraph("", "page-text"),
 	}
-	s.search.SetObjectProperty("placeholder-text", "Search all messages (Ctrl+F)")
-	spoken(&s.search.Widget, "Search all messages")
-	s.inbox, s.requests, s.archive = gtk.NewToggleButtonWithLabel("All"), gtk.NewToggleButton(), gtk.NewToggleButton()
+	s.search.SetObjectProperty("placeholder-text", tr.T("Search all messages (Ctrl+F)"))
+	spoken(&s.search.Widget, tr.T("Search all messages"))
+	s.inbox, s.requests, s.archive = gtk.NewToggleButtonWithLabel(tr.T("All")), gtk.NewToggleButton(), gtk.NewToggleButton()
 	s.requests.SetGroup(s.inbox)
 	s.archive.SetGroup(s.inbox)
 	s.filters = box(gtk.OrientationHorizontal, 4, s.inbox, s.requests, s.archive)
@@ -45,9 +46,9 @@ func newSidebar() *sidebar {
 	top := box(gtk.OrientationVertical, 6, s.search, s.filters)
 	top.AddCSSClass("sidebar-top")
 	s.list.view.SetSingleClickActivate(true)
-	spoken(&s.list.view.Widget, "Contacts")
+	spoken(&s.list.view.Widget, tr.T("Contacts"))
 	s.hits.view.SetSingleClickActivate(true)
-	spoken(&s.hits.view.Widget, "Messages found")
+	spoken(&s.hits.view.Widget, tr.T("Messages found"))
 	s.nothing.SetJustify(gtk.JustifyCenter)
 	s.nothing.SetXAlign(0.5)
 	s.nothing.SetVAlign(gtk.AlignStart)
@@ -109,8 +110,8 @@ func (s *sidebar) draw(v present.View) {
 	s.filters.SetVisible(v.Requests > 0 || v.Archived > 0 || v.Filter != present.Inbox)
 	s.requests.SetVisible(v.Requests > 0 || v.Filter == present.Requests)
 	s.archive.SetVisible(v.Archived > 0 || v.Filter == present.Archive)
-	s.requests.SetLabel("Requests (" + strconv.Itoa(v.Requests) + ")")
-	s.archive.SetLabel("Archive (" + strconv.Itoa(v.Archived) + ")")
+	s.requests.SetLabel(tr.T("Requests (%d)", v.Requests))
+	s.archive.SetLabel(tr.T("Archive (%d)", v.Archived))
 	s.quiet = true
 	[]*gtk.ToggleButton{s.inbox, s.requests, s.archive}[v.Filter].SetActive(true)
 	if !v.Search.Open && s.search.Text() != "" {
@@ -140,9 +141,9 @@ func (s *sidebar) draw(v present.View) {
 	case len(v.Search.Hits) > 0:
 		s.pages.show("hits")
 	default:
-		setText(s.nothing, "Searching…")
+		setText(s.nothing, tr.T("Searching…"))
 		if !v.Search.Busy {
-			setText(s.nothing, "Nothing was found.")
+			setText(s.nothing, tr.T("Nothing was found."))
 		}
 		s.pages.show("nothing")
 	}
@@ -236,7 +237,7 @@ func (c *contactCell) draw(v present.Contact) {
 	}
 	mark(&c.last.Widget, "draft", v.Draft || v.Typing)
 	if v.Draft && !v.Typing {
-		setText(c.last, "Draft: "+v.Last)
+		setText(c.last, tr.T("Draft: %s", v.Last))
 	}
 	marks := ""
 	for _, m := range []struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -52,11 +53,11 @@ func newConversation() *conversation {
 	c.scroll.SetVExpand(true)
 	c.scroll.SetFocusable(false) // its rows are
 	c.scroll.SetChild(c.list.view)
-	spoken(&c.list.view.Widget, "Messages")
+	spoken(&c.list.view.Widget, tr.T("Messages"))
 	c.menu = newMessageMenu(c.scroll)
 
-	c.newest.SetTooltipText("To the newest message")
-	spoken(&c.newest.Widget, "To the newest message")
+	c.newest.SetTooltipText(tr.T("To the newest message"))
+	spoken(&c.newest.Widget, tr.T("To the newest message"))
 	c.newest.AddCSSClass("newest")
 	c.newest.SetHAlign(gtk.AlignEnd)
 	c.newest.SetVAlign(gtk.AlignEnd)
@@ -216,9 +217,9 @@ func (c *conversation) draw(v present.View) {
 	chat := v.Chat
 	if !chat.Open {
 		if len(v.Contacts) == 0 && v.Filter == present.Inbox {
-			setText(c.empty, "Nobody is here yet.\n\nPress Invite and give the link to somebody, or Add with a link that you were given.")
+			setText(c.empty, tr.T("Nobody is here yet.\n\nPress Invite and give the link to somebody, or Add with a link that you were given."))
 		} else {
-			setText(c.empty, "Choose a conversation on the left.")
+			setText(c.empty, tr.T("Choose a conversation on the left."))
 		}
 		c.show("empty")
 		c.shown = identity.PeerID{}

@@ -7,6 +7,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/pango"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // qrSide is about the width of a code in pixels: it fits a screen of 800x600.
@@ -50,8 +51,8 @@ func newSheet() *sheet {
 	s.problem.SetMaxWidthChars(50)
 	s.close = gtk.NewButtonFromIconName("window-close-symbolic")
 	s.close.AddCSSClass("flat")
-	s.close.SetTooltipText("Close (Esc)")
-	spoken(&s.close.Widget, "Close")
+	s.close.SetTooltipText(tr.T("Close (Esc)"))
+	spoken(&s.close.Widget, tr.T("Close"))
 	card := box(gtk.OrientationVertical, 14,
 		box(gtk.OrientationHorizontal, 8, s.title, s.spinner, s.close), s.pages, s.problem)
 	card.AddCSSClass("card")
@@ -77,9 +78,9 @@ func (s *sheet) invitePage() *gtk.Box {
 	s.link.SetHExpand(true)
 	s.expires = paragraph("", "subtitle")
 	s.expires.SetHExpand(true)
-	s.copied = gtk.NewButtonWithLabel("Copy link")
+	s.copied = gtk.NewButtonWithLabel(tr.T("Copy link"))
 	s.copied.AddCSSClass("suggested-action")
-	text := paragraph("Give this to one person, over a channel that you trust. Whoever uses it first becomes your contact.", "page-text")
+	text := paragraph(tr.T("Give this to one person, over a channel that you trust. Whoever uses it first becomes your contact."), "page-text")
 	text.SetMaxWidthChars(50)
 	return box(gtk.OrientationVertical, 12, text, s.qr.frame, s.link,
 		box(gtk.OrientationHorizontal, 10, s.expires, s.copied))
@@ -88,16 +89,16 @@ func (s *sheet) invitePage() *gtk.Box {
 func (s *sheet) addPage() *gtk.Box {
 	s.uri, s.nick = gtk.NewEntry(), gtk.NewEntry()
 	s.uri.SetPlaceholderText("sremp:…")
-	spoken(&s.uri.Widget, "Link")
-	s.nick.SetPlaceholderText("As they call themselves")
+	spoken(&s.uri.Widget, tr.T("Link"))
+	s.nick.SetPlaceholderText(tr.T("As they call themselves"))
 	s.nick.SetMaxLength(40)
-	spoken(&s.nick.Widget, "Name for them")
-	s.add = gtk.NewButtonWithLabel("Add")
+	spoken(&s.nick.Widget, tr.T("Name for them"))
+	s.add = gtk.NewButtonWithLabel(tr.T("Add"))
 	s.add.AddCSSClass("suggested-action")
 	s.add.SetHAlign(gtk.AlignEnd)
 	return box(gtk.OrientationVertical, 8,
-		label("The link that you were given"), s.uri,
-		label("Your name for them, if you like"), s.nick, s.add)
+		label(tr.T("The link that you were given")), s.uri,
+		label(tr.T("Your name for them, if you like")), s.nick, s.add)
 }
 
 func (s *sheet) serversPage() *gtk.Box {
@@ -108,10 +109,10 @@ func (s *sheet) serversPage() *gtk.Box {
 	s.address = gtk.NewEntry()
 	s.address.SetPlaceholderText("sremp://KEY@HOST:PORT")
 	s.address.SetHExpand(true)
-	spoken(&s.address.Widget, "Server address")
-	s.addServer = gtk.NewButtonWithLabel("Use it")
+	spoken(&s.address.Widget, tr.T("Server address"))
+	s.addServer = gtk.NewButtonWithLabel(tr.T("Use it"))
 	s.addServer.AddCSSClass("suggested-action")
-	text := paragraph("A server helps two people to meet, and keeps sealed messages for those who are away. It cannot read them.", "page-text")
+	text := paragraph(tr.T("A server helps two people to meet, and keeps sealed messages for those who are away. It cannot read them."), "page-text")
 	text.SetMaxWidthChars(50)
 	return box(gtk.OrientationVertical, 12, text, s.servers,
 		box(gtk.OrientationHorizontal, 8, s.address, s.addServer))
@@ -121,7 +122,7 @@ func (s *sheet) connect(p *present.Window) {
 	s.close.ConnectClicked(p.CloseDialog)
 	s.copied.ConnectClicked(func() {
 		s.copied.Clipboard().SetText(s.link.Text())
-		s.copied.SetLabel("Copied")
+		s.copied.SetLabel(tr.T("Copied"))
 	})
 	add := func() { p.Add(s.uri.Text(), s.nick.Text()) }
 	s.add.ConnectClicked(add)
@@ -162,28 +163,28 @@ func (s *sheet) draw(d present.Dialog) {
 func (s *sheet) open(d present.Dialog) {
 	switch s.kind {
 	case present.InviteDialog:
-		setText(s.title, "Invite somebody")
+		setText(s.title, tr.T("Invite somebody"))
 		s.pages.show("invite")
 		s.close.GrabFocus()
 	case present.AddDialog:
-		setText(s.title, "Add a contact")
+		setText(s.title, tr.T("Add a contact"))
 		s.uri.SetText("")
 		s.nick.SetText("")
 		s.pages.show("add")
 		s.uri.GrabFocus()
 	case present.ServersDialog:
-		setText(s.title, "Servers")
+		setText(s.title, tr.T("Servers"))
 		s.address.SetText("")
 		s.pages.show("servers")
 		s.address.GrabFocus()
 	case present.VerifyDialog:
-		setText(s.title, "Is this really "+d.Name+"?")
+		setText(s.title, tr.T("Is this really %s?", d.Name))
 		s.pages.show("verify")
 	case present.RenameDialog:
-		setText(s.title, "Rename")
+		setText(s.title, tr.T("Rename"))
 		s.pages.show("rename")
 	case present.ConnectionDialog:
-		setText(s.title, "Connection with "+d.Name)
+		setText(s.title, tr.T("Connection with %s", d.Name))
 		s.pages.show("connection")
 	case present.NoDialog:
 		s.qr.shown = nil
@@ -202,13 +203,13 @@ func (s *sheet) drawInvite(d present.Dialog) {
 	setText(s.expires, d.Expires)
 	if s.link.Text() != d.Link {
 		s.link.SetText(d.Link)
-		s.copied.SetLabel("Copy link")
+		s.copied.SetLabel(tr.T("Copy link"))
 		s.copied.GrabFocus()
 	}
 }
 
 func (s *sheet) drawServers(d present.Dialog) {
-	text := "No server is used yet: only direct connections work."
+	text := tr.T("No server is used yet: only direct connections work.")
 	if len(d.Servers) > 0 {
 		text = ""
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sremp/sremp/client"
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // actionFolder shows where the file of a row is.
@@ -51,11 +52,11 @@ func newFileBox() *fileBox {
 		f.buttons[b] = shown
 		return b
 	}
-	add("Accept", fileActions[client.FileAccept], func(v present.FileView) bool { return v.Accept })
-	add("Pause", fileActions[client.FilePause], func(v present.FileView) bool { return v.Pause })
-	add("Go on", fileActions[client.FileResume], func(v present.FileView) bool { return v.Resume })
-	f.cancel = add("Cancel", fileActions[client.FileCancel], func(v present.FileView) bool { return v.Cancel })
-	add("Show folder", actionFolder, func(v present.FileView) bool { return v.Folder != "" })
+	add(tr.T("Accept"), fileActions[client.FileAccept], func(v present.FileView) bool { return v.Accept })
+	add(tr.T("Pause"), fileActions[client.FilePause], func(v present.FileView) bool { return v.Pause })
+	add(tr.T("Go on"), fileActions[client.FileResume], func(v present.FileView) bool { return v.Resume })
+	f.cancel = add(tr.T("Cancel"), fileActions[client.FileCancel], func(v present.FileView) bool { return v.Cancel })
+	add(tr.T("Show folder"), actionFolder, func(v present.FileView) bool { return v.Folder != "" })
 	f.Box = box(gtk.OrientationVertical, 4, f.picture, f.name, f.bar, f.detail, buttons)
 	f.AddCSSClass("file")
 	return f
@@ -77,9 +78,9 @@ func (f *fileBox) draw(key string, v present.FileView) {
 			b.SetActionTargetValue(glib.NewVariantString(key))
 		}
 	}
-	f.cancel.SetLabel("Cancel")
+	f.cancel.SetLabel(tr.T("Cancel"))
 	if v.Question {
-		f.cancel.SetLabel("Decline")
+		f.cancel.SetLabel(tr.T("Decline"))
 	}
 	f.picture.SetVisible(v.Picture != nil)
 	if v.Picture != nil && v.Picture != f.shown {
@@ -87,7 +88,7 @@ func (f *fileBox) draw(key string, v present.FileView) {
 		f.picture.SetVisible(pixels != nil)
 		if pixels != nil {
 			f.picture.SetPaintable(gdk.NewMemoryTexture(width, height, gdk.MemoryR8G8B8, glib.NewBytes(pixels), uint(3*width)))
-			spoken(&f.picture.Widget, "Preview of "+v.Name)
+			spoken(&f.picture.Widget, tr.T("Preview of %s", v.Name))
 		}
 	}
 	f.shown = v.Picture

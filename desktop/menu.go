@@ -7,6 +7,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // emojis are offered as reactions.
@@ -37,21 +38,21 @@ func (m *messageMenu) connect(p *present.Window) {
 	}
 	reactions := box(gtk.OrientationHorizontal, 2)
 	for _, e := range emojis {
-		b := button(e, "React with "+e, act(func(key string) { p.React(key, e) }))
+		b := button(e, tr.T("React with %s", e), act(func(key string) { p.React(key, e) }))
 		b.AddCSSClass("flat")
 		reactions.Append(b)
 	}
-	m.first = menuItem("Answer", act(p.Reply))
-	m.quote = menuItem("Go to what it answers", act(p.JumpQuote))
-	m.edit = menuItem("Change", act(p.Edit))
-	m.deleteBoth = menuItem("Delete for both", act(func(key string) { p.DeleteMessage(key, true) }))
+	m.first = menuItem(tr.T("Answer"), act(p.Reply))
+	m.quote = menuItem(tr.T("Go to what it answers"), act(p.JumpQuote))
+	m.edit = menuItem(tr.T("Change"), act(p.Edit))
+	m.deleteBoth = menuItem(tr.T("Delete for both"), act(func(key string) { p.DeleteMessage(key, true) }))
 	m.SetChild(box(gtk.OrientationVertical, 2, reactions, m.first, m.edit,
-		menuItem("Copy text", func() {
+		menuItem(tr.T("Copy text"), func() {
 			m.Popdown()
 			m.Clipboard().SetText(m.row.Text)
 		}),
 		m.quote,
-		menuItem("Delete here", act(func(key string) { p.DeleteMessage(key, false) })), m.deleteBoth))
+		menuItem(tr.T("Delete here"), act(func(key string) { p.DeleteMessage(key, false) })), m.deleteBoth))
 }
 
 // open shows the menu for a message, at a place of its widget.

@@ -7,6 +7,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 const (
@@ -41,7 +42,7 @@ func newMessageCell(menu func(present.Row, gtk.Widgetter)) cell[present.Row] {
 	c := &messageCell{
 		file: newFileBox(), quote: line("quote"), reactions: label("", "reactions"), expires: gtk.NewImageFromIconName("alarm-symbolic"),
 		day: label("", "day"), text: paragraph("", "text"), time: label("", "meta"), tick: label("", "tick"),
-		retry: gtk.NewButtonWithLabel("Try again"),
+		retry: gtk.NewButtonWithLabel(tr.T("Try again")),
 	}
 	c.day.SetXAlign(0.5)
 	c.day.SetHExpand(true)
@@ -107,7 +108,7 @@ func (c *messageCell) draw(v present.Row) {
 	setTip(&c.expires.Widget, v.Expires)
 	at := v.Time
 	if v.Edited {
-		at = "edited " + at
+		at = tr.T("edited %s", at)
 	}
 	setText(c.time, at)
 	setTip(&c.time.Widget, v.Date)

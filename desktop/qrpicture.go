@@ -8,6 +8,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // A qrPicture shows a code. Its size is a whole number of pixels a module.
@@ -36,5 +37,5 @@ func (q *qrPicture) draw(code *present.QR, scale int) {
 	pixels, side := code.RGB(scale)
 	q.picture.SetPaintable(gdk.NewMemoryTexture(side, side, gdk.MemoryR8G8B8, glib.NewBytes(pixels), uint(3*side)))
 	q.picture.SetSizeRequest(side, side)
-	spoken(&q.picture.Widget, "The same as a QR code")
+	spoken(&q.picture.Widget, tr.T("The same as a QR code"))
 }

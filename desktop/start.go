@@ -6,6 +6,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // A startPage asks the questions that come before the main page: the name, the
@@ -26,11 +27,11 @@ func newStartPage() *startPage {
 		title: label("", "page-title"), text: paragraph("", "page-text"), problem: paragraph("", "problem"),
 		name: gtk.NewEntry(), passphrase: gtk.NewPasswordEntry(), button: gtk.NewButton(), spinner: gtk.NewSpinner(),
 	}
-	s.name.SetPlaceholderText("Your name")
+	s.name.SetPlaceholderText(tr.T("Your name"))
 	s.name.SetMaxLength(40)
-	spoken(&s.name.Widget, "Your name")
+	spoken(&s.name.Widget, tr.T("Your name"))
 	s.passphrase.SetShowPeekIcon(true)
-	spoken(&s.passphrase.Widget, "Passphrase")
+	spoken(&s.passphrase.Widget, tr.T("Passphrase"))
 	s.button.AddCSSClass("suggested-action")
 	s.title.SetXAlign(0.5)
 	s.title.SetWrap(true)
@@ -87,19 +88,19 @@ func (s *startPage) draw(v present.View) {
 	s.stage = v.Stage
 	switch v.Stage {
 	case present.Welcome:
-		setText(s.title, "Welcome to SREMP")
-		setText(s.text, "What should others call you?")
+		setText(s.title, tr.T("Welcome to SREMP"))
+		setText(s.text, tr.T("What should others call you?"))
 		if v.AskPassphrase {
-			setText(s.text, "What should others call you? A passphrase, if you choose one, seals your keys and messages on this computer.")
+			setText(s.text, tr.T("What should others call you? A passphrase, if you choose one, seals your keys and messages on this computer."))
 		}
-		s.passphrase.SetObjectProperty("placeholder-text", "Passphrase (empty for none)")
-		s.button.SetLabel("Start")
+		s.passphrase.SetObjectProperty("placeholder-text", tr.T("Passphrase (empty for none)"))
+		s.button.SetLabel(tr.T("Start"))
 		s.name.GrabFocus()
 	case present.Locked:
-		setText(s.title, "Locked")
-		setText(s.text, "Type your passphrase to open your messages.")
-		s.passphrase.SetObjectProperty("placeholder-text", "Passphrase")
-		s.button.SetLabel("Unlock")
+		setText(s.title, tr.T("Locked"))
+		setText(s.text, tr.T("Type your passphrase to open your messages."))
+		s.passphrase.SetObjectProperty("placeholder-text", tr.T("Passphrase"))
+		s.button.SetLabel(tr.T("Unlock"))
 		s.passphrase.GrabFocus()
 	case present.Starting:
 		setText(s.title, "SREMP")

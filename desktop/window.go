@@ -12,6 +12,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 const (
@@ -73,11 +74,11 @@ func (w *window) makeToast() *gtk.Revealer {
 	w.toast, w.toastText = gtk.NewRevealer(), paragraph("")
 	w.toastText.SetMaxWidthChars(60)
 	w.toastText.SetHExpand(true)
-	close := iconButton("window-close-symbolic", "Close the notice", func() { w.toast.SetRevealChild(false) })
+	close := iconButton("window-close-symbolic", tr.T("Close the notice"), func() { w.toast.SetRevealChild(false) })
 	close.AddCSSClass("flat")
 	close.SetVAlign(gtk.AlignCenter)
-	w.undo = gtk.NewButtonWithLabel("Undo")
-	w.undo.SetTooltipText("Take it back (Ctrl+Z)")
+	w.undo = gtk.NewButtonWithLabel(tr.T("Undo"))
+	w.undo.SetTooltipText(tr.T("Take it back (Ctrl+Z)"))
 	w.undo.SetVAlign(gtk.AlignCenter)
 	card := box(gtk.OrientationHorizontal, 8, w.toastText, w.undo, close)
 	card.AddCSSClass("toast")
@@ -96,10 +97,10 @@ func (w *window) connect(p *present.Window) {
 	w.conversation.connect(p)
 	w.sheet.connect(p)
 
-	invite := button("Invite", "Invite somebody (Ctrl+I)", p.OpenInvite)
+	invite := button(tr.T("Invite"), tr.T("Invite somebody (Ctrl+I)"), p.OpenInvite)
 	invite.AddCSSClass("suggested-action")
-	add := button("Add", "Add a contact by a link (Ctrl+N)", p.OpenAdd)
-	servers := iconButton("network-server-symbolic", "Servers (Ctrl+Shift+S)", p.OpenServers)
+	add := button(tr.T("Add"), tr.T("Add a contact by a link (Ctrl+N)"), p.OpenAdd)
+	servers := iconButton("network-server-symbolic", tr.T("Servers (Ctrl+Shift+S)"), p.OpenServers)
 	w.bar = []*gtk.Button{invite, add, servers}
 	bar := gtk.NewHeaderBar()
 	w.me.SetXAlign(0.5)

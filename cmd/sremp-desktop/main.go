@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/sremp/sremp/desktop"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 func main() {
@@ -20,6 +21,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	tr.Use(tr.Preferred(os.Getenv))
 	p, status, err := fromFlags(args, stdout, stderr)
 	if err == nil && p != nil {
 		err = desktop.Run(ctx, p)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -106,7 +107,7 @@ func (w *Window) sendEdit(text string) {
 		m, err := api.Edit(ctx, c.id, id, text)
 		return func() {
 			if err != nil {
-				w.say(problem("The message could not be changed", err))
+				w.say(problem(tr.T("The message could not be changed"), err))
 				return
 			}
 			w.changed(m)
@@ -130,7 +131,7 @@ func (w *Window) React(key, emoji string) {
 		m, err := api.React(ctx, with, id, emoji)
 		return func() {
 			if err != nil {
-				w.say(problem("The reaction could not be stored", err))
+				w.say(problem(tr.T("The reaction could not be stored"), err))
 				return
 			}
 			w.changed(m)
@@ -158,9 +159,9 @@ func (w *Window) DeleteMessage(key string, everywhere bool) {
 	}
 	api, id, with := w.api, m.ID, w.chat.id
 	w.hide(with, id, true)
-	text := "The message was deleted here."
+	text := tr.T("The message was deleted here.")
 	if everywhere {
-		text = "The message was deleted for both."
+		text = tr.T("The message was deleted for both.")
 	}
 	w.soon(text, func(ctx context.Context) error {
 		return api.Delete(ctx, with, []client.MessageID{id}, everywhere)
@@ -216,7 +217,7 @@ func (w *Window) flush() {
 		return func() {
 			if err != nil {
 				p.undo()
-				w.say(problem("That could not be done", err))
+				w.say(problem(tr.T("That could not be done"), err))
 			}
 		}
 	})
@@ -230,7 +231,7 @@ func (w *Window) Undo() {
 	}
 	w.pending = nil
 	p.undo()
-	w.say("Nothing was deleted.")
+	w.say(tr.T("Nothing was deleted."))
 	w.redraw()
 }
 

@@ -1,11 +1,11 @@
 package present
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // A Badge says how a contact is reached.
@@ -20,19 +20,19 @@ func badge(p client.Path, now time.Time) Badge {
 	b := Badge{Kind: p.Kind}
 	switch p.Kind {
 	case client.PathDirect:
-		b.Text = "direct" + rtt(p.RTT)
-		b.Tip = "Packets go straight to the other computer" + at(p.Remote) + "."
+		b.Text = tr.T("direct") + rtt(p.RTT)
+		b.Tip = tr.T("Packets go straight to the other computer%s.", at(p.Remote))
 	case client.PathRelay:
-		b.Text = "relay" + rtt(p.RTT)
-		b.Tip = "Packets go through a relay" + at(p.Remote) + ", which cannot read them."
+		b.Text = tr.T("relay") + rtt(p.RTT)
+		b.Tip = tr.T("Packets go through a relay%s, which cannot read them.", at(p.Remote))
 	case client.PathMailbox:
-		b.Text = "mailbox" + since(p.Since, now)
-		b.Tip = "Not connected now. A relay keeps your messages, sealed, until they are fetched."
+		b.Text = tr.T("mailbox") + since(p.Since, now)
+		b.Tip = tr.T("Not connected now. A relay keeps your messages, sealed, until they are fetched.")
 	default:
-		b.Text = "offline"
-		b.Tip = "Not reachable now" + since(p.Since, now) + ". Messages wait here and will be sent."
+		b.Text = tr.T("offline")
+		b.Tip = tr.T("Not reachable now%s. Messages wait here and will be sent.", since(p.Since, now))
 	}
-	if s := sentence(p.Reason); s != "" {
+	if s := sentence(tr.Text(p.Reason)); s != "" {
 		b.Tip += "\n" + s
 	}
 	return b
@@ -44,9 +44,9 @@ func rtt(d time.Duration) string {
 	case d <= 0:
 		return ""
 	case d < time.Millisecond:
-		return " <1 ms"
+		return " " + tr.T("<1 ms")
 	}
-	return fmt.Sprintf(" %d ms", d.Round(time.Millisecond).Milliseconds())
+	return " " + tr.T("%d ms", d.Round(time.Millisecond).Milliseconds())
 }
 
 func at(remote string) string {
@@ -60,11 +60,10 @@ func since(t, now time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	s := listTime(t, now)
-	if s == "Yesterday" {
-		s = "yesterday"
+	if days(t, now) == 1 {
+		return " " + tr.T("since yesterday")
 	}
-	return " since " + s
+	return " " + tr.T("since %s", listTime(t, now))
 }
 
 // sentence makes a whole sentence of a part: a capital and a full stop.
@@ -93,16 +92,15 @@ type Tick struct {
 func tick(s client.DeliveryState) Tick {
 	switch s {
 	case client.Held:
-		return Tick{Sign: "✓", Tip: "Held: a relay has signed that it keeps this message until it is fetched"}
+		return Tick{Sign: "✓", Tip: tr.T("Held: a relay has signed that it keeps this message until it is fetched")}
 	case client.Delivered:
-		return Tick{Sign: "✓✓", Tip: "Delivered: the other device has confirmed it"}
+		return Tick{Sign: "✓✓", Tip: tr.T("Delivered: the other device has confirmed it")}
 	case client.Read:
-		return Tick{Sign: "✓✓", Tip: "Read", Read: true}
+		return Tick{Sign: "✓✓", Tip: tr.T("Read"), Read: true}
 	}
-	return Tick{Sign: "◷", Tip: "Queued: stored on this computer, will be sent"}
+	return Tick{Sign: "◷", Tip: tr.T("Queued: stored on this computer, will be sent")}
 }
 
-var (
-	tickSaving = Tick{Sign: "…", Tip: "Being stored", Saving: true}
-	tickFailed = Tick{Sign: "!", Tip: "Not sent"}
-)
+func tickSaving() Tick { return Tick{Sign: "…", Tip: tr.T("Being stored"), Saving: true} }
+
+func tickFailed() Tick { return Tick{Sign: "!", Tip: tr.T("Not sent")} }

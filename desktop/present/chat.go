@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -187,7 +188,7 @@ func (w *Window) load(c *chat, q client.HistoryQuery, done func(n int)) {
 			}
 			if err != nil {
 				c.loading, c.fetching = false, false
-				w.say(problem("The messages could not be read", err))
+				w.say(problem(tr.T("The messages could not be read"), err))
 				return
 			}
 			for _, m := range page {
@@ -216,17 +217,17 @@ func (c *chat) rows(waiting []*outgoing, peer string, hidden map[client.MessageI
 		}
 		if unread {
 			unread = false
-			rows = append(rows, Row{Key: "unread", Kind: NoticeRow, Text: "New messages"})
+			rows = append(rows, Row{Key: "unread", Kind: NoticeRow, Text: tr.T("New messages")})
 		}
 		if missing > 0 {
 			rows = append(rows, Row{Key: "before " + r.Key, Kind: NoticeRow,
-				Text: "Not arrived yet: " + plural(missing, "message") + " before this one"})
+				Text: tr.N("Not arrived yet: %d message before this one", "Not arrived yet: %d messages before this one", missing, missing)})
 		}
 		prev := &rows[len(rows)-1]
 		r.First = prev.Kind != MessageRow || prev.Mine != r.Mine || at.Sub(last) >= groupGap
 		r.Last = true
 		prev.Last = prev.Last && r.First
-		r.Time, r.Date, last = clock(at), at.Format("Monday, 2 January 2006, 15:04"), at
+		r.Time, r.Date, last = clock(at), tr.Date(at, tr.Mark("Monday, 2 January 2006, 15:04")), at
 		rows = append(rows, r)
 	}
 	first := c.firstUnread()
@@ -236,7 +237,7 @@ func (c *chat) rows(waiting []*outgoing, peer string, hidden map[client.MessageI
 		}
 		r := Row{Key: m.key, Kind: MessageRow, Text: Literal(m.Text), Author: peer, Mine: m.Mine, Found: m.ID == c.found}
 		if m.Mine {
-			r.Author, r.Tick = you, tick(m.State)
+			r.Author, r.Tick = you(), tick(m.State)
 		}
 		r.Edited, r.Reaction, r.Reacted = !m.EditedAt.IsZero(), Line(m.MyReaction), Line(m.Reaction)
 		r.File = fileView(m.File, c.pictures[m.ID])
@@ -244,18 +245,18 @@ func (c *chat) rows(waiting []*outgoing, peer string, hidden map[client.MessageI
 			r.Quote, r.QuoteAuthor = c.quote(m.Message, peer)
 		}
 		if !m.ExpiresAt.IsZero() {
-			r.Expires = "Disappears " + listTime(m.ExpiresAt, now)
+			r.Expires = tr.T("Disappears %s", listTime(m.ExpiresAt, now))
 			if days(m.ExpiresAt, now) == 0 {
-				r.Expires = "Disappears at " + clock(m.ExpiresAt.In(now.Location()))
+				r.Expires = tr.T("Disappears at %s", clock(m.ExpiresAt.In(now.Location())))
 			}
 		}
 		unread = i == first
 		add(r, shownTime(m.Message), m.Missing)
 	}
 	for _, o := range waiting {
-		r := Row{Key: o.key, Kind: MessageRow, Text: Literal(o.text), Author: you, Mine: true, Tick: tickSaving}
+		r := Row{Key: o.key, Kind: MessageRow, Text: Literal(o.text), Author: you(), Mine: true, Tick: tickSaving()}
 		if o.failed {
-			r.Failed, r.Tick = true, tickFailed
+			r.Failed, r.Tick = true, tickFailed()
 		}
 		add(r, o.at, 0)
 	}
@@ -268,9 +269,9 @@ func (c *chat) quote(m client.Message, peer string) (text, author string) {
 	q := c.byID(m.ReplyTo)
 	switch {
 	case q != nil && q.Mine:
-		author = you
+		author = you()
 	case q == nil && m.Quote == "":
-		return "A message that is gone", ""
+		return tr.T("A message that is gone"), ""
 	case q == nil:
 		author = ""
 	}
@@ -295,7 +296,7 @@ func (c *chat) firstUnread() int {
 }
 
 // you is the author of one's own messages.
-const you = "You"
+func you() string { return tr.T("You") }
 
 // dayKey names a heading. A day comes twice if a sender's clock jumped.
 func dayKey(rows []Row, day time.Time) string {

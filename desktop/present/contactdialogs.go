@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -30,7 +31,7 @@ func (w *Window) OpenVerify() {
 	w.ask(func(ctx context.Context, api client.API) func() {
 		v, err := api.Verification(ctx, c.ID)
 		if err != nil {
-			return w.unanswered("The words could not be made", err)
+			return w.unanswered(tr.T("The words could not be made"), err)
 		}
 		return func() { w.verification(v) }
 	})
@@ -40,7 +41,7 @@ func (w *Window) OpenVerify() {
 func (w *Window) verification(v client.Verification) {
 	w.dialog.Words, w.dialog.Verified = v.Words, ""
 	if !v.Verified.IsZero() {
-		w.dialog.Verified = "Verified on " + v.Verified.In(w.config.Zone).Format("2 January 2006") + "."
+		w.dialog.Verified = tr.T("Verified on %s.", tr.Date(v.Verified.In(w.config.Zone), tr.Mark("2 January 2006")))
 	}
 	w.dialog.QR, _ = NewQR(v.Code) // without it the words are there
 }
@@ -59,11 +60,11 @@ func (w *Window) Verify(same bool, proof string) {
 	id := w.about
 	w.ask(func(ctx context.Context, api client.API) func() {
 		if err := api.Verify(ctx, id, proof); err != nil {
-			return w.unanswered("The contact could not be marked", err)
+			return w.unanswered(tr.T("The contact could not be marked"), err)
 		}
 		v, err := api.Verification(ctx, id)
 		if err != nil {
-			return w.unanswered("The words could not be made", err)
+			return w.unanswered(tr.T("The words could not be made"), err)
 		}
 		return func() {
 			w.verification(v)
@@ -105,19 +106,19 @@ func (w *Window) connectionLines(id identity.PeerID) []Fact {
 	now := w.now()
 	b := badge(c.Path, now)
 	tip, reason, _ := strings.Cut(b.Tip, "\n")
-	facts := []Fact{{"Now", b.Text}, {"That means", tip}}
+	facts := []Fact{{tr.T("Now"), b.Text}, {tr.T("That means"), tip}}
 	if reason != "" {
-		facts = append(facts, Fact{"Why", reason})
+		facts = append(facts, Fact{tr.T("Why"), reason})
 	}
 	if !c.Path.Since.IsZero() {
-		facts = append(facts, Fact{"Since", listTime(c.Path.Since, now)})
+		facts = append(facts, Fact{tr.T("Since"), listTime(c.Path.Since, now)})
 	}
 	if !c.LastSeen.IsZero() {
-		facts = append(facts, Fact{"Last heard of", c.LastSeen.In(now.Location()).Format("Monday, 2 January, 15:04")})
+		facts = append(facts, Fact{tr.T("Last heard of"), tr.Date(c.LastSeen.In(now.Location()), tr.Mark("Monday, 2 January, 15:04"))})
 	}
-	address := "Your address is given to this contact, for direct connections."
+	address := tr.T("Your address is given to this contact, for direct connections.")
 	if c.RelayOnly {
-		address = "Your address is hidden from this contact: only relays are used."
+		address = tr.T("Your address is hidden from this contact: only relays are used.")
 	}
-	return append(facts, Fact{"Your address", address}, Fact{"Servers", network(w.me.Servers)})
+	return append(facts, Fact{tr.T("Your address"), address}, Fact{tr.T("Servers"), network(w.me.Servers)})
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -16,14 +17,14 @@ func (w *Window) OpenInvite() {
 	w.ask(func(ctx context.Context, api client.API) func() {
 		inv, err := api.Invite(ctx, client.InviteOptions{})
 		if err != nil {
-			return w.unanswered("The invite could not be made", err)
+			return w.unanswered(tr.T("The invite could not be made"), err)
 		}
 		// Without a code the link is still there to copy.
 		qr, _ := NewQR(strings.ToUpper(inv.URI))
 		return func() {
 			until := inv.Expires.In(w.config.Zone)
 			w.dialog.Link, w.dialog.QR = inv.URI, qr
-			w.dialog.Expires = "Works once, until " + until.Format("Monday, 2 January, 15:04") + "."
+			w.dialog.Expires = tr.T("Works once, until %s.", tr.Date(until, tr.Mark("Monday, 2 January, 15:04")))
 		}
 	})
 	w.redraw()
@@ -44,19 +45,19 @@ func (w *Window) Add(uri, nick string) {
 		return
 	}
 	if uri == "" {
-		w.dialog.Problem = "Paste the link that you were given."
+		w.dialog.Problem = tr.T("Paste the link that you were given.")
 		w.redraw()
 		return
 	}
 	w.ask(func(ctx context.Context, api client.API) func() {
 		c, err := api.Add(ctx, uri, nick)
 		if err != nil {
-			return w.unanswered("The contact could not be added", err)
+			return w.unanswered(tr.T("The contact could not be added"), err)
 		}
 		return func() {
 			w.contacts[c.ID] = c
 			w.dialog = Dialog{}
-			w.say(Isolate(c.Label()) + " was added. Say hello!")
+			w.say(tr.T("%s was added. Say hello!", Isolate(c.Label())))
 			if w.chat == nil || w.chat.id != c.ID {
 				w.openChat(c.ID)
 			}
@@ -81,17 +82,17 @@ func (w *Window) AddServer(address string) {
 	}
 	a, err := identity.ParseServerAddr(address)
 	if err != nil {
-		w.dialog.Problem = "This is not a server's address. It looks like sremp://KEY@HOST:PORT; its operator gives it to you."
+		w.dialog.Problem = tr.T("This is not a server's address. It looks like sremp://KEY@HOST:PORT; its operator gives it to you.")
 		w.redraw()
 		return
 	}
 	w.ask(func(ctx context.Context, api client.API) func() {
 		if err := api.AddServer(ctx, a); err != nil {
-			return w.unanswered("The server could not be added", err)
+			return w.unanswered(tr.T("The server could not be added"), err)
 		}
 		servers, err := api.Servers(ctx)
 		if err != nil {
-			return w.unanswered("The servers could not be listed", err)
+			return w.unanswered(tr.T("The servers could not be listed"), err)
 		}
 		return func() {
 			w.me.Servers = servers

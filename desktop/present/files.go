@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // A FileView is what a message shows of the file that it offers. The zero value
@@ -65,42 +66,42 @@ func fileView(f *client.File, p *Picture) (v FileView) {
 	if f.Size > 0 {
 		v.Parts = int(f.Done * 1000 / f.Size)
 	}
-	part := bytesOf(f.Done) + " of " + size
+	part := tr.T("%s of %s", bytesOf(f.Done), size)
 	switch f.State {
 	case client.FileOffered:
 		v.Accept, v.Cancel, v.Question = !f.Mine, true, !f.Mine
 		if f.Mine {
-			v.Detail = size + ", offered"
+			v.Detail = tr.T("%s, offered", size)
 		}
 	case client.FileWaiting:
 		v.Pause, v.Cancel, v.Moving = true, true, f.Done > 0
-		v.Detail = part + ", waits for a connection"
+		v.Detail = tr.T("%s, waits for a connection", part)
 		if f.Mine && f.Held > 0 {
-			v.Detail = part + ", " + bytesOf(f.Held) + " more with a relay"
+			v.Detail = tr.T("%s, %s more with a relay", part, bytesOf(f.Held))
 		}
 	case client.FileMoving:
 		v.Pause, v.Cancel, v.Moving, v.Detail = true, true, true, part
 	case client.FilePaused:
-		v.Resume, v.Cancel, v.Moving, v.Detail = true, true, true, part+", paused"
+		v.Resume, v.Cancel, v.Moving, v.Detail = true, true, true, tr.T("%s, paused", part)
 	case client.FileDone:
 		if !f.Mine && f.Path != "" {
 			v.Folder = filepath.Dir(f.Path)
 		}
 		if f.Mine {
-			v.Detail = size + ", delivered"
+			v.Detail = tr.T("%s, delivered", size)
 		}
 	case client.FileDeclined:
-		v.Detail = size + ", declined"
+		v.Detail = tr.T("%s, declined", size)
 	case client.FileWithdrawn:
-		v.Detail = size + ", no longer offered"
+		v.Detail = tr.T("%s, no longer offered", size)
 	case client.FileFailed:
 		v.Resume, v.Cancel = true, true
-		if v.Detail = sentence(f.Problem); v.Detail == "" {
-			v.Detail = part + ", failed"
+		if v.Detail = sentence(tr.Text(f.Problem)); v.Detail == "" {
+			v.Detail = tr.T("%s, failed", part)
 		}
 	}
 	if f.Kind == client.FileVoice {
-		v.Name = "Voice note, " + f.Duration.Round(time.Second).String()
+		v.Name = tr.T("Voice note, %s", f.Duration.Round(time.Second).String())
 	}
 	return v
 }
@@ -109,7 +110,7 @@ func fileView(f *client.File, p *Picture) (v FileView) {
 func bytesOf(n int64) string {
 	const units = "kMGTPE"
 	if n < 1000 {
-		return plural(int(n), "byte")
+		return tr.N("%d byte", "%d bytes", int(n), n)
 	}
 	x, i := float64(n)/1000, 0
 	for x >= 999.5 && i < len(units)-1 {
@@ -117,7 +118,7 @@ func bytesOf(n int64) string {
 		i++
 	}
 	if x < 9.95 {
-		return fmt.Sprintf("%.1f %cB", x, units[i])
+		return tr.T("%.1f %cB", x, units[i])
 	}
 	return fmt.Sprintf("%.0f %cB", x, units[i])
 }
@@ -135,12 +136,12 @@ func (w *Window) SendFile(path string) {
 		w.stopCompose()
 	}
 	name := Line(filepath.Base(path))
-	w.say("Reading " + Isolate(name) + "…")
+	w.say(tr.T("Reading %s…", Isolate(name)))
 	w.do(func(ctx context.Context) func() {
 		m, err := api.SendFile(ctx, c.id, d)
 		return func() {
 			if err != nil {
-				w.say(problem(Isolate(name)+" could not be sent", err))
+				w.say(problem(tr.T("%s could not be sent", Isolate(name)), err))
 				return
 			}
 			w.message(m)
@@ -160,7 +161,7 @@ func (w *Window) ControlFile(key string, a client.FileAction) {
 		f, err := api.ControlFile(ctx, with, id, a)
 		return func() {
 			if err != nil {
-				w.say(problem("That could not be done with the file", err))
+				w.say(problem(tr.T("That could not be done with the file"), err))
 				return
 			}
 			w.file(f)

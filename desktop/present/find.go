@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -85,7 +86,7 @@ func (w *Window) SetSearch(query string) {
 			}
 			w.search.busy, w.search.hits = false, hits
 			if err != nil {
-				w.say(problem("The search failed", err))
+				w.say(problem(tr.T("The search failed"), err))
 			}
 		}
 	})
@@ -136,7 +137,7 @@ func (w *Window) JumpQuote(key string) {
 		w.redraw()
 		return
 	}
-	w.say("The message that this answers is further up.")
+	w.say(tr.T("The message that this answers is further up."))
 	w.redraw()
 }
 
@@ -168,7 +169,7 @@ func (w *Window) searchView(now time.Time) Search {
 			Author: label, When: listTime(shownTime(m), now),
 		}
 		if m.Mine {
-			h.Author = you
+			h.Author = you()
 		}
 		h.Before, h.Match, h.After = around(m.Text, strings.TrimSpace(w.search.query))
 		s.Hits = append(s.Hits, h)

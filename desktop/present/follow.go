@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -39,7 +40,7 @@ func (w *Window) follow(api client.API) {
 			wait = firstRetry
 		}
 		if wait == firstRetry && !errors.Is(err, errEventsEnded) {
-			w.later(func() { w.say(problem("The messenger does not answer", err)) })
+			w.later(func() { w.say(problem(tr.T("The messenger does not answer"), err)) })
 		}
 		select {
 		case <-w.ctx.Done():

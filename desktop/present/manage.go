@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -39,21 +40,21 @@ func (w *Window) contactCall(doing string, call func(ctx context.Context, api cl
 
 // Accept makes a stranger a contact, or ends blocking.
 func (w *Window) Accept() {
-	w.contactCall("The request could not be accepted", func(ctx context.Context, api client.API, id identity.PeerID) error {
+	w.contactCall(tr.T("The request could not be accepted"), func(ctx context.Context, api client.API, id identity.PeerID) error {
 		return api.SetTrust(ctx, id, client.Trusted)
 	})
 }
 
 // Block disconnects a contact; it learns nothing.
 func (w *Window) Block() {
-	w.contactCall("The contact could not be blocked", func(ctx context.Context, api client.API, id identity.PeerID) error {
+	w.contactCall(tr.T("The contact could not be blocked"), func(ctx context.Context, api client.API, id identity.PeerID) error {
 		return api.SetTrust(ctx, id, client.Rejected)
 	})
 }
 
 // Change sets something of the open conversation's contact.
 func (w *Window) Change(s client.ContactSettings) {
-	w.contactCall("The setting could not be stored", func(ctx context.Context, api client.API, id identity.PeerID) error {
+	w.contactCall(tr.T("The setting could not be stored"), func(ctx context.Context, api client.API, id identity.PeerID) error {
 		_, err := api.SetContact(ctx, id, s)
 		return err
 	})
@@ -84,7 +85,7 @@ func (w *Window) Archive(on bool) {
 
 // MarkUnread closes the open conversation and marks it as not looked at.
 func (w *Window) MarkUnread() {
-	w.contactCall("The conversation could not be marked", func(ctx context.Context, api client.API, id identity.PeerID) error {
+	w.contactCall(tr.T("The conversation could not be marked"), func(ctx context.Context, api client.API, id identity.PeerID) error {
 		return api.MarkRead(ctx, id, true)
 	})
 	w.closeChat()
@@ -99,7 +100,7 @@ func (w *Window) DeleteHistory() {
 	}
 	api, c := w.api, w.chat
 	c.emptied = true
-	w.soon("All messages of this conversation were deleted here.", func(ctx context.Context) error {
+	w.soon(tr.T("All messages of this conversation were deleted here."), func(ctx context.Context) error {
 		return api.DeleteHistory(ctx, c.id)
 	}, func() { c.emptied = false })
 }
@@ -113,7 +114,7 @@ func (w *Window) DeleteContact() {
 	api, id := w.api, w.chat.id
 	w.hiddenContacts[id] = true
 	w.closeChat()
-	w.soon("The contact was deleted.", func(ctx context.Context) error {
+	w.soon(tr.T("The contact was deleted."), func(ctx context.Context) error {
 		return api.DeleteContact(ctx, id)
 	}, func() { delete(w.hiddenContacts, id) })
 }
@@ -193,7 +194,7 @@ func (w *Window) storeDraft() {
 		_, err := api.SetContact(ctx, c.id, client.ContactSettings{Draft: &text})
 		return func() {
 			if err != nil {
-				w.say(problem("The draft could not be stored", err))
+				w.say(problem(tr.T("The draft could not be stored"), err))
 			}
 		}
 	})

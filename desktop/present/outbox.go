@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -125,7 +126,7 @@ func (w *Window) sendNext() {
 			next.busy = false
 			if err != nil {
 				next.failed = true
-				w.say(problem("The message could not be stored", err))
+				w.say(problem(tr.T("The message could not be stored"), err))
 			} else {
 				w.outbox.drop(next)
 				if w.chat != nil && w.chat.id == next.to {

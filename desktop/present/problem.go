@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 )
 
 // ErrLocked is returned by [Profile.Attach] when the passphrase is missing.
@@ -14,10 +15,19 @@ var own = []struct {
 	err  error
 	text string
 }{
-	{client.ErrNoProfile, "There is no profile here any more."},
-	{client.ErrUnknownContact, "This contact does not exist any more."},
-	{client.ErrTimeout, "It took too long. Try again."},
-	{client.ErrClosed, "The messenger is shutting down."},
+	{client.ErrNoProfile, tr.Mark("There is no profile here any more.")},
+	{client.ErrUnknownContact, tr.Mark("This contact does not exist any more.")},
+	{client.ErrTimeout, tr.Mark("It took too long. Try again.")},
+	{client.ErrClosed, tr.Mark("The messenger is shutting down.")},
+}
+
+// sayWhatToDo are errors that are whole sentences for a person.
+var sayWhatToDo = []error{
+	client.ErrWrongPassphrase, client.ErrDamaged, client.ErrNewerProfile, client.ErrProfileInUse,
+	client.ErrProfileExists, client.ErrBadInvite, client.ErrInviteExpired, client.ErrInviteUsed,
+	client.ErrOwnInvite, client.ErrUnreachable, client.ErrServerIdentity, client.ErrDiskFull,
+	client.ErrClock, client.ErrBadName, client.ErrTooLong, client.ErrBadText, client.ErrTooManyInvites,
+	client.ErrTooManyServers, client.ErrNotSame, client.ErrNoMessage, client.ErrNotMine, client.ErrBadTimer,
 }
 
 // problem words an error for a person: what was being done and why it failed.
@@ -25,18 +35,12 @@ var own = []struct {
 func problem(doing string, err error) string {
 	for _, o := range own {
 		if errors.Is(err, o.err) {
-			return o.text
+			return tr.Text(o.text)
 		}
 	}
-	for _, known := range []error{
-		client.ErrWrongPassphrase, client.ErrDamaged, client.ErrNewerProfile, client.ErrProfileInUse,
-		client.ErrProfileExists, client.ErrBadInvite, client.ErrInviteExpired, client.ErrInviteUsed,
-		client.ErrOwnInvite, client.ErrUnreachable, client.ErrServerIdentity, client.ErrDiskFull,
-		client.ErrClock, client.ErrBadName, client.ErrTooLong, client.ErrBadText, client.ErrTooManyInvites,
-		client.ErrTooManyServers, client.ErrNotSame, client.ErrNoMessage, client.ErrNotMine, client.ErrBadTimer,
-	} {
+	for _, known := range sayWhatToDo {
 		if errors.Is(err, known) {
-			return sentence(known.Error())
+			return sentence(tr.Text(known.Error()))
 		}
 	}
 	return sentence(doing + ": " + err.Error())

@@ -2,12 +2,12 @@ package present
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -66,7 +66,7 @@ func (w *Window) contactRows(now time.Time) []Contact {
 			Verified: !c.Verified.IsZero(), Pinned: c.Pinned, Muted: c.Muted, Self: c.Self,
 		}
 		if c.Self {
-			r.Badge = Badge{Text: "on this computer"}
+			r.Badge = Badge{Text: tr.T("on this computer")}
 		}
 		if d := w.drafts[c.ID]; c.ID != selected && (d != "" || c.Draft != "") {
 			if d == "" {
@@ -75,7 +75,7 @@ func (w *Window) contactRows(now time.Time) []Contact {
 			r.Draft, r.Last = true, Preview(d)
 		}
 		if _, r.Typing = w.typing[c.ID]; r.Typing {
-			r.Last = "writes…"
+			r.Last = tr.T("writes…")
 		}
 		rows = append(rows, r)
 	}
@@ -100,7 +100,7 @@ func first(pinned bool) int {
 // label is the name under which a contact is shown.
 func (w *Window) label(c client.Contact) string {
 	if c.Self {
-		return "Note to self"
+		return tr.T("Note to self")
 	}
 	return Line(c.Label())
 }
@@ -131,14 +131,14 @@ func (w *Window) chatView(now time.Time) Chat {
 		},
 	}
 	if c.Self {
-		v.Badge = Badge{Text: "on this computer", Tip: "What you write here stays on this computer and in your backups."}
+		v.Badge = Badge{Text: tr.T("on this computer"), Tip: tr.T("What you write here stays on this computer and in your backups.")}
 	}
 	_, v.Typing = w.typing[c.ID]
 	if k := w.chat.compose; k.mode != ComposeNew {
 		v.Compose.Mode = k.mode
 		if m := w.chat.byID(k.id); m != nil {
 			if v.Compose.Text, v.Compose.Author = Preview(m.Text), label; m.Mine {
-				v.Compose.Author = you
+				v.Compose.Author = you()
 			}
 		}
 	}
@@ -149,15 +149,15 @@ func (w *Window) chatView(now time.Time) Chat {
 func notice(c client.Contact) string {
 	switch {
 	case c.Trust == client.Rejected:
-		return "You have blocked this contact. It cannot reach you, and is not told."
+		return tr.T("You have blocked this contact. It cannot reach you, and is not told.")
 	case c.Trust == client.TrustUnknown && !c.Self:
-		return "A stranger wants to write to you, and calls itself so. It learns nothing of you before you accept, not even that its messages came."
+		return tr.T("A stranger wants to write to you, and calls itself so. It learns nothing of you before you accept, not even that its messages came.")
 	case c.Successor != "":
-		return "This contact says that it has a new identity. Ask by another way whether that is true, before you believe it."
+		return tr.T("This contact says that it has a new identity. Ask by another way whether that is true, before you believe it.")
 	case !c.KeysChanged.IsZero() && c.Verified.IsZero():
-		return "The keys of this contact have changed since you know it. Compare the words to be sure who it is."
+		return tr.T("The keys of this contact have changed since you know it. Compare the words to be sure who it is.")
 	case c.FormerName != "":
-		return "This contact called itself " + Isolate(c.FormerName) + " before."
+		return tr.T("This contact called itself %s before.", Isolate(c.FormerName))
 	}
 	return ""
 }
@@ -169,43 +169,35 @@ func network(servers []client.Server) string {
 		if s.Connected {
 			up++
 		} else if why == "" {
-			why = Line(s.Problem)
+			why = Line(tr.Text(s.Problem))
 		}
 	}
 	switch {
 	case len(servers) == 0:
-		return "No server"
+		return tr.T("No server")
 	case up == len(servers) && up == 1:
-		return "Server connected"
+		return tr.T("Server connected")
 	case up == len(servers):
-		return fmt.Sprintf("%d servers connected", up)
+		return tr.N("%d server connected", "%d servers connected", up, up)
 	case up > 0:
-		return fmt.Sprintf("%d of %d servers connected", up, len(servers))
+		return tr.T("%d of %d servers connected", up, len(servers))
 	case why != "":
-		return "Server not connected: " + why
+		return tr.T("Server not connected: %s", why)
 	}
-	return "Connecting to the server"
+	return tr.T("Connecting to the server")
 }
 
 func serverRows(servers []client.Server) []Server {
 	rows := make([]Server, 0, len(servers))
 	for _, s := range servers {
-		r := Server{Address: s.Address.String(), Connected: s.Connected, Status: "Connected"}
+		r := Server{Address: s.Address.String(), Connected: s.Connected, Status: tr.T("Connected")}
 		if !s.Connected {
-			r.Status = strings.TrimSuffix(sentence(s.Problem), ".")
+			r.Status = strings.TrimSuffix(sentence(tr.Text(s.Problem)), ".")
 			if r.Status == "" {
-				r.Status = "Connecting"
+				r.Status = tr.T("Connecting")
 			}
 		}
 		rows = append(rows, r)
 	}
 	return rows
-}
-
-// plural counts a noun.
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

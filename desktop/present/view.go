@@ -1,6 +1,9 @@
 package present
 
-import "github.com/sremp/sremp/identity"
+import (
+	"github.com/sremp/sremp/desktop/tr"
+	"github.com/sremp/sremp/identity"
+)
 
 // A Stage is one of the window's pages.
 type Stage uint8
@@ -93,13 +96,13 @@ func (c Contact) Spoken() string {
 	for _, x := range []struct {
 		on   bool
 		word string
-	}{{c.Verified, "verified"}, {c.Pinned, "pinned"}, {c.Muted, "muted"}, {c.Typing, "writes"}} {
+	}{{c.Verified, tr.T("verified")}, {c.Pinned, tr.T("pinned")}, {c.Muted, tr.T("muted")}, {c.Typing, tr.T("writes")}} {
 		if x.on {
 			s += ", " + x.word
 		}
 	}
 	if c.Unread > 0 {
-		s += ", " + plural(c.Unread, "unread message")
+		s += ", " + tr.N("%d unread message", "%d unread messages", c.Unread, c.Unread)
 	}
 	if c.Last != "" {
 		s += ", " + c.When + ": " + c.Last
@@ -201,20 +204,20 @@ func (r Row) Spoken() string {
 	}
 	s := r.Author + ", " + r.Time + ": "
 	if r.Quote != "" {
-		s += "answers " + r.QuoteAuthor + ", " + r.Quote + ": "
+		s += tr.T("answers %s, %s: ", r.QuoteAuthor, r.Quote)
 	}
 	s += r.Text
 	if r.File.Name != "" {
-		s += ", file, " + r.File.Detail
+		s += ", " + tr.T("file, %s", r.File.Detail)
 	}
 	if r.Edited {
-		s += ", edited"
+		s += ", " + tr.T("edited")
 	}
 	if r.Reaction != "" {
-		s += ", your reaction " + r.Reaction
+		s += ", " + tr.T("your reaction %s", r.Reaction)
 	}
 	if r.Reacted != "" {
-		s += ", reaction " + r.Reacted
+		s += ", " + tr.T("reaction %s", r.Reacted)
 	}
 	if r.Mine {
 		s += " (" + r.Tick.Tip + ")"

@@ -1,6 +1,10 @@
 package present
 
-import "time"
+import (
+	"time"
+
+	"github.com/sremp/sremp/desktop/tr"
+)
 
 // clock returns the time of day in which t lies, like 14:02.
 func clock(t time.Time) string { return t.Format("15:04") }
@@ -21,15 +25,15 @@ func dayName(t, now time.Time) string {
 	t = t.In(now.Location())
 	switch d := days(t, now); {
 	case d == 0:
-		return "Today"
+		return tr.T("Today")
 	case d == 1:
-		return "Yesterday"
+		return tr.T("Yesterday")
 	case d > 1 && d < 7:
-		return t.Weekday().String()
+		return tr.Text(t.Weekday().String())
 	case t.Year() == now.Year():
-		return t.Format("2 January")
+		return tr.Date(t, tr.Mark("2 January"))
 	}
-	return t.Format("2 January 2006")
+	return tr.Date(t, tr.Mark("2 January 2006"))
 }
 
 // listTime returns the short time for a list: a clock time today, else the day.
@@ -42,13 +46,13 @@ func listTime(t, now time.Time) string {
 	case d == 0:
 		return clock(t)
 	case d == 1:
-		return "Yesterday"
+		return tr.T("Yesterday")
 	case d > 1 && d < 7:
-		return t.Format("Mon")
+		return tr.Date(t, tr.Mark("Mon"))
 	case t.Year() == now.Year():
-		return t.Format("2 Jan")
+		return tr.Date(t, tr.Mark("2 Jan"))
 	}
-	return t.Format("2 Jan 2006")
+	return tr.Date(t, tr.Mark("2 Jan 2006"))
 }
 
 // midnight returns the start of the day after now's.
@@ -61,24 +65,24 @@ var spans = []struct {
 	d    time.Duration
 	name string
 }{
-	{0, ""}, {time.Minute, "1 minute"}, {time.Hour, "1 hour"}, {8 * time.Hour, "8 hours"}, {24 * time.Hour, "1 day"},
-	{7 * 24 * time.Hour, "1 week"}, {30 * 24 * time.Hour, "30 days"},
+	{0, ""}, {time.Minute, tr.Mark("1 minute")}, {time.Hour, tr.Mark("1 hour")}, {8 * time.Hour, tr.Mark("8 hours")}, {24 * time.Hour, tr.Mark("1 day")},
+	{7 * 24 * time.Hour, tr.Mark("1 week")}, {30 * 24 * time.Hour, tr.Mark("30 days")},
 }
 
 // TimerNames are the choices of a conversation's timer, the first is never.
 func TimerNames() []string {
 	names := make([]string, len(spans))
 	for i, s := range spans {
-		names[i] = s.name
+		names[i] = tr.Text(s.name)
 	}
-	names[0] = "Never"
+	names[0] = tr.T("Never")
 	return names
 }
 
 // TimerIndex returns the place of Chat.Timer among TimerNames; 0 if it is another.
 func TimerIndex(timer string) int {
 	for i, s := range spans {
-		if s.name == timer {
+		if tr.Text(s.name) == timer {
 			return i
 		}
 	}
@@ -89,7 +93,7 @@ func TimerIndex(timer string) int {
 func span(d time.Duration) string {
 	for _, s := range spans {
 		if s.d == d {
-			return s.name
+			return tr.Text(s.name)
 		}
 	}
 	return d.String()

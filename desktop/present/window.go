@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/desktop/tr"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -146,7 +147,7 @@ func (w *Window) attach() {
 			case errors.Is(err, ErrLocked):
 				w.stage = Locked
 			default:
-				w.stage, w.problem = Locked, problem("The profile could not be opened", err)
+				w.stage, w.problem = Locked, problem(tr.T("The profile could not be opened"), err)
 			}
 		}
 	})
@@ -159,10 +160,10 @@ func (w *Window) Create(name, passphrase string) {
 	case w.stage != Welcome || w.busy:
 		return
 	case name == "":
-		w.refuse("Type the name under which others will see you.")
+		w.refuse(tr.T("Type the name under which others will see you."))
 		return
 	}
-	w.open("The profile could not be made", func(ctx context.Context) (client.API, error) {
+	w.open(tr.T("The profile could not be made"), func(ctx context.Context) (client.API, error) {
 		return w.config.Profile.Create(ctx, name, passphrase)
 	})
 }
@@ -172,7 +173,7 @@ func (w *Window) Unlock(passphrase string) {
 	if w.stage != Locked || w.busy {
 		return
 	}
-	w.open("The profile could not be opened", func(ctx context.Context) (client.API, error) {
+	w.open(tr.T("The profile could not be opened"), func(ctx context.Context) (client.API, error) {
 		return w.config.Profile.Unlock(ctx, passphrase)
 	})
 }

@@ -185,7 +185,7 @@ func TestProblem(t *testing.T) {
 }
 
 func TestSpoken(t *testing.T) {
-	r := Row{Kind: MessageRow, Author: you, Mine: true, Time: "14:02", Text: "hi", Tick: tick(client.Read)}
+	r := Row{Kind: MessageRow, Author: you(), Mine: true, Time: "14:02", Text: "hi", Tick: tick(client.Read)}
 	if got, want := r.Spoken(), "You, 14:02: hi (Read)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -53,12 +53,13 @@ var allowed = map[string][]string{
 	"relay/storetest":      with(core, "relay"),
 	"rendezvous/storetest": with(core, "rendezvous"),
 
-	"desktop/present": with(core, "client"),
-	"desktop":         with(core, "client", "desktop/present"),
+	"desktop/tr":      {},
+	"desktop/present": with(core, "client", "desktop/tr"),
+	"desktop":         with(core, "client", "desktop/present", "desktop/tr"),
 
 	"cmd/sremp": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "relay", "relay/sqlite", "relay/postgres", "relay/websocket", "rendezvous",
 		"rendezvous/postgres", "rendezvous/sqlite", "transport", "nat", "portmap", "store", "internal/natlab"),
-	"cmd/sremp-desktop": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "desktop", "desktop/present",
+	"cmd/sremp-desktop": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "desktop", "desktop/present", "desktop/tr",
 		"transport", "store"),
 
 	"bench/rendezvous":       {},
@@ -85,6 +86,7 @@ var only = map[string][]string{
 	"github.com/BurntSushi/toml":         {"client/config"},
 	"github.com/coder/websocket":         {"relay/websocket"},
 	"golang.org/x/image":                 {"transfer"},
+	"github.com/leonelquinteros/gotext":  {"desktop/tr"},
 }
 
 // cgo lists the packages whose build may need a C compiler.
