@@ -11,12 +11,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sremp/sremp/client/config"
+	"github.com/sremp/sremp/identity"
 )
 
 // app is one run of the command: its streams and the flags that all commands
 // share. Standard output is for results that a script may read, standard error
 // for people.
 type app struct {
+	kdf            identity.KDFParams // of a passphrase that is set
 	stdin          io.Reader
 	stdout, stderr io.Writer
 
@@ -38,8 +40,8 @@ type app struct {
 }
 
 // run is main without the process: it exits by returning a status.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+func run(ctx context.Context, kdf identity.KDFParams, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{kdf: kdf, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := a.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

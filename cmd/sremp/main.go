@@ -8,10 +8,16 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/sremp/sremp/identity"
 )
 
-func main() {
+func main() { os.Exit(start(identity.DefaultKDF())) }
+
+// start runs the command of the process; kdf are the costs of a passphrase that
+// it sets, which tests lower.
+func start(kdf identity.KDFParams) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends a process that hangs
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	return run(ctx, kdf, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }

@@ -14,7 +14,7 @@ import (
 // baseConfig is what does not depend on who opens the profile.
 func (a *app) baseConfig(db client.Store) client.Config {
 	return client.Config{
-		Store: db, Listen: a.listen, Logger: a.logger(), Now: a.now, KeepEvents: a.keepEvents,
+		Store: db, KDF: a.kdf, Listen: a.listen, Logger: a.logger(), Now: a.now, KeepEvents: a.keepEvents,
 		Keyring: keyring.New(a.profile), Settings: a.settingsFile(), MapPorts: a.stays && !a.noPortMapping,
 		LAN: (a.stays || a.near) && !a.noLAN, Downloads: a.downloads,
 	}
