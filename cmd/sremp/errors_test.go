@@ -263,7 +263,9 @@ func TestHelp(t *testing.T) {
 		if c.Short == "" || c.GroupID == "" && c.Name() != "demo" && c.Name() != "completion" {
 			t.Errorf("%s has no short help or group", c.Name())
 		}
-		if out := must(t, c.Name(), "--help"); !strings.Contains(out, "Usage:") {
+		var printed strings.Builder
+		status := run(t.Context(), identity.DefaultKDF(), []string{c.Name(), "--help"}, strings.NewReader(""), &printed, io.Discard)
+		if out := printed.String(); status != exitOK || !strings.Contains(out, "Usage:") {
 			t.Errorf("%s --help printed %q", c.Name(), out)
 		}
 	}

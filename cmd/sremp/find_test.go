@@ -38,6 +38,7 @@ func TestPrintDirectory(t *testing.T) {
 // find, list, register and servers as processes: alone, beside a running client
 // of the profile, and with a server that is away. The statuses are fixed.
 func TestDirectoryCommands(t *testing.T) {
+	t.Parallel() // it mostly waits
 	server, addr := startServer(t, filepath.Join(t.TempDir(), "s"), "127.0.0.1:0")
 	ann, bob := newUser(t, "Ann", addr), newUser(t, "Bob", addr)
 	as := func(u *user, want int, args ...string) string {
