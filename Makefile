@@ -7,7 +7,7 @@ export CC := clang
 export CGO_ENABLED := 1
 
 GO ?= go
-FUZZTIME ?= 10s
+FUZZTIME ?= 10m
 RUNS ?= 20
 
 .DEFAULT_GOAL := help
@@ -71,8 +71,8 @@ bench: ## the ratchet's benchmarks, in turns with other ratchets: docs/measureme
 measure: ## run what gives figures and write docs/measurements.md; ARGS='-only ratchet' runs a part
 	$(GO) run ./internal/measure $(ARGS)
 
-fuzz: ## every fuzz target for FUZZTIME (10s)
-	@GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
+fuzz: ## every fuzz target, for FUZZTIME (10m) in all; ARGS=client/FuzzPayload for one
+	@GO="$(GO)" scripts/fuzz.sh $(FUZZTIME) $(ARGS)
 
 flood: ## 10 000 messages each way between two processes, with figures
 	SREMP_FLOOD=10000 $(GO) test ./cmd/sremp -run '^TestFlood$$' -count 1 -v

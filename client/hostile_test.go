@@ -19,7 +19,7 @@ import (
 // A postman carries messages between two clients that have no network in
 // common, as a hostile relay might.
 type postman struct {
-	t     *testing.T
+	t     testing.TB
 	a, b  *Client
 	clock *testClock
 	logs  *lockedBuffer
@@ -96,7 +96,7 @@ func (p *postman) other(k *core) *contact {
 }
 
 // newPostman returns two contacts; b joined by a's invite.
-func newPostman(t *testing.T) *postman {
+func newPostman(t testing.TB) *postman {
 	t.Helper()
 	p := &postman{t: t, clock: &testClock{}, logs: &lockedBuffer{}}
 	p.a, p.b = p.open("Alice"), p.open("Bob")

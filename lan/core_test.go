@@ -13,7 +13,7 @@ var home = Link{Index: 2, Name: "eth0", Prefixes: []netip.Prefix{netip.MustParse
 
 // A bench is a core with what it said and found.
 type bench struct {
-	t     *testing.T
+	t     testing.TB
 	c     *core
 	now   time.Time
 	sent  []message
@@ -22,7 +22,7 @@ type bench struct {
 	say   []Announcement
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	b := &bench{t: t, now: noon, say: []Announcement{{Sealed, []byte("hello")}}}
 	b.c = newCore(4444, func([]netip.AddrPort) []Announcement { return b.say }, func(f Found) { b.found = append(b.found, f) })
 	return b

@@ -10,7 +10,7 @@ import (
 	"github.com/sremp/sremp/identity"
 )
 
-func serverKey(t *testing.T, seed byte) *identity.ServerKey {
+func serverKey(t testing.TB, seed byte) *identity.ServerKey {
 	t.Helper()
 	k, err := identity.NewServerKey(bytes.Repeat([]byte{seed}, 32))
 	if err != nil {
