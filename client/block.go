@@ -21,6 +21,7 @@ func (n *network) forget(k *core, c *contact) {
 	}
 	delete(n.expected, c.info.ID)
 	n.mu.Unlock()
+	n.updateLAN() // what it could know us by is taken back
 	for _, s := range k.profile.Servers {
 		inbox, _ := c.mailboxAt(s.Address.ID)
 		n.atRelay(s.Address.ID, "inbox not deleted", func(ctx context.Context, cl *relay.Client) error {

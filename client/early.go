@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	// earlyTime is what the core gets to look for messages: the handshake waits.
-	earlyTime = 50 * time.Millisecond
+	// earlyTime is what the core gets to look for messages. Nobody waits in vain: our
+	// side of the handshake has left, and the core that is busy could do nothing with
+	// a connection.
+	earlyTime = 500 * time.Millisecond
 	// earlyBytes bounds them; a bigger one goes when the peer has proven itself.
 	earlyBytes = transport.MaxEarly
 )

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -63,25 +64,31 @@ func TestEarlyMessages(t *testing.T) {
 	if ida.Compare(idb) > 0 {
 		low, high, dirLow, dirHigh, idHigh, idLow = b, a, dirB, dirA, ida, idb
 	}
-	if err := high.Close(); err != nil {
-		t.Fatal(err)
+	before := len(texts(t, high, idLow))
+	// Their relay is a second way, which may be the faster one on a busy machine.
+	const rounds = 10
+	for round := 1; sent.Load() == 0 && round <= rounds; round++ {
+		if err := high.Close(); err != nil {
+			t.Fatal(err)
+		}
+		one, two := fmt.Sprint("one ", round), fmt.Sprint("two ", round)
+		send(t, low, idHigh, one)
+		send(t, low, idHigh, two)
+		if err := low.Close(); err != nil { // its mail may not have left yet
+			t.Fatal(err)
+		}
+		low, high = reopen(dirLow), reopen(dirHigh)
+		eventually(t, "arrival", func() (bool, string) {
+			got := texts(t, high, idLow)
+			n := len(got)
+			return n == before+2*round && got[n-2] == "<"+one && got[n-1] == "<"+two, strings.Join(got, ", ")
+		})
+		eventually(t, "delivery", func() (bool, string) {
+			got := strings.Join(texts(t, low, idHigh), ", ")
+			return strings.HasSuffix(got, ">delivered "+one+", >delivered "+two), got
+		})
 	}
-	send(t, low, idHigh, "one")
-	send(t, low, idHigh, "two")
-	if err := low.Close(); err != nil { // its mail may not have left yet
-		t.Fatal(err)
-	}
-	low, high = reopen(dirLow), reopen(dirHigh)
-	eventually(t, "arrival", func() (bool, string) {
-		got := texts(t, high, idLow)
-		n := len(got)
-		return n == 4 && got[2] == "<one" && got[3] == "<two", strings.Join(got, ", ")
-	})
-	eventually(t, "delivery", func() (bool, string) {
-		got := strings.Join(texts(t, low, idHigh), ", ")
-		return strings.HasSuffix(got, ">delivered one, >delivered two"), got
-	})
 	if sent.Load() == 0 {
-		t.Error("nothing was sent early")
+		t.Errorf("nothing was sent early in %d rounds", rounds)
 	}
 }

@@ -105,6 +105,9 @@ func (n *network) contactChanged(k *core, c *contact) {
 	n.targets[t.id] = t
 	n.mu.Unlock()
 	notify(t.wake)
+	if old == nil || old.hello.bytes() != t.hello.bytes() || old.ownHello.bytes() != t.ownHello.bytes() || old.relayOnly != t.relayOnly {
+		n.updateLAN() // it may have been heard before we knew that it is looked for
+	}
 	if old != nil {
 		return
 	}

@@ -19,11 +19,13 @@ const (
 	maxAnswerWait = 120 * time.Millisecond
 	answerGap     = time.Second
 	// Packets that are looked at on one link: rate a second, burst at a time.
-	packetRate  = 50
-	packetBurst = 100
-	maxEntries  = 64 // remembered for each link
-	maxOwn      = 20 // announcements on each link
-	maxLinks    = 16
+	// changeSettle gathers changes of what is announced, or looked for.
+	changeSettle = 100 * time.Millisecond
+	packetRate   = 50
+	packetBurst  = 100
+	maxEntries   = 64 // remembered for each link
+	maxOwn       = 20 // announcements on each link
+	maxLinks     = 16
 )
 
 // announceAt and queryAt are when announcements and queries go out after the
@@ -65,6 +67,7 @@ type core struct {
 	found    func(Found)
 	links    map[int]*linkState
 	out      []packet
+	changeAt time.Time // when update is due; zero: never
 }
 
 // A packet goes to the group on one link.
@@ -134,11 +137,30 @@ func times(now time.Time, after []time.Duration) (out []time.Time) {
 	return out
 }
 
-// update announces anew: what is announced has changed.
+// change has update follow in a moment: several changes are one.
+func (c *core) change(now time.Time) {
+	if c.changeAt.IsZero() {
+		c.changeAt = now.Add(changeSettle)
+	}
+}
+
+// update announces anew, and tells again which sealed bodies were heard before: what
+// is announced has changed, or for whom they are opened.
 func (c *core) update(now time.Time) {
+	c.changeAt = time.Time{}
 	for _, s := range c.links {
 		c.rotate(now, s)
+		for _, e := range s.seen {
+			if e.Kind == Sealed {
+				c.tell(s, e.entry)
+			}
+		}
+		s.ask = times(now, queryAt)
 	}
+}
+
+func (c *core) tell(s *linkState, e entry) {
+	c.found(Found{Announcement: e.Announcement, Interface: s.Name, Addrs: e.addrs, Near: s.near(e)})
 }
 
 // rotate replaces a link's announcements by others with new names.
@@ -258,7 +280,7 @@ func (c *core) learn(now time.Time, s *linkState, e entry) {
 		c.evict(s)
 	}
 	s.seen[e.instance] = &seenEntry{entry: e, at: now, until: now.Add(entryTTL)}
-	c.found(Found{Announcement: e.Announcement, Interface: s.Name, Addrs: e.addrs, Near: s.near(e)})
+	c.tell(s, e)
 }
 
 func (s *linkState) near(e entry) (out []netip.AddrPort) {
@@ -294,6 +316,9 @@ func (c *core) lost(s *linkState, e *seenEntry) {
 
 // timeout does what is due.
 func (c *core) timeout(now time.Time) {
+	if !c.changeAt.IsZero() && !now.Before(c.changeAt) {
+		c.update(now)
+	}
 	for _, s := range c.links {
 		if !now.Before(s.rotateAt) {
 			c.rotate(now, s)
@@ -346,6 +371,7 @@ func (c *core) next() (next time.Time) {
 			next = t
 		}
 	}
+	earlier(c.changeAt)
 	for _, s := range c.links {
 		earlier(s.rotateAt)
 		earlier(s.answerAt)

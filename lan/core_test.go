@@ -257,3 +257,31 @@ func TestOwnIsNotFound(t *testing.T) {
 		t.Errorf("it finds itself: %+v", b.found)
 	}
 }
+
+// What was heard before anybody looked for it is told when somebody does, and what
+// has changed is announced: many changes at a time are one (spec §5.25.3).
+func TestChange(t *testing.T) {
+	b := newBench(t)
+	b.c.setLinks(b.now, []Link{home})
+	b.run(time.Minute)
+	packet, err := appendEntry(nil, somebody(1, "192.168.1.9:1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.hear("192.168.1.9:5353", packet)
+	if len(b.found) != 1 {
+		t.Fatalf("got %d found, want 1", len(b.found))
+	}
+	b.take()
+	for range 50 {
+		b.c.change(b.now)
+	}
+	b.run(time.Minute)
+	queries, announced, gone := b.take()
+	if len(b.found) != 2 || fmt.Sprint(b.found[0]) != fmt.Sprint(b.found[1]) {
+		t.Errorf("got %+v, want the same twice", b.found)
+	}
+	if queries != len(queryAt) || announced != len(announceAt) || gone != 1 {
+		t.Errorf("got %d queries, %d announcements, %d taken back, want %d, %d, 1", queries, announced, gone, len(queryAt), len(announceAt))
+	}
+}

@@ -95,8 +95,10 @@ func Start(c Config) (*Service, error) {
 // Refresh looks at the links again: the network has changed.
 func (s *Service) Refresh() { s.do(nil) }
 
-// Update announces anew: what Announce returns has changed.
-func (s *Service) Update() { s.do(func(c *core) { c.update(time.Now()) }) }
+// Update announces anew, and tells Found again which sealed bodies were heard, in a moment:
+// what Announce returns has changed, or what Found looks for. Several updates
+// soon after one another are one.
+func (s *Service) Update() { s.do(func(c *core) { c.change(time.Now()) }) }
 
 // Query asks everybody now. Who was found before and is not there any more is
 // told to Found as gone, after wait.

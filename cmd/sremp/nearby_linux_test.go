@@ -138,6 +138,9 @@ func TestNearby(t *testing.T) {
 	readdress(t, places[0], 120)
 	carol := newUser(t, "Carol")
 	carol.listenBy(t, places[1].Start)
+	if out := carol.run(t, "nearby"); out != "" { // what it hears of Ann means nothing to it yet
+		t.Errorf("Ann hides, and nearby prints %q", out)
+	}
 	carol.run(t, "add", uri)
 	chat(t, carol, ann, "by an old invite")
 
