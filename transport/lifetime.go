@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -75,57 +74,80 @@ func (e *Endpoint) seekLifetime(stun []netip.AddrPort) {
 // returns the longest time after which, and after all shorter ones, an answer came;
 // 0 if the server does not answer at all.
 func (e *Endpoint) lifetime(ctx context.Context, server netip.AddrPort) time.Duration {
-	var lived [len(lifetimes)]bool
-	var answered [len(lifetimes)]bool
+	var fates [len(lifetimes)]MappingFate
 	var all sync.WaitGroup
 	for i, d := range lifetimes {
 		pc, err := e.listenExtra()
 		if err != nil {
 			return 0
 		}
-		all.Go(func() {
-			defer pc.Close()
-			answered[i], lived[i] = livesFor(ctx, pc, server, d)
-		})
+		all.Go(func() { fates[i] = ProbeMapping(ctx, pc, server, d+seekMargin) })
 	}
 	all.Wait()
-	if !slices.Contains(answered[:], true) || ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return 0
 	}
-	found := shortest
+	found := time.Duration(0)
 	for i, d := range lifetimes {
-		if !lived[i] {
-			break
+		switch fates[i] {
+		case MappingKept:
+			found = d
+			continue
+		case MappingForgotten:
+			return max(found, shortest)
 		}
-		found = d
+		break
 	}
 	return found
 }
 
-// livesFor reports whether the server answers at all, and whether an answer comes
-// through d after the last packet of ours.
-func livesFor(ctx context.Context, pc net.PacketConn, server netip.AddrPort, d time.Duration) (answered, lived bool) {
+// A MappingFate is what became of a NAT's mapping that nothing was sent through
+// for a while.
+type MappingFate uint8
+
+// The fates. MappingUnknown: the server did not answer, or ctx ended.
+// MappingUntold: the server answers at once, it cannot do so later.
+const (
+	MappingUnknown MappingFate = iota
+	MappingKept
+	MappingForgotten
+	MappingUntold
+)
+
+// ProbeMapping has a server answer after d to a new socket, which it closes, and
+// reports whether the answer came (spec §5.21.2). It takes about 2.5 s longer than d.
+func ProbeMapping(ctx context.Context, pc net.PacketConn, server netip.AddrPort, d time.Duration) MappingFate {
+	defer pc.Close()
 	defer context.AfterFunc(ctx, func() { pc.Close() })()
 	for i := range 2 {
 		if i > 0 {
 			select {
 			case <-time.After(seekWarm):
 			case <-ctx.Done():
-				return false, false
+				return MappingUnknown
 			}
 		}
 		for try := 0; ; try++ {
 			txid, packet := nat.STUNRequest()
 			if try == seekRetries {
-				return false, false
+				return MappingUnknown
 			}
 			if ask(pc, server, txid, packet, seekRetry) {
 				break
 			}
 		}
 	}
-	txid, packet := nat.STUNLater(d + seekMargin)
-	return true, ask(pc, server, txid, packet, d+2*seekMargin)
+	txid, packet := nat.STUNLater(d)
+	asked := time.Now()
+	switch came := ask(pc, server, txid, packet, d+seekMargin); {
+	case ctx.Err() != nil:
+		return MappingUnknown
+	case !came:
+		return MappingForgotten
+	case time.Since(asked) < d/2:
+		return MappingUntold
+	}
+	return MappingKept
 }
 
 // ask sends a request and waits for its answer.

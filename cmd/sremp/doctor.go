@@ -136,8 +136,9 @@ func (a *app) examine(ctx context.Context, servers []identity.ServerAddr, waits 
 		}
 	}
 	errs := make([]error, len(servers))
-	var all sync.WaitGroup
-	all.Go(func() { e.router = examineRouter(ctx, a) })
+	var all, router sync.WaitGroup
+	router.Go(func() { e.router = examineRouter(ctx, a) })
+	defer router.Wait()
 	for i, addr := range servers {
 		all.Go(func() { e.servers[i], errs[i] = a.examineServer(ctx, addr) })
 	}

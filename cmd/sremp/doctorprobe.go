@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/nat"
+	"github.com/sremp/sremp/transport"
 )
 
 // Patience of the doctor with one question to a server.
@@ -64,10 +65,6 @@ func askRTT(ctx context.Context, c *net.UDPConn, to netip.AddrPort) (nat.STUNDis
 	return d, all[len(all)/2]
 }
 
-// lifetimeWarm lies between two exchanges that make a flow one that goes both
-// ways: NATs keep those longer.
-const lifetimeWarm = 2200 * time.Millisecond
-
 // A lifetime is what is known of how long a mapping lives without a packet.
 type lifetime struct {
 	AtLeast time.Duration // an answer came after so long; 0: not known
@@ -79,67 +76,28 @@ type lifetime struct {
 // each on a socket of its own and all at once: it takes little longer than the
 // longest (spec §5.21.2).
 func measureLifetime(ctx context.Context, to netip.AddrPort, waits []time.Duration) (l lifetime) {
-	came := make([]bool, len(waits))
-	soon := make([]bool, len(waits))
+	fates := make([]transport.MappingFate, len(waits))
 	var all sync.WaitGroup
 	for i, wait := range waits {
-		all.Go(func() { came[i], soon[i] = livesFor(ctx, to, wait) })
+		c, err := net.ListenUDP("udp", nil)
+		if err != nil {
+			continue // not known, then
+		}
+		all.Go(func() { fates[i] = transport.ProbeMapping(ctx, c, to, wait) })
 	}
 	all.Wait()
-	if slices.Contains(soon, true) {
-		return lifetime{NotTold: true}
-	}
-	for i, ok := range came {
+	for i, fate := range fates {
 		switch {
-		case ok:
+		case fate == transport.MappingUntold:
+			return lifetime{NotTold: true}
+		case fate == transport.MappingKept:
 			l.AtLeast = waits[i] // a packet for a shorter wait may have been lost
 			l.Below = 0
-		case l.Below == 0:
+		case fate == transport.MappingForgotten && l.Below == 0:
 			l.Below = waits[i]
 		}
 	}
-	if ctx.Err() != nil {
-		l.Below = 0 // nothing follows from what was not waited for
-	}
 	return l
-}
-
-// livesFor reports whether an answer came after wait, or much sooner.
-func livesFor(ctx context.Context, to netip.AddrPort, wait time.Duration) (came, soon bool) {
-	c, err := net.ListenUDP("udp", nil)
-	if err != nil {
-		return false, false
-	}
-	defer c.Close()
-	if _, rtt := ask(ctx, c, to, 0); rtt == 0 {
-		return false, false
-	}
-	select {
-	case <-time.After(lifetimeWarm):
-	case <-ctx.Done():
-		return false, false
-	}
-	if _, rtt := ask(ctx, c, to, 0); rtt == 0 {
-		return false, false
-	}
-	id, packet := nat.STUNLater(wait)
-	start := time.Now()
-	if _, err := c.WriteToUDPAddrPort(packet, to); err != nil {
-		return false, false
-	}
-	stop := context.AfterFunc(ctx, func() { c.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
-	c.SetReadDeadline(start.Add(wait + time.Second))
-	b := make([]byte, 1500)
-	for {
-		n, _, err := c.ReadFromUDPAddrPort(b)
-		if err != nil {
-			return false, false
-		}
-		if got, _, err := nat.ParseSTUNResponse(b[:n]); err == nil && got == id {
-			return true, time.Since(start) < wait/2
-		}
-	}
 }
 
 // Sizes of UDP payloads that the doctor tries: the least that QUIC needs, and
