@@ -32,6 +32,20 @@ func snake(name string) string {
 	return b.String()
 }
 
+// Texts returns the name and the value of each limit, as Set takes them, in the
+// order of [Limits].
+func (l Limits) Texts() (all [][2]string) {
+	v := reflect.ValueOf(l)
+	for i, name := range LimitNames() {
+		text := fmt.Sprint(v.Field(i).Interface())
+		if x, ok := v.Field(i).Interface().(float64); ok {
+			text = strconv.FormatFloat(x, 'f', -1, 64)
+		}
+		all = append(all, [2]string{name, text})
+	}
+	return all
+}
+
 // Set changes one limit by its name: a number, or a duration such as 720h.
 func (l *Limits) Set(name, value string) error {
 	v := reflect.ValueOf(l).Elem()

@@ -49,6 +49,15 @@ func (s *Server) WriteMetrics(w io.Writer) error {
 	one("moves_total", "counter", "Sides that have proved a new address.", c.Moves)
 	one("resumed_total", "counter", "Sides taken up after a restart.", c.Resumed)
 	one("sessions", "gauge", "Forwarding sessions.", c.Sessions)
+	one("max_sessions", "gauge", "Forwarding sessions that may be.", s.lim().Sessions)
+	one("max_connections", "gauge", "Connections that may be open.", s.lim().Conns)
+	one("max_owners", "gauge", "Owners that may be registered.", s.lim().Owners)
+	if x, known := s.stored(); known {
+		one("owners", "gauge", "Registered owners.", x.Owners)
+		one("inboxes", "gauge", "Inboxes.", x.Inboxes)
+		one("mail", "gauge", "Blobs stored for owners.", x.Mail)
+		one("mail_bytes", "gauge", "Bytes of stored blobs.", x.Bytes)
+	}
 	one("connections", "gauge", "Connections.", c.Conns)
 	one("owner_connections", "gauge", "Connections of authenticated owners.", c.Owners)
 	one("stored_total", "counter", "Blobs stored, without repetitions.", c.Stored)
@@ -68,6 +77,40 @@ func (s *Server) WriteMetrics(w io.Writer) error {
 	fmt.Fprintf(b, "sremp_relay_store_seconds_sum %g\nsremp_relay_store_seconds_count %d\n", time.Duration(s.stats.store.sum.Load()).Seconds(), n)
 	return b.Flush()
 }
+
+// totalsAge is how old the totals of a scrape may be: counting reads an index of
+// all mail.
+const totalsAge = 30 * time.Second
+
+// A tally is the totals of a moment.
+type tally struct {
+	at time.Time
+	Totals
+}
+
+// stored returns the store's totals, not older than totalsAge unless the store
+// does not answer; known is false if it never did.
+func (s *Server) stored() (x Totals, known bool) {
+	last := s.totals.Load()
+	if last == nil || time.Since(last.at) > totalsAge {
+		ctx, cancel := context.WithTimeout(s.ctx, readyTimeout)
+		defer cancel()
+		if fresh, err := s.store.Totals(ctx); err == nil {
+			last = &tally{time.Now(), fresh}
+			s.totals.Store(last)
+		}
+	}
+	if last == nil {
+		return Totals{}, false
+	}
+	return last.Totals, true
+}
+
+// Totals counts what the store holds now.
+func (s *Server) Totals(ctx context.Context) (Totals, error) { return s.store.Totals(ctx) }
+
+// Limits returns the limits that hold now.
+func (s *Server) Limits() Limits { return *s.lim() }
 
 // readyTimeout is how long the store may take to answer before the server calls
 // itself not ready.

@@ -30,6 +30,7 @@ func TestMetricsAndHealth(t *testing.T) {
 	code, body := get(t, r.Handler(), "/metrics")
 	for _, want := range []string{
 		"sremp_relay_stored_total 1\n", "sremp_relay_owner_connections 1\n", "sremp_relay_connections 2\n",
+		"sremp_relay_owners 1\n", "sremp_relay_inboxes 1\n", "sremp_relay_mail 1\n", "sremp_relay_mail_bytes 1\n", "sremp_relay_max_owners 100000\n",
 		`sremp_relay_dropped_packets_total{reason="malformed"} 1` + "\n", `sremp_relay_store_seconds_bucket{le="+Inf"} 1` + "\n",
 	} {
 		if code != 200 || !strings.Contains(body, want) {

@@ -27,6 +27,14 @@ type AdmissionToken struct {
 	Expires time.Time // s
 }
 
+// Totals are what a [Store] holds of everybody together. They name nobody.
+type Totals struct {
+	Owners  int   `json:"owners"` // registered
+	Inboxes int   `json:"inboxes"`
+	Mail    int   `json:"mail"`  // blobs
+	Bytes   int64 `json:"bytes"` // of the blobs
+}
+
 // An Operator is what the operator of a relay does with its [Store], beside the
 // running server.
 type Operator interface {
@@ -42,6 +50,8 @@ type Operator interface {
 	Block(ctx context.Context, key [32]byte, now time.Time) error
 	// Unblock reports whether the name was blocked.
 	Unblock(ctx context.Context, key [32]byte) (bool, error)
+	// Totals counts what is stored of everybody.
+	Totals(ctx context.Context) (Totals, error)
 	// Blocked returns all blocked names.
 	Blocked(ctx context.Context) ([][32]byte, error)
 	// Knows calls f with every row in which an owner or an inbox occurs: the

@@ -55,6 +55,7 @@ type Server struct {
 	log        *slog.Logger
 	send       atomic.Pointer[func(netip.AddrPort, []byte)]
 	stats      counters
+	totals     atomic.Pointer[tally] // nil: never counted
 	// draining: nobody new is taken. busy counts requests under way.
 	draining atomic.Bool
 	busy     atomic.Int64

@@ -47,7 +47,9 @@ type core struct {
 	renewed  map[[32]byte]bool // of online: their expiry is not in the store yet
 	pending  map[[16]byte]*introduction
 	nextConn connID
-	cluster  bool // there are other processes
+	cluster  bool   // there are other processes
+	refused  uint64 // requests over a rate
+	turned   uint64 // connections turned away
 }
 
 // A member is one connection.
@@ -101,6 +103,7 @@ func (c *core) connect(from netip.Addr) (connID, bool) {
 		p = &place{}
 	}
 	if len(c.conns) >= c.limits.MaxConns || p.conns >= c.limits.MaxConnsPerPrefix {
+		c.turned++
 		return 0, false
 	}
 	c.nextConn++

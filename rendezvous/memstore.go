@@ -49,6 +49,13 @@ func (s *MemoryStore) Get(_ context.Context, blinded [32]byte, now time.Time) (S
 	return r, true, nil
 }
 
+// Count implements [Store].
+func (s *MemoryStore) Count(context.Context) (records, listed int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.records), len(s.listed), nil
+}
+
 // Delete implements [Store].
 func (s *MemoryStore) Delete(_ context.Context, blinded [32]byte) error {
 	s.mu.Lock()

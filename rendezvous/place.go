@@ -36,7 +36,11 @@ func (c *core) allow(now time.Time, id connID, k rateKind) bool {
 	}
 	r, n := c.limits.rate(k), c.limits.PrefixFactor
 	wide := Rate{r.Burst * n, max(r.Every/time.Duration(n), 1)}
-	return m.spent[k].take(now, r) && c.places[m.place].spent[k].take(now, wide)
+	if !m.spent[k].take(now, r) || !c.places[m.place].spent[k].take(now, wide) {
+		c.refused++
+		return false
+	}
+	return true
 }
 
 // leave forgets a connection of a place.

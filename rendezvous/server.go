@@ -57,6 +57,7 @@ type Server struct {
 	cluster Cluster // nil: alone
 	posts   chan clusterPost
 
+	stats  counters
 	others announcements
 	decoy  atomic.Pointer[[32]byte] // a name that was found lately
 
@@ -197,6 +198,7 @@ func (s *Server) converse(ctx context.Context, id connID, l link, st stream, box
 }
 
 func (s *Server) handle(ctx context.Context, id connID, l link, box *outbox, typ uint16, b []byte) error {
+	s.stats.asked(typ)
 	switch typ {
 	case wire.FrameRendezvousRegister:
 		x, err := wire.ParseRendezvousRegister(b)
@@ -339,6 +341,7 @@ func (s *Server) find(ctx context.Context, now time.Time, name [32]byte) (found 
 	case !ok:
 		found.Status = wire.RendezvousNotFound
 	default:
+		s.stats.found.Add(1)
 		s.mu.Lock()
 		online := s.core.isOnline(now, name)
 		s.mu.Unlock()
@@ -350,6 +353,7 @@ func (s *Server) find(ctx context.Context, now time.Time, name [32]byte) (found 
 }
 
 func (s *Server) storeFailed(ctx context.Context, err error) wire.RendezvousStatus {
+	s.stats.failed.Add(1)
 	s.log.LogAttrs(ctx, slog.LevelError, "the store failed", slog.Any("err", err))
 	return wire.RendezvousFailure
 }

@@ -84,6 +84,9 @@ type Store interface {
 	Unlist(ctx context.Context, id identity.PeerID) error
 	// Browse returns a page of entries that have not expired.
 	Browse(ctx context.Context, q ListQuery, now time.Time) (ListPage, error)
+	// Count returns how many records and entries of the list there are, with
+	// those that have expired and were not removed yet.
+	Count(ctx context.Context) (records, listed int, err error)
 	// Seen notes when the owners of entries were last connected.
 	Seen(ctx context.Context, ids []identity.PeerID, at time.Time) error
 }

@@ -52,6 +52,15 @@ func (l *listener) Close() error {
 // Dial connects to the client that listens at path. If there is none, the error
 // is [fs.ErrNotExist] or [syscall.ECONNREFUSED].
 func Dial(ctx context.Context, path string) (*Client, error) {
+	conn, err := DialConn(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return NewClient(conn), nil
+}
+
+// DialConn is Dial for those who speak something else.
+func DialConn(ctx context.Context, path string) (net.Conn, error) {
 	short, release, err := shorten(path)
 	if err != nil {
 		return nil, err
@@ -61,7 +70,7 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rpc: %w", err)
 	}
-	return NewClient(conn), nil
+	return conn, nil
 }
 
 // shorten returns a name for path that fits into a socket address. Profiles may

@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"github.com/sremp/sremp/identity"
@@ -40,7 +42,7 @@ type serverOptions struct {
 
 	// Of the relay.
 	admission, database, metrics, config string
-	limits                               relay.Limits
+	limits                               limits
 
 	// Of the rendezvous.
 	gossip []string
@@ -54,6 +56,8 @@ type serverOptions struct {
 func (a *app) serverCommand() *cobra.Command {
 	cmd := a.newServerCommand("server", "Run a server: relay, rendezvous and STUN on one UDP port",
 		serverOptions{relay: true, rendezvous: true})
+	run := a.newServerCommand("run", "Run the server that init has made", serverOptions{relay: true, rendezvous: true})
+	cmd.AddCommand(a.serverInit(), run, a.serverStatus())
 	a.addOperatorCommands(cmd)
 	return cmd
 }
@@ -78,27 +82,36 @@ func (a *app) newServerCommand(name, short string, o serverOptions) *cobra.Comma
 		Example: "  sremp " + name + " --dir /var/lib/sremp --listen :4433 --public chat.example.org:4433",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.config == "" {
+				o.config = serverConfig(o.dir)
+			}
 			if o.limits, err = loadConfig(cmd, o.config); err != nil {
 				return err
 			}
 			return a.runServer(cmd.Context(), o)
 		},
 	}
+	addServerFlags(cmd.Flags(), &o)
+	return cmd
+}
+
+// addServerFlags adds what a server of these services takes; a configuration file
+// has the same names.
+func addServerFlags(f *pflag.FlagSet, o *serverOptions) {
 	if o.relay {
-		cmd.Flags().StringVar(&o.admission, "admission", "open", "who may become an owner: open, or token")
-		cmd.Flags().StringVar(&o.metrics, "metrics", "", "loopback `address` for Prometheus metrics and health")
+		f.StringVar(&o.admission, "admission", "open", "who may become an owner: open, or token")
 	}
 	if o.rendezvous {
-		cmd.Flags().StringSliceVar(&o.gossip, "gossip", nil, "`addresses` of servers that are asked for others, which are passed on to who asks")
+		f.StringSliceVar(&o.gossip, "gossip", nil, "`addresses` of servers that are asked for others, which are passed on to who asks")
 	}
-	cmd.Flags().StringVar(&o.database, "database", "", "connection `string` of a PostgreSQL database, instead of files; several servers with one key may share it")
-	cmd.Flags().StringVar(&o.secondAddress, "second-address", "", "another IP `address` of this machine, for STUN; --listen must name one, too")
-	addWebSocketFlags(cmd, &o)
-	cmd.Flags().StringVar(&o.config, "config", "", "`file` with lines \"FLAG = VALUE\" and \"limit.NAME = VALUE\"; SIGHUP reloads the limits")
-	cmd.Flags().StringVar(&o.dir, "dir", "sremp-server", "`directory` of its key and databases")
-	cmd.Flags().StringVar(&o.listen, "listen", defaultServerListen, "UDP `address` to listen on")
-	cmd.Flags().StringVar(&o.public, "public", "", "the `address` where clients reach it, if not the one it listens on")
-	return cmd
+	f.StringVar(&o.metrics, "metrics", "", "loopback `address` for Prometheus metrics and health")
+	f.StringVar(&o.database, "database", "", "connection `string` of a PostgreSQL database, instead of files; several servers with one key may share it")
+	f.StringVar(&o.secondAddress, "second-address", "", "another IP `address` of this machine, for STUN; --listen must name one, too")
+	addWebSocketFlags(f, o)
+	f.StringVar(&o.config, "config", "", "`file` with lines \"FLAG = VALUE\", \"limit.NAME = VALUE\" and \"rendezvous.NAME = VALUE\"; SIGHUP reloads the relay's limits; without it DIR/server.conf, if there is one")
+	f.StringVar(&o.dir, "dir", defaultServerDir, "`directory` of its key and databases")
+	f.StringVar(&o.listen, "listen", defaultServerListen, "UDP `address` to listen on")
+	f.StringVar(&o.public, "public", "", "the `address` where clients reach it, if not the one it listens on")
 }
 
 func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
@@ -171,6 +184,18 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 	}
 	defer stopSTUN()
 	defer a.gossip(ctx, s, ep, gossip)()
+	s.about = serverStatus{
+		Version: programVersion, Commit: programCommit(), Address: public.String(), Services: o.String(), Listen: ep.LocalAddr().String(),
+		Started: time.Now(), Database: "files",
+	}
+	if o.database != "" {
+		s.about.Database = "PostgreSQL"
+	}
+	stopStatus, err := a.serveStatus(s, o.dir)
+	if err != nil {
+		return err
+	}
+	defer stopStatus()
 	if _, err := fmt.Fprintf(a.stdout, "address: %s\n", public); err != nil {
 		return err
 	}
@@ -186,10 +211,14 @@ type services struct {
 
 	rendezvous *rendezvous.Server // nil if none
 	closers    []func() error
+
+	dir       string // with its files
+	admission string
+	about     serverStatus // constant once the server runs
 }
 
 func newServices(ctx context.Context, o serverOptions, key *identity.ServerKey, public identity.ServerAddr, log *slog.Logger) (_ *services, err error) {
-	s := &services{handlers: map[string]func(context.Context, *transport.Conn){}}
+	s := &services{handlers: map[string]func(context.Context, *transport.Conn){}, dir: o.dir, admission: o.admission}
 	defer func() {
 		if err != nil {
 			_ = s.close() // the error that counts is the one we have
@@ -202,7 +231,7 @@ func newServices(ctx context.Context, o serverOptions, key *identity.ServerKey, 
 		}
 		s.closers = append(s.closers, db.Close)
 		if s.relay, err = relay.NewServer(relay.ServerConfig{
-			Key: key, Store: db, Logger: log, TokensOnly: o.admission == "token", Limits: o.limits,
+			Key: key, Store: db, Logger: log, TokensOnly: o.admission == "token", Limits: o.limits.relay,
 		}); err != nil {
 			return nil, err
 		}

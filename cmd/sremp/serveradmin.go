@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -42,19 +43,40 @@ func (a *app) addOperatorCommands(server *cobra.Command) {
 	}
 	token.AddCommand(o.tokenNew(), o.tokenList(), o.tokenRevoke())
 	for _, c := range []*cobra.Command{token, o.block(), o.unblock(), o.knows(), o.backup(), o.restore()} {
-		c.PersistentFlags().StringVar(&o.dir, "dir", "sremp-server", "`directory` of the server")
+		c.PersistentFlags().StringVar(&o.dir, "dir", defaultServerDir, "`directory` of the server; without one here, "+packageDir)
 		c.PersistentFlags().StringVar(&o.database, "database", "", "connection `string` of its PostgreSQL database, if it has one")
 		server.AddCommand(c)
 	}
 }
 
+// place returns the directory and the database, if it is PostgreSQL, that the
+// command is about.
+func (o *admin) place() (dir, database string, err error) {
+	dir, database = serverDir(o.dir), o.database
+	if _, err := os.Stat(dir); err != nil {
+		return "", "", fmt.Errorf("%w (%s)", errNoServer, dir)
+	}
+	if config := serverConfig(dir); database == "" && config != "" {
+		all, err := configFile(config)
+		if err != nil {
+			return "", "", err
+		}
+		database = valueOf(all, "database", "")
+	}
+	return dir, database, nil
+}
+
 // with runs f on the relay's database.
 func (o *admin) with(ctx context.Context, f func(relay.Store) error) error {
-	s, err := openRelayStore(ctx, o.dir, o.database)
+	dir, database, err := o.place()
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(s), s.Close())
+	s, err := openRelayStore(ctx, dir, database)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(s), adopt(dir), s.Close())
 }
 
 func (o *admin) tokenNew() *cobra.Command {
@@ -227,12 +249,13 @@ func (o *admin) restore() *cobra.Command {
 			if o.database != "" {
 				return usageError{errors.New("PostgreSQL is restored with pg_restore")}
 			}
-			_, unlock, err := openServerDir(o.dir)
+			dir := serverDir(o.dir)
+			_, unlock, err := openServerDir(dir)
 			if err != nil {
 				return err
 			}
 			defer unlock()
-			return relaysqlite.Restore(cmd.Context(), filepath.Join(o.dir, relayDatabase), args[0])
+			return errors.Join(relaysqlite.Restore(cmd.Context(), filepath.Join(dir, relayDatabase), args[0]), adopt(dir))
 		},
 	}
 }

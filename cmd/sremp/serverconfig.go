@@ -10,10 +10,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sremp/sremp/relay"
+	"github.com/sremp/sremp/rendezvous"
 )
 
-// limitPrefix begins the names of a relay's limits in a configuration file.
-const limitPrefix = "limit."
+// limitPrefix begins the names of a relay's limits in a configuration file,
+// rendezvousPrefix those of a rendezvous.
+const (
+	limitPrefix      = "limit."
+	rendezvousPrefix = "rendezvous."
+)
+
+// limits are those of both halves of a server.
+type limits struct {
+	relay      relay.Limits
+	rendezvous rendezvous.Limits
+}
+
+func defaultLimits() limits { return limits{relay.DefaultLimits(), rendezvous.DefaultLimits()} }
 
 // A setting is one line of a configuration file.
 type setting struct {
@@ -47,31 +60,31 @@ func readConfig(b []byte) (all []setting, err error) {
 
 // loadConfig applies a server's configuration file: every flag of cmd but those
 // given on the command line, and the limits, which it returns.
-func loadConfig(cmd *cobra.Command, path string) (relay.Limits, error) {
-	limits := relay.DefaultLimits()
+func loadConfig(cmd *cobra.Command, path string) (limits, error) {
+	l := defaultLimits()
 	if path == "" {
-		return limits, nil
+		return l, nil
 	}
 	all, err := configFile(path)
 	if err != nil {
-		return limits, err
+		return l, err
 	}
 	for _, s := range all {
-		if strings.HasPrefix(s.name, limitPrefix) {
+		if strings.HasPrefix(s.name, limitPrefix) || strings.HasPrefix(s.name, rendezvousPrefix) {
 			continue
 		}
 		f := cmd.Flags().Lookup(s.name)
 		if f == nil || s.name == "config" || s.name == "help" {
-			return limits, usageError{fmt.Errorf("line %d of the configuration: there is no setting named %q", s.line, s.name)}
+			return l, usageError{fmt.Errorf("line %d of the configuration: there is no setting named %q", s.line, s.name)}
 		}
 		if f.Changed {
 			continue
 		}
 		if err := f.Value.Set(s.value); err != nil {
-			return limits, usageError{fmt.Errorf("line %d of the configuration: %w", s.line, err)}
+			return l, usageError{fmt.Errorf("line %d of the configuration: %w", s.line, err)}
 		}
 	}
-	return limits, setLimits(&limits, all)
+	return l, setLimits(&l, all)
 }
 
 func configFile(path string) ([]setting, error) {
@@ -86,12 +99,16 @@ func configFile(path string) ([]setting, error) {
 	return all, nil
 }
 
-func setLimits(l *relay.Limits, all []setting) error {
+func setLimits(l *limits, all []setting) error {
 	for _, s := range all {
+		var err error
 		if name, ok := strings.CutPrefix(s.name, limitPrefix); ok {
-			if err := l.Set(name, s.value); err != nil {
-				return usageError{fmt.Errorf("line %d of the configuration: %w", s.line, err)}
-			}
+			err = l.relay.Set(name, s.value)
+		} else if name, ok := strings.CutPrefix(s.name, rendezvousPrefix); ok {
+			err = l.rendezvous.Set(name, s.value)
+		}
+		if err != nil {
+			return usageError{fmt.Errorf("line %d of the configuration: %w", s.line, err)}
 		}
 	}
 	return nil
@@ -99,10 +116,10 @@ func setLimits(l *relay.Limits, all []setting) error {
 
 // reloadLimits reads the limits of a configuration file anew.
 func reloadLimits(path string) (relay.Limits, error) {
-	l := relay.DefaultLimits()
+	l := defaultLimits()
 	all, err := configFile(path)
 	if err == nil {
 		err = setLimits(&l, all)
 	}
-	return l, err
+	return l.relay, err
 }

@@ -20,7 +20,7 @@ import (
 // serves it: in PostgreSQL together with others of the same key. It announces
 // itself to clients only at an address that its operator gave it.
 func (s *services) openRendezvous(ctx context.Context, o serverOptions, key *identity.ServerKey, public identity.ServerAddr, log *slog.Logger) error {
-	c := rendezvous.ServerConfig{Key: key, Logger: log, Public: public}
+	c := rendezvous.ServerConfig{Key: key, Logger: log, Public: public, Limits: o.limits.rendezvous}
 	if o.database != "" {
 		db, err := rendezvouspostgres.Open(ctx, o.database, log)
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -54,7 +53,7 @@ func (s *services) startReaders(ep *transport.Endpoint) {
 // serveMetrics serves metrics and health on a loopback address until the
 // returned function is called.
 func (a *app) serveMetrics(s *services, addr string) (stop func(), err error) {
-	if addr == "" || s.relay == nil {
+	if addr == "" {
 		return func() {}, nil
 	}
 	at, err := netip.ParseAddrPort(addr)
@@ -65,19 +64,8 @@ func (a *app) serveMetrics(s *services, addr string) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for metrics: %w", err)
 	}
-	srv := &http.Server{Handler: s.relay.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			a.say("metrics: %v", err)
-		}
-	}()
 	a.say("metrics on http://%s/metrics", l.Addr())
-	return func() {
-		srv.Close()
-		<-done
-	}, nil
+	return a.serveHTTP("metrics", l, s.metrics()), nil
 }
 
 // wait returns when the server shall end: it tells the service manager, reloads

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/relay/websocket"
@@ -28,12 +28,12 @@ const (
 	webNone    = "none"
 )
 
-func addWebSocketFlags(cmd *cobra.Command, o *serverOptions) {
-	cmd.Flags().StringVar(&o.websocket, "websocket", webDefault,
+func addWebSocketFlags(f *pflag.FlagSet, o *serverOptions) {
+	f.StringVar(&o.websocket, "websocket", webDefault,
 		"TCP `addresses`, such as :443,:4433, for clients whose network lets no UDP through; none; default is the UDP address's own")
-	cmd.Flags().StringVar(&o.domain, "domain", "", "get a certificate for this `name` from Let's Encrypt, whose terms you accept; needs --websocket :443")
-	cmd.Flags().StringVar(&o.tlsCert, "tls-cert", "", "`file` of a certificate for --websocket, instead of one that says nothing")
-	cmd.Flags().StringVar(&o.tlsKey, "tls-key", "", "`file` of its key")
+	f.StringVar(&o.domain, "domain", "", "get a certificate for this `name` from Let's Encrypt, whose terms you accept; needs --websocket :443")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "`file` of a certificate for --websocket, instead of one that says nothing")
+	f.StringVar(&o.tlsKey, "tls-key", "", "`file` of its key")
 }
 
 // webListeners opens what --websocket says. Only the default may fail: somebody

@@ -71,6 +71,13 @@ func (s *Store) Block(ctx context.Context, key [32]byte, now time.Time) error {
 	})
 }
 
+// Totals implements [relay.Operator].
+func (s *Store) Totals(ctx context.Context) (x relay.Totals, err error) {
+	err = s.rows(ctx, `SELECT (SELECT count(*) FROM owners), (SELECT count(*) FROM inboxes), count(*), coalesce(sum(size), 0)::bigint FROM mail`,
+		nil, func() {}, func(rows pgx.Rows) error { return rows.Scan(&x.Owners, &x.Inboxes, &x.Mail, &x.Bytes) })
+	return x, err
+}
+
 // Unblock implements [relay.Operator].
 func (s *Store) Unblock(ctx context.Context, key [32]byte) (bool, error) {
 	return s.delete(ctx, "DELETE FROM blocked WHERE key = $1", key)

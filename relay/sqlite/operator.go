@@ -88,6 +88,16 @@ func (s *Store) Block(ctx context.Context, key [32]byte, now time.Time) error {
 	return s.forget(ctx)
 }
 
+// Totals implements [relay.Operator]. It reads indexes only.
+func (s *Store) Totals(ctx context.Context) (x relay.Totals, err error) {
+	row := s.db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM owners), (SELECT count(*) FROM inboxes), count(*), coalesce(sum(size), 0)
+		FROM mail INDEXED BY mail_owner`)
+	if err := row.Scan(&x.Owners, &x.Inboxes, &x.Mail, &x.Bytes); err != nil {
+		return x, failure(err)
+	}
+	return x, nil
+}
+
 // Unblock implements [relay.Operator].
 func (s *Store) Unblock(ctx context.Context, key [32]byte) (bool, error) {
 	return s.delete(ctx, "DELETE FROM blocked WHERE key = ?", key)

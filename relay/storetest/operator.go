@@ -51,6 +51,23 @@ func testTokens(f fixture) {
 	admit(12, [32]byte{}, t0, true) // who is in stays in
 }
 
+func testTotals(f fixture) {
+	totals := func(want relay.Totals) {
+		f.Helper()
+		if got, err := f.Totals(f.Context()); got != want || err != nil {
+			f.Errorf("Totals = %+v, %v; want %+v", got, err, want)
+		}
+	}
+	totals(relay.Totals{Owners: 2, Inboxes: 1})
+	f.inbox(bob, id(4), true, [32]byte{})
+	f.put(delivery(inbox, token, []byte("four"), t0))
+	f.put(delivery(inbox, token, []byte("seven .."), t0))
+	totals(relay.Totals{Owners: 2, Inboxes: 2, Mail: 2, Bytes: 12})
+	_, seqs := f.bodies(alice, t0)
+	f.ok(f.Ack(f.Context(), alice, seqs[:1]))
+	totals(relay.Totals{Owners: 2, Inboxes: 2, Mail: 1, Bytes: 8})
+}
+
 func testWork(f fixture) {
 	ctx := f.Context()
 	f.inbox(alice, id(3), true, [32]byte{})

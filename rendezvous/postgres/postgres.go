@@ -131,6 +131,12 @@ func (s *Store) migrate(ctx context.Context) error {
 	})
 }
 
+// Count implements [rendezvous.Store].
+func (s *Store) Count(ctx context.Context) (records, listed int, err error) {
+	err = s.count(ctx)
+	return int(s.records.Load()), int(s.listed.Load()), wrap("counting records", err)
+}
+
 func (s *Store) count(ctx context.Context) error {
 	var records, listed int64
 	err := s.pool.QueryRow(ctx, "SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM listed)").Scan(&records, &listed)

@@ -93,6 +93,12 @@ func (s *Store) Put(ctx context.Context, r rendezvous.StoredRecord, limit int) e
 	return wrap("storing a record", err)
 }
 
+// Count implements [rendezvous.Store].
+func (s *Store) Count(ctx context.Context) (records, listed int, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT (SELECT n FROM total), (SELECT n FROM listed_total)").Scan(&records, &listed)
+	return records, listed, wrap("counting records", err)
+}
+
 // upsert updates, or inserts if there is room: no conflict clause, which would
 // fire the counting triggers for a row that stays.
 func upsert(tx *store.Tx, update, insert string, limit int, args ...any) error {

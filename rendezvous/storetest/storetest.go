@@ -19,6 +19,7 @@ func Run(t *testing.T, open func(t *testing.T) rendezvous.Store) {
 		"Limit":      testLimit,
 		"Delete":     testDelete,
 		"Concurrent": testConcurrent,
+		"Count":      testCount,
 		"Renew":      testRenew,
 		"List":       testList,
 		"ListLimit":  testListLimit,
@@ -101,6 +102,28 @@ func testLimit(t *testing.T, s rendezvous.Store) {
 	if err := s.Put(t.Context(), record(3, "x", time.Hour), 3); err != nil {
 		t.Errorf("after a deletion: %v", err)
 	}
+}
+
+func testCount(t *testing.T, s rendezvous.Store) {
+	counts := func(records, listed int) {
+		t.Helper()
+		if r, l, err := s.Count(t.Context()); r != records || l != listed || err != nil {
+			t.Errorf("Count = %d, %d, %v; want %d, %d", r, l, err, records, listed)
+		}
+	}
+	counts(0, 0)
+	put(t, s, record(1, "one", time.Hour))
+	put(t, s, record(2, "two", time.Hour))
+	put(t, s, record(2, "again", time.Hour))
+	r := rendezvous.ListedRecord{Identity: [32]byte{3}, Fold: "ann", Entry: []byte("e"), Expires: t0.Add(time.Hour), Seen: t0}
+	if err := s.List(t.Context(), r, 10); err != nil {
+		t.Fatal(err)
+	}
+	counts(2, 1)
+	if err := s.Delete(t.Context(), [32]byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	counts(1, 1)
 }
 
 func testDelete(t *testing.T, s rendezvous.Store) {
