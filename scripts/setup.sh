@@ -49,6 +49,8 @@ want nftables has_command nft
 want iproute2 has_command ip
 if [ "$goal" = test ]; then
 	want miniupnpd-nftables test -x /usr/sbin/miniupnpd
+	want nodejs has_command node
+	want npm has_command npm
 	need pkg-config has_command pkg-config
 	need libgtk-4-dev pkg-config --exists gtk4
 	need libgirepository1.0-dev pkg-config --exists gobject-introspection-1.0

@@ -69,6 +69,7 @@ var allowed = map[string][]string{
 	"internal/natlab/peers":  {},
 	"internal/natlab/rivals": {"internal/natlab"},
 	"internal/natlab/matrix": with(core, "client", "client/rpc", "internal/natlab", "nat"),
+	"internal/interop":       {},
 	"internal/measure":       {},
 	"internal/pgtest":        {},
 }
