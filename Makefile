@@ -11,7 +11,7 @@ FUZZTIME ?= 10m
 RUNS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures natlab-skipped clean FORCE
+.PHONY: help run test build desktop desktop-install setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures natlab-skipped clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,17 @@ build: setup-run bin/sremp ## build bin/sremp
 desktop: setup-test ## build bin/sremp-desktop, the GTK program
 	$(GO) build -tags gtk -o bin/sremp-desktop ./cmd/sremp-desktop
 
+PREFIX ?= $(HOME)/.local
+APP := io.github.sremp.Desktop
+DATA := cmd/sremp-desktop/data
+
+desktop-install: desktop ## put it under PREFIX (~/.local), with its icon and as what opens sremp: links
+	install -D -m 755 bin/sremp-desktop "$(DESTDIR)$(PREFIX)/bin/sremp-desktop"
+	install -D -m 644 $(DATA)/$(APP).desktop "$(DESTDIR)$(PREFIX)/share/applications/$(APP).desktop"
+	install -D -m 644 $(DATA)/$(APP).svg "$(DESTDIR)$(PREFIX)/share/icons/hicolor/scalable/apps/$(APP).svg"
+	install -D -m 644 $(DATA)/$(APP).metainfo.xml "$(DESTDIR)$(PREFIX)/share/metainfo/$(APP).metainfo.xml"
+	-command -v update-desktop-database >/dev/null && update-desktop-database "$(DESTDIR)$(PREFIX)/share/applications"
+
 bin/sremp: FORCE
 	@$(GO) build -o $@ ./cmd/sremp
 
@@ -52,6 +63,7 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy -diff
 	$(GO) vet -tags gtk ./...
 	$(GO) tool staticcheck -tags gtk ./...
 	$(GO) mod tidy -diff
+	scripts/datafiles.sh
 
 unit: ## the tests of every package, processes and scripts included
 	$(GO) test ./...

@@ -22,6 +22,7 @@ type sheet struct {
 	spinner  *gtk.Spinner
 	close    *gtk.Button
 	kind     present.DialogKind
+	given    string
 	clears   int
 
 	contact contactPages
@@ -139,8 +140,8 @@ func (s *sheet) draw(d present.Dialog) {
 	s.spinner.SetSpinning(d.Busy)
 	setText(s.problem, d.Problem)
 	s.problem.SetVisible(d.Problem != "")
-	opened := d.Kind != s.kind
-	s.kind = d.Kind
+	opened := d.Kind != s.kind || d.Given != s.given
+	s.kind, s.given = d.Kind, d.Given
 	switch d.Kind {
 	case present.InviteDialog:
 		s.drawInvite(d)
@@ -168,13 +169,13 @@ func (s *sheet) open(d present.Dialog) {
 		s.close.GrabFocus()
 	case present.AddDialog:
 		setText(s.title, tr.T("Add a contact"))
-		s.uri.SetText("")
+		s.uri.SetText(d.Given)
 		s.nick.SetText("")
 		s.pages.show("add")
 		s.uri.GrabFocus()
 	case present.ServersDialog:
 		setText(s.title, tr.T("Servers"))
-		s.address.SetText("")
+		s.address.SetText(d.Given)
 		s.pages.show("servers")
 		s.address.GrabFocus()
 	case present.VerifyDialog:

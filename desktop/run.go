@@ -9,39 +9,64 @@ import (
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/shell"
+	"github.com/sremp/sremp/identity"
 )
-
-// AppID names the program on the session bus and to the window manager.
-const AppID = "io.github.sremp.Desktop"
 
 // ErrNoDisplay is returned by [Run] without a screen.
 var ErrNoDisplay = errors.New("there is no screen to draw on; start it in a graphical session")
 
-// Run shows the window of a profile until it is closed or ctx is done. It must
-// be called on the main goroutine.
-func Run(ctx context.Context, profile present.Profile) error {
+// Options say how to run.
+type Options struct {
+	Dir         string       // of the profile
+	Shell       *shell.Shell // the place on the session bus
+	Link        string       // a link of ours to begin with; may be empty
+	Background  bool         // begin without showing the window
+	RightToLeft bool         // the person's language is written so
+}
+
+// Run shows the window of a profile until the program is ended or ctx is done.
+// It must be called on the main goroutine.
+func Run(ctx context.Context, profile present.Profile, o Options) error {
+	glib.SetPrgname(shell.AppID) // by it a desktop finds the icon
 	if !gtk.InitCheck() {
 		return ErrNoDisplay
 	}
-	// Each profile is a program of its own: the lock of the profile decides, not
-	// the name on the bus.
-	app := gtk.NewApplication(AppID, gio.ApplicationNonUnique)
+	if o.RightToLeft {
+		gtk.WidgetSetDefaultDirection(gtk.TextDirRTL)
+	}
+	// The shell decides whether there is another of this profile: GTK would look
+	// for another of any.
+	app := gtk.NewApplication(shell.AppID, gio.ApplicationNonUnique)
 	var p *present.Window
+	var w *window
 	app.ConnectActivate(func() {
 		style(gdk.DisplayGetDefault())
-		w := newWindow(app)
-		p = present.NewWindow(ctx, present.Config{Profile: profile, Post: post, Draw: w.draw})
+		w = newWindow(app, o)
+		last := w.state.Last
+		p = present.NewWindow(ctx, present.Config{
+			Profile: profile, Post: post, Draw: w.draw, Desk: desk{o.Shell},
+			Reopen: func(id identity.PeerID) bool { return int(present.Hint(id)) == last },
+		})
 		w.connect(p)
+		if o.Link != "" {
+			p.OpenLink(o.Link)
+		}
 		p.Start()
-		w.Show()
+		w.listen(p)
+		if !o.Background {
+			w.Show()
+		}
 	})
 	stop := context.AfterFunc(ctx, func() { post(app.Quit) })
 	defer stop()
 	code := app.Run(nil)
 	if p != nil {
+		w.remember()
 		p.Close()
 	}
 	if code != 0 {

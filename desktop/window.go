@@ -12,6 +12,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
+	"github.com/sremp/sremp/desktop/shell"
 	"github.com/sremp/sremp/desktop/tr"
 )
 
@@ -36,28 +37,42 @@ type window struct {
 
 	toast     *gtk.Revealer
 	toastText *gtk.Label
-	toastSeq  int
+	toastSeq  int // of the last drawn View
+	toasts    int
 	undo      *gtk.Button
 	stage     present.Stage
 	dialog    present.DialogKind
 	searching bool
+
+	shell     *shell.Shell
+	dir       string // of the profile
+	state     shell.State
+	last      int  // present.Hint of the open conversation; -1: none
+	told      bool // that the program goes on without its window
+	shortcuts []shortcut
+	undoing   *gio.SimpleAction
 }
 
-func newWindow(app *gtk.Application) *window {
+func newWindow(app *gtk.Application, o Options) *window {
 	w := &window{
 		ApplicationWindow: gtk.NewApplicationWindow(app), app: app,
 		pages: newPager(), start: newStartPage(), sidebar: newSidebar(), conversation: newConversation(), sheet: newSheet(),
 		me: label("SREMP", "title"), network: line("subtitle"),
+		shell: o.Shell, dir: o.Dir, state: shell.LoadState(o.Dir, firstState()), last: -1,
 	}
 	w.SetTitle("SREMP")
-	w.SetDefaultSize(startWidth, startHeight)
+	w.SetIconName(shell.AppID)
+	w.SetDefaultSize(w.state.Width, w.state.Height)
+	if w.state.Maximized {
+		w.Maximize()
+	}
 	w.main = gtk.NewPaned(gtk.OrientationHorizontal)
 	w.main.SetStartChild(w.sidebar)
 	w.main.SetEndChild(w.conversation)
 	w.main.SetResizeStartChild(false)
 	w.main.SetShrinkStartChild(false)
 	w.main.SetShrinkEndChild(false)
-	w.main.SetPosition(sidebarWidth)
+	w.main.SetPosition(w.state.Pane)
 	w.pages.add("start", w.start)
 	w.main.SetVExpand(true)
 	w.pages.add("main", w.main)
@@ -102,6 +117,7 @@ func (w *window) connect(p *present.Window) {
 	add := button(tr.T("Add"), tr.T("Add a contact by a link (Ctrl+N)"), p.OpenAdd)
 	servers := iconButton("network-server-symbolic", tr.T("Servers (Ctrl+Shift+S)"), p.OpenServers)
 	w.bar = []*gtk.Button{invite, add, servers}
+	program := w.programMenu()
 	bar := gtk.NewHeaderBar()
 	w.me.SetXAlign(0.5)
 	w.network.SetXAlign(0.5)
@@ -110,6 +126,7 @@ func (w *window) connect(p *present.Window) {
 	bar.SetTitleWidget(title)
 	bar.PackStart(invite)
 	bar.PackStart(add)
+	bar.PackEnd(program)
 	bar.PackEnd(servers)
 	w.SetTitlebar(bar)
 
@@ -123,18 +140,22 @@ func (w *window) connect(p *present.Window) {
 			gtk.ShowURI(&w.Window, "file://"+(&url.URL{Path: dir}).EscapedPath(), gdk.CURRENT_TIME)
 		}
 	})
-	w.action("attach", "<Control>o", w.conversation.composer.choose)
-	w.action("invite", "<Control>i", p.OpenInvite)
-	w.action("add", "<Control>n", p.OpenAdd)
-	w.action("servers", "<Control><Shift>s", p.OpenServers)
-	w.action("menu", "<Control>m", func() {
+	w.action("search", "<Control>f", tr.T("Search all messages"), p.OpenSearch)
+	w.action("invite", "<Control>i", tr.T("Invite somebody"), p.OpenInvite)
+	w.action("add", "<Control>n", tr.T("Add a contact by a link"), p.OpenAdd)
+	w.action("servers", "<Control><Shift>s", tr.T("Servers"), p.OpenServers)
+	w.action("attach", "<Control>o", tr.T("Send a file"), w.conversation.composer.choose)
+	w.action("menu", "<Control>m", tr.T("The menu of this conversation"), func() {
 		if w.conversation.pages["chat"].Visible() {
 			w.conversation.header.menu.Popup()
 		}
 	})
-	w.action("search", "<Control>f", p.OpenSearch)
-	w.action("undo", "<Control>z", p.Undo)
-	w.action("quit", "<Control>q", w.app.Quit)
+	w.undoing = w.action("undo", "<Control>z", tr.T("Take back what was deleted"), p.Undo)
+	w.action("program", "F10", tr.T("The menu of the program"), program.Popup)
+	w.action("shortcuts", "<Control>question", tr.T("Keyboard shortcuts"), w.showShortcuts)
+	w.action("close", "<Control>w", tr.T("Close the window"), w.Close)
+	w.action("quit", "<Control>q", tr.T("Quit"), w.app.Quit)
+	w.ConnectCloseRequest(w.closeWindow)
 	w.NotifyProperty("is-active", func() { p.SetActive(w.IsActive()) })
 
 	keys := gtk.NewEventControllerKey()
@@ -161,14 +182,6 @@ func (w *window) keyAction(name string, f func(key string)) {
 	w.AddAction(a)
 }
 
-// action makes a named action of the window with a shortcut.
-func (w *window) action(name, keys string, f func()) {
-	a := gio.NewSimpleAction(name, nil)
-	a.ConnectActivate(func(*glib.Variant) { f() })
-	w.AddAction(a)
-	w.app.SetAccelsForAction("win."+name, []string{keys})
-}
-
 // draw shows a view.
 func (w *window) draw(v present.View) {
 	main := v.Stage == present.Main
@@ -184,6 +197,10 @@ func (w *window) draw(v present.View) {
 		w.sidebar.draw(v)
 		w.searching = v.Search.Open
 		w.conversation.draw(v)
+		w.last = -1
+		if v.Chat.Open {
+			w.last = int(present.Hint(v.Chat.ID))
+		}
 		w.pages.show("main")
 		if w.stage != present.Main {
 			w.sidebar.grab()
@@ -219,15 +236,23 @@ func (w *window) drawDialog(v present.View) {
 
 func (w *window) drawToast(t present.Toast) {
 	w.undo.SetVisible(t.Undo)
+	w.undoing.SetEnabled(t.Undo) // else the key is the entry's own
 	if t.Seq == w.toastSeq {
 		return
 	}
 	w.toastSeq = t.Seq
-	w.toastText.SetText(t.Text)
+	w.sayToast(t.Text)
+}
+
+// sayToast shows a notice for a moment.
+func (w *window) sayToast(text string) {
+	w.toasts++
+	now := w.toasts
+	w.toastText.SetText(text)
 	w.toast.SetCanTarget(true)
 	w.toast.SetRevealChild(true)
 	coreglib.TimeoutAdd(toastTime, func() {
-		if w.toastSeq == t.Seq {
+		if w.toasts == now {
 			w.toast.SetRevealChild(false)
 			w.toast.SetCanTarget(false)
 		}

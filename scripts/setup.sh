@@ -57,6 +57,8 @@ if [ "$goal" = test ]; then
 	need xvfb has_command Xvfb
 	need xauth has_command xauth
 	need dbus has_command dbus-run-session
+	want desktop-file-utils has_command desktop-file-validate
+	want appstream has_command appstreamcli
 	want gnome-keyring has_command gnome-keyring-daemon
 	need dbus-x11 has_command dbus-launch
 	need xdotool has_command xdotool

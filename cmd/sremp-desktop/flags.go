@@ -9,6 +9,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/sremp/sremp/identity"
 )
 
 // passphraseVariable is the environment variable for scripts. The passphrase may
@@ -23,9 +26,10 @@ func fromFlags(args []string, stdout, stderr io.Writer) (p *profile, status int,
 	dir := f.String("profile", defaultProfile(), "`directory` of the profile")
 	file := f.String("passphrase-file", "", "`file` whose first line is the passphrase; else "+passphraseVariable+" counts, else the window asks")
 	listen := f.String("listen", "", "UDP `address` to listen on, instead of any free port")
+	background := f.Bool("background", false, "do not show the window at first")
 	verbose := f.Bool("verbose", false, "write a log to standard error")
 	help := func(w io.Writer) {
-		fmt.Fprintln(w, "Usage: sremp-desktop [flags]\n\nThe messenger in a window.")
+		fmt.Fprintln(w, "Usage: sremp-desktop [flags] [LINK]\n\nThe messenger in a window. A LINK begins with sremp: and is an invite or a server's address; it is shown, never followed by itself.")
 		f.SetOutput(w)
 		f.PrintDefaults()
 	}
@@ -35,10 +39,10 @@ func fromFlags(args []string, stdout, stderr io.Writer) (p *profile, status int,
 		return nil, exitOK, nil
 	case err != nil:
 		return nil, exitUsage, err
-	case f.NArg() > 0:
-		return nil, exitUsage, fmt.Errorf("unexpected argument %q; --help lists the flags", f.Arg(0))
+	case f.NArg() > 1 || f.NArg() == 1 && !strings.HasPrefix(strings.ToLower(f.Arg(0)), identity.InviteScheme):
+		return nil, exitUsage, fmt.Errorf("unexpected argument %q; --help lists the flags", f.Arg(f.NArg()-1))
 	}
-	p = &profile{dir: *dir, listen: *listen, log: slog.New(slog.DiscardHandler)}
+	p = &profile{dir: *dir, listen: *listen, log: slog.New(slog.DiscardHandler), links: f.Args(), background: *background}
 	if *verbose {
 		p.log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

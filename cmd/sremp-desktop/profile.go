@@ -35,6 +35,8 @@ type profile struct {
 	passphrase string
 	given      bool // passphrase came from a file or the environment
 	kdf        identity.KDFParams
+	links      []string // of ours, to open: at most one
+	background bool     // no window is shown at first
 	log        *slog.Logger
 
 	mu    sync.Mutex   // guards close

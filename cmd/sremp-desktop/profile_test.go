@@ -113,6 +113,10 @@ func TestFlags(t *testing.T) {
 		{args: []string{"--passphrase-file", file}, passphrase: "from file"},
 		{args: []string{"--passphrase-file", file + "x"}, status: exitOther, err: "reading the passphrase"},
 		{args: []string{"--colour"}, status: exitUsage, err: "colour"},
+		{args: []string{"--background", "sremp:abc"}, passphrase: "from environment"},
+		{args: []string{"SREMP://key@host:1"}, passphrase: "from environment"},
+		{args: []string{"sremp:abc", "sremp:def"}, status: exitUsage, err: `unexpected argument "sremp:def"`},
+		{args: []string{"https://example.org"}, status: exitUsage, err: "unexpected argument"},
 		{args: []string{"extra"}, status: exitUsage, err: `unexpected argument "extra"`},
 	} {
 		p, status, err := fromFlags(tt.args, io.Discard, io.Discard)

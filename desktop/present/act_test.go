@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sremp/sremp/client"
@@ -373,6 +374,24 @@ func TestUnreadLine(t *testing.T) {
 		}
 		if c := u.last().Chat; c.Jump != "unread" {
 			t.Errorf("jumps to %q", c.Jump)
+		}
+	})
+}
+
+// TestQuitDeletes ends the program while what was deleted could still be had back.
+func TestQuitDeletes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.history[bob] = []client.Message{incoming(bob, 1, "secret", time.Now())}
+		u := newUI(t, &fakeProfile{api: f, hasPassphrase: true})
+		u.run(5 * callTime)
+		u.Select(bob)
+		u.run(2 * callTime)
+		u.DeleteMessage(u.last().Chat.Rows[1].Key, false)
+		u.close() // as by a signal
+		u.Window.Close()
+		if got := len(f.history[bob]); got != 0 {
+			t.Errorf("%d messages are left, want none: its deletion was said", got)
 		}
 	})
 }

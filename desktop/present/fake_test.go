@@ -360,6 +360,7 @@ type fakeProfile struct {
 	open          error // of Create and Unlock
 	hasPassphrase bool
 	name, phrase  string
+	reopen        func(identity.PeerID) bool
 }
 
 func (p *fakeProfile) Attach(ctx context.Context) (client.API, error) {
@@ -393,6 +394,7 @@ type ui struct {
 	queue chan func()
 	views []View
 	close context.CancelFunc
+	desk  fakeDesk
 }
 
 // newUI makes a window and starts it.
@@ -400,7 +402,7 @@ func newUI(t *testing.T, p *fakeProfile) *ui {
 	ctx, cancel := context.WithCancel(t.Context())
 	u := &ui{t: t, api: p.api, queue: make(chan func(), 10000), close: cancel}
 	u.Window = NewWindow(ctx, Config{
-		Profile: p, Zone: time.UTC,
+		Profile: p, Zone: time.UTC, Desk: &u.desk, Reopen: p.reopen,
 		Post: func(f func()) { u.queue <- f },
 		Draw: func(v View) { u.views = append(u.views, v) },
 	})

@@ -54,6 +54,7 @@ func (w *Window) follow(api client.API) {
 // forget leaves a client that is closed.
 func (w *Window) forget() {
 	w.api, w.chat, w.dialog = nil, nil, Dialog{}
+	w.begun = false
 	w.search, w.pending = search{count: w.search.count + 1}, nil
 	clear(w.hidden)
 	clear(w.hiddenContacts)
@@ -87,6 +88,10 @@ func (w *Window) events(api client.API) error {
 		w.setContacts(contacts)
 		if w.chat != nil {
 			w.loadNewest(w.chat)
+		}
+		if !w.begun {
+			w.begun = true
+			w.begin()
 		}
 	})
 	for e := range events {
@@ -147,6 +152,10 @@ func (w *Window) event(e client.Event) {
 		w.refresh()
 	case client.ServerEvent:
 		w.server(e.Server)
+	case client.NotificationEvent:
+		w.notify(e)
+	case client.WithdrawEvent:
+		w.withdraw(e.Contact)
 	case client.FileEvent:
 		w.file(e.File)
 	case client.ChangeEvent:

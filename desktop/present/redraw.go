@@ -11,7 +11,10 @@ import (
 	"github.com/sremp/sremp/identity"
 )
 
-func (w *Window) redraw() { w.config.Draw(w.view()) }
+func (w *Window) redraw() {
+	w.config.Draw(w.view())
+	w.countUnread()
+}
 
 // view makes a View that shares nothing with the window.
 func (w *Window) view() View {

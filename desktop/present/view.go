@@ -247,6 +247,7 @@ type Dialog struct {
 	Link    string   // InviteDialog: the invite, empty while Busy
 	QR      *QR      // InviteDialog
 	Expires string   // InviteDialog: in words
+	Given   string   // AddDialog, ServersDialog: what stands in the field at first
 	Servers []Server // ServersDialog
 	Clears  int      // changes when an answer was accepted and the fields are to be emptied
 

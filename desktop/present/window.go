@@ -34,6 +34,9 @@ type Config struct {
 	Post    func(func())   // runs a func on the main loop, in order; must not block
 	Draw    func(View)     // called on the main loop
 	Zone    *time.Location // for times; nil means time.Local
+	Desk    Desk           // may be nil
+	// Reopen says which conversation to begin with, of several the newest; nil: none.
+	Reopen func(identity.PeerID) bool
 }
 
 // A Window presents the whole window. See the package's comment for who may
@@ -68,9 +71,15 @@ type Window struct {
 	hiddenContacts map[identity.PeerID]bool
 	pending        *pending
 	jumps          int // counts what View.Chat.Jump shows
+	unread         int // what the desk was told
+	begun          bool
+	link           string // to be opened when the profile is
 
 	refreshing, stale bool // a listing of the contacts is under way, and outdated already
 }
+
+// closeTime bounds what is still done at the end.
+const closeTime = 5 * time.Second
 
 // NewWindow returns a window that works until ctx is done or Close.
 func NewWindow(ctx context.Context, c Config) *Window {
@@ -94,8 +103,14 @@ func (w *Window) Start() {
 }
 
 // Close drops everything that is under way and waits for its goroutines. Nothing
-// is drawn afterwards.
+// is drawn afterwards. What was deleted and not taken back is deleted.
 func (w *Window) Close() {
+	if p := w.pending; p != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), closeTime)
+		_ = p.do(ctx) // the person is gone; what is not deleted is seen at the next start
+		cancel()
+	}
+	w.pending = nil
 	w.cancel()
 	w.wg.Wait()
 }

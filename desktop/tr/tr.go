@@ -47,19 +47,37 @@ func Load(name string) (*Language, bool) {
 // English.
 func Use(l *Language) { now.Store(l) }
 
+// locale is the person's, as far as messages go; empty if it is C.
+func locale(getenv func(string) string) string {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if l := getenv(name); l != "" {
+			if l == "C" || strings.HasPrefix(l, "C.") || l == "POSIX" {
+				return ""
+			}
+			return l
+		}
+	}
+	return ""
+}
+
+// rightToLeft are the languages that are written so.
+var rightToLeft = []string{"ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "nqo", "ps", "sd", "syr", "ug", "ur", "yi"}
+
+// RightToLeft reports whether a person's language is written from right to left.
+func RightToLeft(getenv func(string) string) bool {
+	language, _, _ := strings.Cut(locale(getenv), "_")
+	language, _, _ = strings.Cut(language, ".")
+	return slices.Contains(rightToLeft, language)
+}
+
 // Preferred returns the language that a person's environment asks for (GNU
 // gettext manual, "Locale Environment Variables"); nil is English.
 func Preferred(getenv func(string) string) *Language {
-	locale := ""
-	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if locale = getenv(name); locale != "" {
-			break
-		}
-	}
-	if locale == "" || locale == "C" || strings.HasPrefix(locale, "C.") || locale == "POSIX" {
+	l := locale(getenv)
+	if l == "" {
 		return nil
 	}
-	for _, wish := range append(strings.Split(getenv("LANGUAGE"), ":"), locale) {
+	for _, wish := range append(strings.Split(getenv("LANGUAGE"), ":"), l) {
 		wish, _, _ = strings.Cut(wish, ".")
 		wish, _, _ = strings.Cut(wish, "@")
 		short, _, _ := strings.Cut(wish, "_")

@@ -57,3 +57,11 @@ func TestSay(t *testing.T) {
 		}
 	}
 }
+
+func TestRightToLeft(t *testing.T) {
+	for locale, want := range map[string]bool{"ar_EG.UTF-8": true, "he": true, "fa.UTF-8": true, "": false, "C": false, "de_DE.UTF-8": false, "arn_CL": false} {
+		if got := RightToLeft(func(name string) string { return map[string]string{"LANG": locale}[name] }); got != want {
+			t.Errorf("%q: got %v, want %v", locale, got, want)
+		}
+	}
+}

@@ -55,11 +55,12 @@ var allowed = map[string][]string{
 
 	"desktop/tr":      {},
 	"desktop/present": with(core, "client", "desktop/tr"),
-	"desktop":         with(core, "client", "desktop/present", "desktop/tr"),
+	"desktop/shell":   {},
+	"desktop":         with(core, "client", "desktop/present", "desktop/shell", "desktop/tr"),
 
 	"cmd/sremp": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "relay", "relay/sqlite", "relay/postgres", "relay/websocket", "rendezvous",
 		"rendezvous/postgres", "rendezvous/sqlite", "transport", "nat", "portmap", "store", "internal/natlab"),
-	"cmd/sremp-desktop": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "desktop", "desktop/present", "desktop/tr",
+	"cmd/sremp-desktop": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "desktop", "desktop/present", "desktop/shell", "desktop/tr",
 		"transport", "store"),
 
 	"bench/rendezvous":       {},
@@ -83,7 +84,7 @@ var only = map[string][]string{
 	"github.com/pion/stun/v2":            {"nat"},
 	"github.com/huin/goupnp":             {"portmap"},
 	"github.com/jackc/pgx/v5":            {"relay/postgres", "rendezvous/postgres"},
-	"github.com/godbus/dbus/v5":          {"client/keyring"},
+	"github.com/godbus/dbus/v5":          {"client/keyring", "desktop/shell"},
 	"github.com/BurntSushi/toml":         {"client/config"},
 	"github.com/coder/websocket":         {"relay/websocket"},
 	"golang.org/x/image":                 {"transfer"},
