@@ -81,9 +81,16 @@ const smallest, largest = 200, 16384
 
 // LoadState returns what is remembered in a profile, and first for what is not.
 func LoadState(profile string, first State) State {
-	s := first
 	b, err := os.ReadFile(filepath.Join(profile, StateFile))
-	if err != nil || json.Unmarshal(b, &s) != nil {
+	if err != nil {
+		return first
+	}
+	return parseState(b, first)
+}
+
+func parseState(b []byte, first State) State {
+	s := first
+	if json.Unmarshal(b, &s) != nil {
 		return first
 	}
 	for _, side := range []struct{ v, first *int }{{&s.Width, &first.Width}, {&s.Height, &first.Height}, {&s.Pane, &first.Pane}} {

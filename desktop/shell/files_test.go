@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,4 +78,23 @@ func TestState(t *testing.T) {
 			t.Errorf("of %s: got %+v, want %+v", text, got, want)
 		}
 	}
+}
+
+// FuzzState has every file give a window that can be shown.
+func FuzzState(f *testing.F) {
+	first := State{Width: 960, Height: 680, Pane: 280, Last: -1}
+	b, err := json.Marshal(first)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte(`{"width": 1e9, "pane": -1}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := parseState(b, first)
+		for _, side := range []int{s.Width, s.Height, s.Pane} {
+			if side < smallest || side > largest {
+				t.Errorf("%q: got %+v", b, s)
+			}
+		}
+	})
 }

@@ -26,6 +26,7 @@ var textDecoder = regexp.MustCompile(`^(Parse|Decode|Unmarshal|Clean)`)
 var notDecoders = map[string]string{
 	"client.openHolders":            "takes a passphrase: the parsing is parseHolders, the sealed secret identity.OpenSecret",
 	"lan.Read":                      "a packet's bytes for the core, which FuzzCore is for",
+	"desktop/shell.Open":            "links for the window, which shows them as text; what they hold is FuzzText's of identity",
 	"identity.readSecretKey":        "takes what ParseLocal has read",
 	"transport.Read":                "a stream's bytes for the caller",
 	"transport.ReadFrom":            "a datagram's bytes for quic-go; the mux that sorts them is FuzzDatagram's",
