@@ -66,6 +66,7 @@ var allowed = map[string][]string{
 	"bench/rendezvous":       {},
 	"bench":                  {},
 	"internal/archtest":      {},
+	"internal/domains":       {},
 	"internal/natlab":        {},
 	"internal/natlab/peers":  {},
 	"internal/natlab/rivals": {"internal/natlab"},
