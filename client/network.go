@@ -51,6 +51,7 @@ type network struct {
 	answers  map[[32]byte]*given                 // by the offer's secret
 	addrs    []netip.AddrPort                    // of ours, as last gathered
 
+	port   atomic.Uint32   // of ep, which may have had to change it
 	mapper *portmap.Mapper // nil unless wanted
 	near   nearby
 
@@ -85,6 +86,7 @@ func newNetwork(c *Client, k *core) (*network, error) {
 		pc.Close()
 		return nil, fmt.Errorf("client: %w", err)
 	}
+	n.port.Store(uint32(n.ep.LocalAddr().Port()))
 	host, _, err := net.SplitHostPort(c.cfg.Listen)
 	if err == nil {
 		pc, err = net.ListenPacket("udp", net.JoinHostPort(host, "0"))

@@ -114,12 +114,33 @@ func (n *network) networkChanged() {
 	n.gatheredAt = time.Time{}
 	mapper := n.mapper
 	n.mu.Unlock()
-	if mapper != nil {
-		mapper.Refresh()
-	}
-	if s := n.lan(); s != nil {
-		n.run(s.Refresh)
+	// Before newNetwork has set the port there is no endpoint to ask.
+	if old := n.port.Load(); old != 0 && n.port.Swap(uint32(n.ep.LocalAddr().Port())) != uint32(n.ep.LocalAddr().Port()) {
+		n.run(n.portChanged)
+	} else {
+		if mapper != nil {
+			mapper.Refresh()
+		}
+		if s := n.lan(); s != nil {
+			n.run(s.Refresh)
+		}
 	}
 	n.pool.Hurry()
 	n.pokeAll()
+}
+
+// portChanged announces, and has the gateway forward, the port of a socket that had
+// to be replaced.
+func (n *network) portChanged() {
+	n.stopLAN()
+	n.stopMapper()
+	n.startMapper()
+	n.startLAN()
+	n.mu.Lock()
+	closed := n.closed
+	n.mu.Unlock()
+	if closed { // which may have found nothing to stop
+		n.stopLAN()
+		n.stopMapper()
+	}
 }

@@ -40,7 +40,7 @@ func (r *route) newAsk() *vnAsk {
 
 // ask sends a question by UDP, whatever the way in use.
 func (r *route) ask(a *vnAsk) {
-	if err := r.e.m.sock.write(a.packet, nil, r.addr); err != nil {
+	if err := r.e.m.transmit(a.packet, nil, r.addr); err != nil {
 		r.e.m.stats.swallowed.Add(1)
 	}
 }

@@ -46,11 +46,16 @@ type Config struct {
 	// the other end. nil allows everybody.
 	Allow func(*identity.Record) error
 	// NetworkChanged is called, on a goroutine of the endpoint's, after addresses
-	// or routes of this machine have changed. It must not block for long.
+	// or routes of this machine have changed, or the socket was replaced, maybe by
+	// one on another port. It must not block for long.
 	NetworkChanged func()
 	// ListenPacket opens a further socket, on the network of PacketConn and a port
 	// of its own, for searches that need many. nil: one like PacketConn.
 	ListenPacket func() (net.PacketConn, error)
+	// Reopen opens a socket in the place of PacketConn when that has broken, or is of
+	// no use any more (spec §5.1.4): at the same address, any port if that is 0.
+	// nil: as PacketConn was if it is a *net.UDPConn; others are not replaced.
+	Reopen func(at netip.AddrPort) (net.PacketConn, error)
 	// Tunnel opens a way to a server's UDP port that takes no UDP from here. It is
 	// used while the server does not answer by UDP (spec §5.8). nil: there is none.
 	// What is written to the result goes to addr, and what is read came from there.

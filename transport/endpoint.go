@@ -109,6 +109,7 @@ func (e *Endpoint) listen() error {
 	if err != nil {
 		return fmt.Errorf("transport: %w", err)
 	}
+	e.renewable()
 	e.wg.Go(e.serve)
 	e.wg.Go(func() { e.m.silence.run(e.ctx, e.m) })
 	return nil
@@ -178,15 +179,16 @@ func (e *Endpoint) Close() error {
 	e.cancel()
 	e.ln.Close()
 	e.wg.Wait()
-	err := errors.Join(e.main.Close(), e.c.PacketConn.Close())
-	if err != nil {
+	err := errors.Join(e.main.Close(), e.m.current.Load().pc.Close())
+	if err != nil && !errors.Is(err, net.ErrClosed) { // it may have broken
 		return fmt.Errorf("transport: closing: %w", err)
 	}
 	return nil
 }
 
-// LocalAddr returns the socket's address.
-func (e *Endpoint) LocalAddr() netip.AddrPort { return addrPort(e.c.PacketConn.LocalAddr()) }
+// LocalAddr returns the socket's address. Its port is another one when the socket
+// had to be replaced and the old port was not to be had.
+func (e *Endpoint) LocalAddr() netip.AddrPort { return addrPort(e.m.current.Load().pc.LocalAddr()) }
 
 // WritePacket sends one datagram, best effort: for relay framing and other raw
 // packets of servers.

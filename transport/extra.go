@@ -68,7 +68,7 @@ func (m *mux) injectSide(d sideDatagram) {
 	}
 	// The read loop may wait on the main socket.
 	if m.sideWake.CompareAndSwap(false, true) {
-		m.pc.SetReadDeadline(time.Unix(1, 0))
+		m.setReadDeadline(time.Unix(1, 0))
 	}
 }
 
@@ -88,9 +88,9 @@ func (m *mux) awaken() bool {
 	if !m.sideWake.Swap(false) {
 		return false
 	}
-	m.pc.SetReadDeadline(time.Time{})
+	m.setReadDeadline(time.Time{})
 	if m.unblock.Load() { // quic-go's own wish came in between
-		m.pc.SetReadDeadline(time.Unix(1, 0))
+		m.setReadDeadline(time.Unix(1, 0))
 	}
 	return true
 }

@@ -48,6 +48,7 @@ func (e *Endpoint) Forward(n int, r Router) int {
 	if !ok || n < 1 {
 		return 0
 	}
+	e.m.renewals.able.Store(false) // the readers' sockets share the port with this one
 	fds, err := shareUDPPort(udp, n)
 	if err != nil {
 		e.log.Info("no readers of their own for relay framing", "err", err)

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -27,13 +26,14 @@ const (
 // A mux owns the socket. The goroutine in which quic-go reads the main
 // transport is its read loop: what is not QUIC is handled there and then.
 type mux struct {
-	pc     net.PacketConn
-	sock   socket
-	oob    bool // the socket takes control messages
-	paths  *pathTable
-	routes routeTable // to servers, where they may be tunnels
-	start  time.Time  // of the clock in link.received
-	stats  counters
+	// current is the socket in use; renewals replace it.
+	current  atomic.Pointer[boundSocket]
+	renewals renewals
+	oob      bool // the socket takes control messages; constant
+	paths    *pathTable
+	routes   routeTable // to servers, where they may be tunnels
+	start    time.Time  // of the clock in link.received
+	stats    counters
 	// silence has legs speak that have fallen silent.
 	silence silenceWatch
 	// unblock is set while the main transport wants its read to return.
@@ -53,13 +53,13 @@ type mux struct {
 }
 
 func newMux(pc net.PacketConn) *mux {
-	m := &mux{silence: silenceWatch{wake: make(chan struct{}, 1)}, pc: pc, paths: newPathTable(), start: time.Now(), side: make(chan sideDatagram, sideQueue)}
+	m := &mux{silence: silenceWatch{wake: make(chan struct{}, 1)}, paths: newPathTable(), start: time.Now(), side: make(chan sideDatagram, sideQueue)}
+	m.renewals.init()
 	m.buffer.New = func() any { b := make([]byte, 0, 32<<10); return &b }
-	if s := newBatchSocket(pc, &m.stats); s != nil {
-		m.sock, m.oob = s, true
-	} else {
-		m.sock = newPlainSocket(pc)
-	}
+	b := m.bind(pc)
+	_, plain := b.sock.(*plainSocket)
+	m.oob = !plain
+	m.current.Store(b)
 	return m
 }
 
@@ -71,9 +71,10 @@ func (m *mux) now() int64 { return int64(time.Since(m.start)) + 1 }
 // 9.3). The packet is valid until the next call.
 func (m *mux) receive(block bool) (packet []byte, via net.Addr, d datagram, err error) {
 	for {
+		in := m.current.Load()
 		for {
 			var ok bool
-			if d, ok = m.sock.next(); !ok {
+			if d, ok = in.sock.next(); !ok {
 				if d, ok = m.injected(); !ok {
 					break
 				}
@@ -85,20 +86,21 @@ func (m *mux) receive(block bool) (packet []byte, via net.Addr, d datagram, err 
 		if !block {
 			return nil, nil, d, nil
 		}
-		if err := m.sock.fill(); err != nil {
-			// Any other error is of one datagram (an ICMP answer, say). What error
-			// a passed deadline gives differs from one net.PacketConn to another.
-			if errors.Is(err, net.ErrClosed) {
+		if err := in.sock.fill(); err != nil {
+			// What error a passed deadline gives differs from one net.PacketConn to
+			// another.
+			switch {
+			case m.unblock.Load():
+				return nil, nil, d, os.ErrDeadlineExceeded
+			case m.awaken():
+			case !broken(err): // of one datagram (an ICMP answer, say)
+				time.Sleep(readErrorPause)
+			case !m.renewals.await(in):
 				return nil, nil, d, err
 			}
-			if m.unblock.Load() {
-				return nil, nil, d, os.ErrDeadlineExceeded
-			}
-			if m.awaken() {
-				continue
-			}
-			time.Sleep(readErrorPause)
+			continue
 		}
+		m.renewals.received.Add(1)
 	}
 }
 
@@ -183,7 +185,7 @@ func (m *mux) send(to netip.AddrPort, b []byte) {
 	if !to.IsValid() || isVirtual(to.Addr()) {
 		return
 	}
-	write := m.sock.write
+	write := m.transmit
 	if len(b) > 0 && b[0] >= firstForward && b[0] < firstProbe { // of a relay
 		write = func(b, oob []byte, to netip.AddrPort) error { return m.output(b, oob, to, 0) }
 	}
@@ -198,7 +200,7 @@ func (m *mux) sendTTL(to netip.AddrPort, b []byte, ttl int) {
 	if !m.oob || !to.IsValid() || isVirtual(to.Addr()) {
 		return
 	}
-	if err := m.sock.write(b, appendTTL(nil, to.Addr().Is4(), ttl), to); err != nil {
+	if err := m.transmit(b, appendTTL(nil, to.Addr().Is4(), ttl), to); err != nil {
 		m.stats.swallowed.Add(1)
 	}
 }
@@ -243,7 +245,7 @@ func (m *mux) write(b, oob []byte, to *net.UDPAddr, force int) error {
 		if x := l.extra.Load(); x != nil && x.leadsTo(*direct) {
 			return m.filter(x.out.write(b, translateOOB(room[:0], oob, direct.Addr().Is4(), size), *direct))
 		}
-		return m.filter(m.sock.write(b, translateOOB(room[:0], oob, direct.Addr().Is4(), size), *direct))
+		return m.filter(m.transmit(b, translateOOB(room[:0], oob, direct.Addr().Is4(), size), *direct))
 	}
 	m.stats.unroutable.Add(1)
 	return nil
@@ -324,7 +326,7 @@ func (c *quicConn) WriteTo(b []byte, to net.Addr) (int, error) {
 
 // LocalAddr is a *net.UDPAddr for a socket that is one, as quic-go requires for
 // path MTU discovery.
-func (c *quicConn) LocalAddr() net.Addr { return c.m.pc.LocalAddr() }
+func (c *quicConn) LocalAddr() net.Addr { return c.m.current.Load().pc.LocalAddr() }
 
 // Close does nothing: the endpoint owns the socket.
 func (c *quicConn) Close() error { return nil }
@@ -334,7 +336,7 @@ func (c *quicConn) Close() error { return nil }
 func (c *quicConn) SetReadDeadline(t time.Time) error {
 	if c.unblocked == nil {
 		c.m.unblock.Store(!t.IsZero())
-		return c.m.pc.SetReadDeadline(t)
+		return c.m.setReadDeadline(t)
 	}
 	if !t.IsZero() {
 		c.once.Do(func() { close(c.unblocked) })
@@ -348,14 +350,14 @@ func (c *quicConn) SetWriteDeadline(time.Time) error { return nil }
 // SetReadBuffer and SetWriteBuffer are asked for by quic-go, which otherwise
 // complains in the log.
 func (c *quicConn) SetReadBuffer(n int) error {
-	if s, ok := c.m.pc.(interface{ SetReadBuffer(int) error }); ok && c.unblocked == nil {
+	if s, ok := c.m.current.Load().pc.(interface{ SetReadBuffer(int) error }); ok && c.unblocked == nil {
 		return s.SetReadBuffer(n)
 	}
 	return nil
 }
 
 func (c *quicConn) SetWriteBuffer(n int) error {
-	if s, ok := c.m.pc.(interface{ SetWriteBuffer(int) error }); ok && c.unblocked == nil {
+	if s, ok := c.m.current.Load().pc.(interface{ SetWriteBuffer(int) error }); ok && c.unblocked == nil {
 		return s.SetWriteBuffer(n)
 	}
 	return nil
@@ -370,7 +372,7 @@ func (c *quicConn) forQUIC() net.PacketConn {
 	if c.m.oob {
 		return quicOOBConn{c}
 	}
-	if raw, ok := c.m.pc.(syscall.Conn); ok {
+	if raw, ok := c.m.current.Load().pc.(syscall.Conn); ok {
 		return quicRawConn{c, raw}
 	}
 	return c
@@ -382,7 +384,9 @@ type quicRawConn struct {
 	syscall.Conn
 }
 
-func (c quicOOBConn) SyscallConn() (syscall.RawConn, error) { return syscallConn(c.m.pc) }
+func (c quicOOBConn) SyscallConn() (syscall.RawConn, error) {
+	return syscallConn(c.m.current.Load().pc)
+}
 
 // ReadMsgUDP is part of the interface; quic-go calls ReadBatch instead.
 func (c quicOOBConn) ReadMsgUDP(b, _ []byte) (n, oobn, flags int, addr *net.UDPAddr, err error) {

@@ -18,8 +18,15 @@ func (e *Endpoint) watch() {
 	}
 }
 
-// networkChanged makes every connection look at its path now (spec §5.4.7).
+// networkChanged makes every connection look at its path now (spec §5.4.7), and
+// the endpoint at its socket.
 func (e *Endpoint) networkChanged() {
+	e.suspectSocket()
+	e.pathsChanged()
+}
+
+// pathsChanged makes every connection look at its path now.
+func (e *Endpoint) pathsChanged() {
 	e.netChanges.Add(1)
 	e.mu.Lock()
 	for p := range e.probers {

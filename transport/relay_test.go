@@ -20,6 +20,7 @@ type testRelay struct {
 	mu    sync.Mutex
 	sides [2]netip.AddrPort
 	drop  bool
+	moves bool // a side is where its last packet came from
 }
 
 const testSession = 0x5e55
@@ -52,7 +53,7 @@ func (r *testRelay) run() {
 	var sent [2]uint64
 	b := make([]byte, maxDatagram)
 	for {
-		n, _, err := r.pc.ReadFrom(b)
+		n, from, err := r.pc.ReadFrom(b)
 		if err != nil {
 			return
 		}
@@ -71,6 +72,9 @@ func (r *testRelay) run() {
 		sent[to]++
 		wire.SealForward(out, to|wire.ForwardFromRelay, session, sent[to], r.keys[to])
 		r.mu.Lock()
+		if r.moves {
+			r.sides[side] = addrPort(from)
+		}
 		addr, drop := r.sides[to], r.drop
 		r.mu.Unlock()
 		if !drop {

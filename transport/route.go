@@ -209,7 +209,7 @@ func (m *mux) output(b, oob []byte, to netip.AddrPort, size int) error {
 			notify(r.wake)
 		}
 	}
-	return m.sock.write(b, oob, to)
+	return m.transmit(b, oob, to)
 }
 
 func (r *route) writeTunnel(b []byte, size int) {

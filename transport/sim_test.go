@@ -3,6 +3,7 @@ package transport
 import (
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,12 +43,16 @@ func (n *simNet) connAt(addr string, latency time.Duration) net.PacketConn {
 // A simConn takes its link down with it.
 type simConn struct {
 	net.PacketConn
-	net *simnet.Simnet
+	net  *simnet.Simnet
+	once sync.Once
 }
 
 func (c *simConn) Close() error {
-	err := c.PacketConn.Close()
-	c.net.Close()
+	err := net.ErrClosed
+	c.once.Do(func() {
+		err = c.PacketConn.Close()
+		c.net.Close()
+	})
 	return err
 }
 

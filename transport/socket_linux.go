@@ -179,5 +179,33 @@ func appendControlMessage(dst []byte, level, typ int, body []byte) []byte {
 	return dst
 }
 
+// socketBuffer is what quic-go asks for.
+const socketBuffer = 7 << 20
+
+// inheritOptions sets what quic-go sets on the socket that it is given: no
+// fragments, ECN's bits, the address that a packet came to, buffers.
+func inheritOptions(pc net.PacketConn) {
+	udp, ok := pc.(*net.UDPConn)
+	if !ok {
+		return
+	}
+	// What the system does not grant the socket works without.
+	_ = udp.SetReadBuffer(socketBuffer)
+	_ = udp.SetWriteBuffer(socketBuffer)
+	raw, err := udp.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		for _, o := range [][3]int{
+			{unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE}, {unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE},
+			{unix.IPPROTO_IP, unix.IP_RECVTOS, 1}, {unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1},
+			{unix.IPPROTO_IP, unix.IP_PKTINFO, 1}, {unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
+		} {
+			_ = unix.SetsockoptInt(int(fd), o[0], o[1], o[2]) // one of the families does not apply
+		}
+	})
+}
+
 // syscallConn is what quic-go sets its socket options through.
 func syscallConn(c net.PacketConn) (syscall.RawConn, error) { return c.(*net.UDPConn).SyscallConn() }

@@ -20,4 +20,6 @@ func appendTTL(dst []byte, _ bool, _ int) []byte { return dst }
 
 func writeOnly(pc net.PacketConn, _ *counters) socket { return &plainSocket{pc: pc} }
 
+func inheritOptions(net.PacketConn) {}
+
 func syscallConn(net.PacketConn) (syscall.RawConn, error) { return nil, errors.ErrUnsupported }
