@@ -18,6 +18,7 @@ type Settings struct {
 	Lock          LockSettings         `json:"lock" toml:"lock"`
 	Network       NetworkSettings      `json:"network" toml:"network"`
 	Files         FileSettings         `json:"files" toml:"files"`
+	Appearance    AppearanceSettings   `json:"appearance" toml:"appearance"`
 }
 
 // NotificationSettings say what notifications show.
@@ -63,12 +64,26 @@ type FileSettings struct {
 	DeleteWithMessage bool   `json:"delete_with_message" toml:"delete_with_message"` // a received file goes with its message
 }
 
+// AppearanceSettings say how a face with a window looks.
+type AppearanceSettings struct {
+	Scheme string  `json:"scheme" toml:"scheme"` // system, light or dark
+	Text   Percent `json:"text" toml:"text"`     // of the system's text size
+}
+
+// The colours of a window.
+const (
+	SchemeSystem = "system"
+	SchemeLight  = "light"
+	SchemeDark   = "dark"
+)
+
 // DefaultSettings are those of a new profile.
 func DefaultSettings() Settings {
 	return Settings{
 		Notifications: NotificationSettings{Show: ShowSender, Requests: true, Reactions: true, Mentions: true},
 		Network:       NetworkSettings{Listen: ":0", MapPorts: true, LAN: true},
 		Files:         FileSettings{Accept: 25_000_000},
+		Appearance:    AppearanceSettings{Scheme: SchemeSystem, Text: 100},
 	}
 }
 
@@ -150,6 +165,14 @@ func cutUnit(text, unit string) (number string, ok bool) {
 	return "", false
 }
 
+// A Percent is written as a number, 100 or 150.
+type Percent int
+
+// minText and maxText are what text can still be read at.
+const minText, maxText = 50, 300
+
+const wantText = "percent of the usual size, 50 to 300"
+
 // A SettingError says which setting cannot be what it was set to.
 type SettingError struct {
 	Key   string `json:"key"`
@@ -173,6 +196,14 @@ func (s Settings) Check() error {
 	case ShowNone, ShowSender, ShowFull:
 	default:
 		return &SettingError{"notifications.show", s.Notifications.Show, "none, sender or full"}
+	}
+	switch s.Appearance.Scheme {
+	case SchemeSystem, SchemeLight, SchemeDark:
+	default:
+		return &SettingError{"appearance.scheme", s.Appearance.Scheme, "system, light or dark"}
+	}
+	if n := s.Appearance.Text; n < minText || n > maxText {
+		return &SettingError{"appearance.text", strconv.Itoa(int(n)), wantText}
 	}
 	if a := s.Lock.After; a < 0 || a > 0 && a < minLock {
 		return &SettingError{"lock.after", a.String(), "at least 10s, or never"}
@@ -202,6 +233,9 @@ func (s *Settings) fields() map[string]any {
 		"network.map_ports":       &s.Network.MapPorts,
 		"network.lan":             &s.Network.LAN,
 
+		"appearance.scheme": &s.Appearance.Scheme,
+		"appearance.text":   &s.Appearance.Text,
+
 		"files.downloads":           &s.Files.Downloads,
 		"files.accept":              &s.Files.Accept,
 		"files.delete_with_message": &s.Files.DeleteWithMessage,
@@ -221,6 +255,8 @@ func (s Settings) All() map[string]string {
 			out[key] = v.String()
 		case *Size:
 			out[key] = v.String()
+		case *Percent:
+			out[key] = strconv.Itoa(int(*v))
 		}
 	}
 	return out
@@ -254,6 +290,13 @@ func (s *Settings) Set(key, value string) error {
 		if f.UnmarshalText([]byte(value)) != nil {
 			return &SettingError{key, value, "a size such as 500kB, 25MB or 4GB, or never"}
 		}
+	}
+	if f, ok := field.(*Percent); ok {
+		n, err := strconv.Atoi(strings.TrimSuffix(value, "%"))
+		if err != nil {
+			return &SettingError{key, value, wantText}
+		}
+		*f = Percent(n)
 	}
 	if err := next.Check(); err != nil {
 		return err

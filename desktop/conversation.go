@@ -31,7 +31,7 @@ type conversation struct {
 	composer *composer
 	menu     *messageMenu
 
-	empty     *gtk.Label
+	empty     *emptyPage
 	presenter *present.Window
 	shown     identity.PeerID
 	jumps     int  // of the last drawn View
@@ -66,13 +66,7 @@ func newConversation() *conversation {
 	messages.SetChild(c.scroll)
 	messages.AddOverlay(c.newest)
 
-	c.empty = paragraph("", "page-text")
-	c.empty.SetJustify(gtk.JustifyCenter)
-	c.empty.SetXAlign(0.5)
-	c.empty.SetMaxWidthChars(40)
-	c.empty.SetVAlign(gtk.AlignCenter)
-	c.empty.SetHAlign(gtk.AlignCenter)
-	c.empty.SetVExpand(true)
+	c.empty = newEmptyPage()
 	c.add("empty", c.empty)
 	c.add("chat", box(gtk.OrientationVertical, 0, c.header, messages, c.composer))
 	c.SetHExpand(true)
@@ -85,6 +79,7 @@ func (c *conversation) connect(p *present.Window) {
 	c.composer.connect(p)
 	c.composer.leaveUp = c.focusNewest
 	c.menu.connect(p)
+	c.empty.connect(p)
 	c.newest.ConnectClicked(func() {
 		c.follow = true
 		p.Newest()
@@ -216,11 +211,7 @@ func (c *conversation) toKey(key string) {
 func (c *conversation) draw(v present.View) {
 	chat := v.Chat
 	if !chat.Open {
-		if len(v.Contacts) == 0 && v.Filter == present.Inbox {
-			setText(c.empty, tr.T("Nobody is here yet.\n\nPress Invite and give the link to somebody, or Add with a link that you were given."))
-		} else {
-			setText(c.empty, tr.T("Choose a conversation on the left."))
-		}
+		c.empty.draw(v)
 		c.show("empty")
 		c.shown = identity.PeerID{}
 		return

@@ -26,6 +26,7 @@ type sheet struct {
 	clears   int
 
 	contact contactPages
+	form    *formView
 
 	qr      *qrPicture
 	link    *gtk.Label
@@ -48,6 +49,8 @@ func newSheet() *sheet {
 	s.pages.add("verify", s.contact.verifyPage())
 	s.pages.add("rename", s.contact.renamePage())
 	s.pages.add("connection", s.contact.connectionPage())
+	s.form = newFormView()
+	s.pages.add("form", s.form)
 	s.title.SetHExpand(true)
 	s.problem.SetMaxWidthChars(50)
 	s.close = gtk.NewButtonFromIconName("window-close-symbolic")
@@ -130,6 +133,7 @@ func (s *sheet) connect(p *present.Window) {
 	s.uri.ConnectActivate(add)
 	s.nick.ConnectActivate(add)
 	s.contact.connect(p)
+	s.form.presenter = p
 	use := func() { p.AddServer(s.address.Text()) }
 	s.addServer.ConnectClicked(use)
 	s.address.ConnectActivate(use)
@@ -154,6 +158,11 @@ func (s *sheet) draw(d present.Dialog) {
 		s.open(d)
 	}
 	s.contact.draw(d, opened)
+	if d.Title != "" {
+		setText(s.title, d.Title)
+		s.pages.show("form")
+		s.form.draw(d, opened)
+	}
 	if d.Clears != s.clears {
 		s.clears = d.Clears
 		s.address.SetText("")

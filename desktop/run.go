@@ -5,6 +5,7 @@ package desktop
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
@@ -45,11 +46,11 @@ func Run(ctx context.Context, profile present.Profile, o Options) error {
 	var p *present.Window
 	var w *window
 	app.ConnectActivate(func() {
-		style(gdk.DisplayGetDefault())
 		w = newWindow(app, o)
+		w.scheme = style(gdk.DisplayGetDefault())
 		last := w.state.Last
 		p = present.NewWindow(ctx, present.Config{
-			Profile: profile, Post: post, Draw: w.draw, Desk: desk{o.Shell},
+			Profile: profile, Post: post, Draw: w.draw, Desk: desk{o.Shell}, Toolkit: toolkit(),
 			Reopen: func(id identity.PeerID) bool { return int(present.Hint(id)) == last },
 		})
 		w.connect(p)
@@ -73,6 +74,11 @@ func Run(ctx context.Context, profile present.Profile, o Options) error {
 		return errors.New("desktop: GTK could not start the window")
 	}
 	return nil
+}
+
+// toolkit names what draws.
+func toolkit() string {
+	return fmt.Sprintf("GTK %d.%d.%d", gtk.GetMajorVersion(), gtk.GetMinorVersion(), gtk.GetMicroVersion())
 }
 
 // post runs f on the main loop: the border between it and all other goroutines.

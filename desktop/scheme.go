@@ -9,6 +9,8 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"github.com/sremp/sremp/desktop/present"
 )
 
 // The desktop portal's settings say whether the system is light or dark; GTK
@@ -26,7 +28,7 @@ const (
 
 // followScheme makes GTK light or dark as the system is. Without a portal the
 // theme stays as the person's GTK settings have it.
-func followScheme(s *gtk.Settings) {
+func followScheme(s *scheme) {
 	go func() {
 		bus, err := gio.BusGetSync(context.Background(), gio.BusTypeSession)
 		if err != nil || !hasPortal(bus) {
@@ -62,12 +64,60 @@ func hasPortal(bus *gio.DBusConnection) bool {
 	return false
 }
 
+// A scheme is which colours the window has: those of the system, unless the
+// person wants others. It belongs to the main loop.
+type scheme struct {
+	settings *gtk.Settings
+	system   bool // the system is dark
+	usual    bool // what the theme was before
+	asked    bool // the system said something
+	choice   present.Darkness
+	dpi      int // of the system, in 1024ths
+	text     int // percent
+}
+
+func newScheme(s *gtk.Settings) *scheme {
+	dark, _ := s.ObjectProperty("gtk-application-prefer-dark-theme").(bool)
+	dpi, _ := s.ObjectProperty("gtk-xft-dpi").(int)
+	if dpi <= 0 {
+		dpi = usualDPI * 1024
+	}
+	return &scheme{settings: s, usual: dark, dpi: dpi, text: 100}
+}
+
+// usualDPI is what text is drawn for if nothing is said.
+const usualDPI = 96
+
+// choose takes in what the person wants.
+func (s *scheme) choose(d present.Darkness, text int) {
+	if s.choice != d {
+		s.choice = d
+		s.apply()
+	}
+	if s.text != text && text > 0 {
+		s.text = text
+		s.settings.SetObjectProperty("gtk-xft-dpi", s.dpi*text/100)
+	}
+}
+
+func (s *scheme) apply() {
+	dark := s.usual
+	switch {
+	case s.choice != present.AsSystem:
+		dark = s.choice == present.Dark
+	case s.asked:
+		dark = s.system
+	}
+	s.settings.SetObjectProperty("gtk-application-prefer-dark-theme", dark)
+}
+
 // setScheme takes the number out of its boxes: Read gives one of two layers.
-func setScheme(s *gtk.Settings, v *glib.Variant) {
+func setScheme(s *scheme, v *glib.Variant) {
 	for v.TypeString() == "v" {
 		v = v.Variant()
 	}
 	if v.TypeString() == "u" {
-		s.SetObjectProperty("gtk-application-prefer-dark-theme", v.Uint32() == preferDark)
+		s.system, s.asked = v.Uint32() == preferDark, true
+		s.apply()
 	}
 }

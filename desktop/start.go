@@ -20,6 +20,7 @@ type startPage struct {
 	spinner              *gtk.Spinner
 	form                 *gtk.Box
 	stage                present.Stage
+	view                 present.View // drawn last
 }
 
 func newStartPage() *startPage {
@@ -59,9 +60,10 @@ func (s *startPage) connect(p *present.Window) {
 		}
 	}
 	s.button.ConnectClicked(submit)
+	s.passphrase.NotifyProperty("text", func() { s.drawButton(s.view) })
 	s.passphrase.ConnectActivate(submit)
 	s.name.ConnectActivate(func() {
-		if s.passphrase.Visible() && s.passphrase.Text() == "" {
+		if s.passphrase.Visible() && s.passphrase.Text() == "" && !s.view.Warned {
 			s.passphrase.GrabFocus()
 			return
 		}
@@ -79,6 +81,8 @@ func (s *startPage) draw(v present.View) {
 	s.spinner.SetSpinning(v.Busy)
 	setText(s.problem, v.Problem)
 	s.problem.SetVisible(v.Problem != "")
+	s.view = v
+	s.drawButton(v)
 	if s.stage == v.Stage {
 		if locked && v.Problem != "" && !v.Busy {
 			s.passphrase.GrabFocus() // its text is selected: one types over it
@@ -93,18 +97,36 @@ func (s *startPage) draw(v present.View) {
 		if v.AskPassphrase {
 			setText(s.text, tr.T("What should others call you? A passphrase, if you choose one, seals your keys and messages on this computer."))
 		}
-		s.passphrase.SetObjectProperty("placeholder-text", tr.T("Passphrase (empty for none)"))
-		s.button.SetLabel(tr.T("Start"))
+		s.passphrase.SetObjectProperty("placeholder-text", tr.T("Passphrase"))
 		s.name.GrabFocus()
 	case present.Locked:
 		setText(s.title, tr.T("Locked"))
-		setText(s.text, tr.T("Type your passphrase to open your messages."))
+		setText(s.text, tr.T("Type your passphrase to open your messages. The words of your recovery kit do, too."))
 		s.passphrase.SetObjectProperty("placeholder-text", tr.T("Passphrase"))
-		s.button.SetLabel(tr.T("Unlock"))
-		s.passphrase.GrabFocus()
+		s.passphrase.SetText("")
+		if v.KeyringOpens {
+			setText(s.text, tr.T("The desktop's keyring opens your messages."))
+			s.passphrase.SetObjectProperty("placeholder-text", tr.T("Passphrase or recovery kit, without the keyring"))
+			s.button.GrabFocus()
+		} else {
+			s.passphrase.GrabFocus()
+		}
 	case present.Starting:
 		setText(s.title, "SREMP")
 	case present.Main:
 		s.passphrase.SetText("") // no longer needed in memory
+	}
+}
+
+// drawButton says what the button does with what is typed.
+func (s *startPage) drawButton(v present.View) {
+	text := tr.T("Unlock")
+	if v.Stage == present.Welcome {
+		if text = tr.T("Start"); v.Warned && v.AskPassphrase && s.passphrase.Text() == "" {
+			text = tr.T("Go on without a passphrase")
+		}
+	}
+	if s.button.Label() != text {
+		s.button.SetLabel(text)
 	}
 }

@@ -12,9 +12,11 @@ import (
 //go:embed style.css
 var css string
 
-func style(d *gdk.Display) {
+func style(d *gdk.Display) *scheme {
 	p := gtk.NewCSSProvider()
 	p.LoadFromData(css)
 	gtk.StyleContextAddProviderForDisplay(d, p, gtk.STYLE_PROVIDER_PRIORITY_APPLICATION)
-	followScheme(gtk.SettingsGetForDisplay(d))
+	s := newScheme(gtk.SettingsGetForDisplay(d))
+	followScheme(s)
+	return s
 }

@@ -40,6 +40,7 @@ type window struct {
 	toastSeq  int // of the last drawn View
 	toasts    int
 	undo      *gtk.Button
+	scheme    *scheme
 	stage     present.Stage
 	dialog    present.DialogKind
 	searching bool
@@ -116,7 +117,8 @@ func (w *window) connect(p *present.Window) {
 	invite.AddCSSClass("suggested-action")
 	add := button(tr.T("Add"), tr.T("Add a contact by a link (Ctrl+N)"), p.OpenAdd)
 	servers := iconButton("network-server-symbolic", tr.T("Servers (Ctrl+Shift+S)"), p.OpenServers)
-	w.bar = []*gtk.Button{invite, add, servers}
+	settings := iconButton("emblem-system-symbolic", tr.T("Settings (Ctrl+,)"), p.OpenSettings)
+	w.bar = []*gtk.Button{invite, add, servers, settings}
 	program := w.programMenu()
 	bar := gtk.NewHeaderBar()
 	w.me.SetXAlign(0.5)
@@ -127,6 +129,7 @@ func (w *window) connect(p *present.Window) {
 	bar.PackStart(invite)
 	bar.PackStart(add)
 	bar.PackEnd(program)
+	bar.PackEnd(settings)
 	bar.PackEnd(servers)
 	w.SetTitlebar(bar)
 
@@ -151,6 +154,8 @@ func (w *window) connect(p *present.Window) {
 		}
 	})
 	w.undoing = w.action("undo", "<Control>z", tr.T("Take back what was deleted"), p.Undo)
+	w.action("settings", "<Control>comma", tr.T("Settings"), p.OpenSettings)
+	w.action("lock", "<Control>l", tr.T("Lock"), p.Lock)
 	w.action("program", "F10", tr.T("The menu of the program"), program.Popup)
 	w.action("shortcuts", "<Control>question", tr.T("Keyboard shortcuts"), w.showShortcuts)
 	w.action("close", "<Control>w", tr.T("Close the window"), w.Close)
@@ -158,6 +163,16 @@ func (w *window) connect(p *present.Window) {
 	w.ConnectCloseRequest(w.closeWindow)
 	w.NotifyProperty("is-active", func() { p.SetActive(w.IsActive()) })
 
+	touch := gtk.NewEventControllerKey()
+	touch.SetPropagationPhase(gtk.PhaseCapture)
+	touch.ConnectKeyPressed(func(_, _ uint, _ gdk.ModifierType) bool {
+		p.Touch()
+		return false
+	})
+	w.AddController(touch)
+	move := gtk.NewEventControllerMotion()
+	move.ConnectMotion(func(_, _ float64) { p.Touch() })
+	w.AddController(move)
 	keys := gtk.NewEventControllerKey()
 	keys.ConnectKeyPressed(func(key, _ uint, _ gdk.ModifierType) bool {
 		switch {
@@ -185,8 +200,13 @@ func (w *window) keyAction(name string, f func(key string)) {
 // draw shows a view.
 func (w *window) draw(v present.View) {
 	main := v.Stage == present.Main
+	w.scheme.choose(v.Dark, v.TextSize)
 	for _, b := range w.bar {
 		b.SetVisible(main)
+	}
+	if !main { // first, so that it can take the keyboard
+		w.pages.SetSensitive(true)
+		w.pages.show("start")
 	}
 	w.start.draw(v)
 	w.network.SetVisible(main)
@@ -207,7 +227,6 @@ func (w *window) draw(v present.View) {
 		}
 	} else {
 		setText(w.me, "SREMP")
-		w.pages.show("start")
 	}
 	w.drawDialog(v)
 	w.drawToast(v.Toast)
@@ -222,9 +241,11 @@ func (w *window) drawDialog(v present.View) {
 	w.dialog = v.Dialog.Kind
 	if closed {
 		w.pages.SetSensitive(true)
-		if v.Chat.Open {
+		switch {
+		case v.Stage != present.Main:
+		case v.Chat.Open:
 			w.conversation.composer.grab()
-		} else {
+		default:
 			w.sidebar.grab()
 		}
 	}

@@ -159,3 +159,17 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// A number in the file is as good as a text, and out of bounds it is refused.
+func TestAppearance(t *testing.T) {
+	s, err := file(t, "[appearance]\nscheme = \"dark\"\ntext = 150\n").Load()
+	if want := (client.AppearanceSettings{Scheme: client.SchemeDark, Text: 150}); err != nil || s.Appearance != want {
+		t.Errorf("got %+v, %v, want %+v", s.Appearance, err, want)
+	}
+	for _, bad := range []string{"scheme = \"blue\"", "text = 20", "text = 1000", "text = \"large\""} {
+		var se *client.SettingError
+		if _, err := file(t, "[appearance]\n"+bad).Load(); !errors.As(err, &se) {
+			t.Errorf("%s: err = %v, want a SettingError", bad, err)
+		}
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/sremp/sremp/client/config"
+	"github.com/sremp/sremp/client/keyring"
 	"github.com/sremp/sremp/identity"
 )
 
@@ -23,7 +25,7 @@ const passphraseVariable = "SREMP_PASSPHRASE"
 func fromFlags(args []string, stdout, stderr io.Writer) (p *profile, status int, err error) {
 	f := flag.NewFlagSet("sremp-desktop", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
-	dir := f.String("profile", defaultProfile(), "`directory` of the profile")
+	named := f.String("profile", "", "`name` of the profile, or its directory; without one the default profile")
 	file := f.String("passphrase-file", "", "`file` whose first line is the passphrase; else "+passphraseVariable+" counts, else the window asks")
 	listen := f.String("listen", "", "UDP `address` to listen on, instead of any free port")
 	background := f.Bool("background", false, "do not show the window at first")
@@ -42,7 +44,15 @@ func fromFlags(args []string, stdout, stderr io.Writer) (p *profile, status int,
 	case f.NArg() > 1 || f.NArg() == 1 && !strings.HasPrefix(strings.ToLower(f.Arg(0)), identity.InviteScheme):
 		return nil, exitUsage, fmt.Errorf("unexpected argument %q; --help lists the flags", f.Arg(f.NArg()-1))
 	}
-	p = &profile{dir: *dir, listen: *listen, log: slog.New(slog.DiscardHandler), links: f.Args(), background: *background}
+	dir, name, err := config.Profile(*named)
+	if err != nil {
+		return nil, exitUsage, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, exitOther, err
+	}
+	p = &profile{dir: dir, name: name, ring: keyring.New(dir), listen: *listen, log: slog.New(slog.DiscardHandler),
+		links: f.Args(), background: *background}
 	if *verbose {
 		p.log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
@@ -57,16 +67,4 @@ func fromFlags(args []string, stdout, stderr io.Writer) (p *profile, status int,
 		p.given, p.passphrase = true, v
 	}
 	return p, exitOK, nil
-}
-
-// defaultProfile is the same directory as that of sremp.
-func defaultProfile() string {
-	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "sremp")
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "sremp-profile"
-	}
-	return filepath.Join(home, ".local", "share", "sremp")
 }

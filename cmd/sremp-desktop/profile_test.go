@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -17,7 +18,7 @@ import (
 
 func newProfile(t *testing.T, dir string) *profile {
 	p := &profile{
-		dir: dir, listen: "127.0.0.1:0", log: slog.New(slog.DiscardHandler),
+		dir: dir, name: dir, ring: noKeyring{}, listen: "127.0.0.1:0", log: slog.New(slog.DiscardHandler),
 		kdf: identity.KDFParams{Time: 1, MemoryKiB: 8 << 10, Threads: 1},
 	}
 	t.Cleanup(func() {
@@ -27,6 +28,17 @@ func newProfile(t *testing.T, dir string) *profile {
 	})
 	return p
 }
+
+// noKeyring is what a machine without one has.
+type noKeyring struct{}
+
+func (noKeyring) Load(context.Context) (key [32]byte, ok bool, err error) {
+	return key, false, client.ErrKeyring
+}
+func (noKeyring) Store(context.Context, [32]byte) error { return client.ErrKeyring }
+func (noKeyring) Remove(context.Context) error          { return client.ErrKeyring }
+
+func with(passphrase string) client.Unlock { return client.Unlock{Passphrase: &passphrase} }
 
 func TestProfile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
@@ -63,10 +75,10 @@ func TestProfile(t *testing.T) {
 	if _, err := third.Attach(t.Context()); !errors.Is(err, present.ErrLocked) {
 		t.Fatalf("without a passphrase: got %v, want ErrLocked", err)
 	}
-	if _, err := third.Unlock(t.Context(), "wrong"); !errors.Is(err, client.ErrWrongPassphrase) {
+	if _, err := third.Unlock(t.Context(), with("wrong")); !errors.Is(err, client.ErrWrongPassphrase) {
 		t.Fatalf("with a wrong one: got %v, want ErrWrongPassphrase", err)
 	}
-	if _, err := third.Unlock(t.Context(), "secret"); err != nil {
+	if _, err := third.Unlock(t.Context(), with("secret")); err != nil {
 		t.Fatalf("with the right one after a wrong one: %v", err)
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
+
 	"github.com/sremp/sremp/client/rpc"
 )
 
@@ -58,6 +60,7 @@ type seat struct {
 	env     []string
 	bus     string
 	shots   string
+	home    string
 	program *program
 }
 
@@ -65,6 +68,7 @@ func newSeat(t *testing.T, name, size string, env ...string) *seat {
 	t.Helper()
 	s := &seat{t: t, name: name, shots: artifacts(t)}
 	home := t.TempDir()
+	s.home = home
 	display := s.helper(exec.Command("Xvfb", "-displayfd", "1", "-screen", "0", size+"x24", "-nolisten", "tcp"))
 	s.env = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "AT_SPI_BUS_ADDRESS=") || strings.HasPrefix(v, "NO_AT_BRIDGE=") ||
@@ -196,6 +200,26 @@ func (s *seat) startAs(name string) (profile string, api *rpc.Client) {
 
 // noPassphrase gives an empty one beforehand: nothing is asked.
 var noPassphrase = []string{passphraseVariable + "="}
+
+// awaitName waits until somebody owns a name on the seat's session bus.
+func (s *seat) awaitName(name string) {
+	s.t.Helper()
+	bus, err := connectBus(s.bus)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(lookEvery) {
+		v, err := call(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameHasOwner",
+			glib.NewVariantTuple([]*glib.Variant{glib.NewVariantString(name)}))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if v.ChildValue(0).Boolean() {
+			return
+		}
+	}
+	s.t.Fatalf("%s: nobody is %s", s.name, name)
+}
 
 // wait waits until the program has ended by itself.
 func (s *seat) wait() {

@@ -164,7 +164,7 @@ func TestDeleteConversationAndContact(t *testing.T) {
 			t.Errorf("after undo: %q", texts(rows))
 		}
 		u.DeleteContact()
-		if v := u.last(); v.Chat.Open || len(v.Contacts) != 1 {
+		if v := u.last(); v.Chat.Open || len(people(v.Contacts)) != 1 {
 			t.Errorf("chat %v, contacts %+v", v.Chat.Open, v.Contacts)
 		}
 		u.run(2 * undoTime)
@@ -204,7 +204,7 @@ func TestRequest(t *testing.T) {
 		})
 		u.api.emit(client.ContactEvent{Contact: client.Contact{ID: eve, Name: "Eve"}})
 		u.run(2 * callTime)
-		if v := u.last(); v.Requests != 1 || len(v.Contacts) != 2 {
+		if v := u.last(); v.Requests != 1 || len(people(v.Contacts)) != 2 {
 			t.Fatalf("%d requests, list %+v", v.Requests, v.Contacts)
 		}
 		u.SetFilter(Requests)
@@ -252,7 +252,7 @@ func TestPinnedArchivedDraft(t *testing.T) {
 		}
 		u.Archive(true)
 		u.run(3 * callTime)
-		if v := u.last(); v.Archived != 1 || len(v.Contacts) != 1 || v.Chat.Open {
+		if v := u.last(); v.Archived != 1 || len(people(v.Contacts)) != 1 || v.Chat.Open {
 			t.Errorf("archived %d, list %+v", v.Archived, v.Contacts)
 		}
 		u.SetFilter(Archive)

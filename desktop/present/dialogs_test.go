@@ -78,7 +78,7 @@ func TestAdd(t *testing.T) {
 		}
 		u.run(3 * callTime)
 		v := u.last()
-		if v.Dialog.Kind != NoDialog || !v.Chat.Open || v.Chat.Label != "Dodo" || len(v.Contacts) != 3 {
+		if v.Dialog.Kind != NoDialog || !v.Chat.Open || v.Chat.Label != "Dodo" || len(people(v.Contacts)) != 3 {
 			t.Errorf("added: dialog %v, conversation with %q, %d contacts", v.Dialog.Kind, v.Chat.Label, len(v.Contacts))
 		}
 	})

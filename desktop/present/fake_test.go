@@ -2,6 +2,7 @@ package present
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -37,10 +38,14 @@ type fakeAPI struct {
 	sub      chan client.Event
 	quick    bool // Send's event is quicker than its answer
 	typed    []bool
+	keys     client.Keys
+	files    []client.File
+	phrase   string
+	settings client.Settings
 }
 
 func newFake() *fakeAPI {
-	return &fakeAPI{history: map[identity.PeerID][]client.Message{}, calls: map[string]int{}, contacts: []client.Contact{
+	return &fakeAPI{settings: client.DefaultSettings(), history: map[identity.PeerID][]client.Message{}, calls: map[string]int{}, contacts: []client.Contact{
 		{ID: bob, Name: "Bob", Trust: client.Trusted}, {ID: carol, Name: "Carol", Trust: client.Trusted},
 	}}
 }
@@ -83,6 +88,39 @@ func (f *fakeAPI) Add(ctx context.Context, uri, nick string) (client.Contact, er
 	f.set(func(f *fakeAPI) { f.contacts = append(f.contacts, c) })
 	return c, nil
 }
+
+func (f *fakeAPI) Keys(ctx context.Context) (client.Keys, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keys, nil
+}
+
+func (f *fakeAPI) Settings(ctx context.Context) (client.Settings, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls["settings"]++
+	return f.settings, nil
+}
+
+func (f *fakeAPI) SetSettings(ctx context.Context, s client.Settings) error {
+	if err := f.call(ctx, "setsettings"); err != nil {
+		return err
+	}
+	f.set(func(f *fakeAPI) { f.settings = s })
+	return nil
+}
+
+func (f *fakeAPI) Lock(ctx context.Context) error {
+	if err := f.call(ctx, "lock"); err != nil {
+		return err
+	}
+	f.emit(client.LockEvent{Locked: true})
+	return nil
+}
+
+func (f *fakeAPI) Unlock(context.Context, client.Unlock) error { return nil }
+
+func (f *fakeAPI) Locked(context.Context) (bool, error) { return false, nil }
 
 func (f *fakeAPI) Contacts(ctx context.Context) ([]client.Contact, error) {
 	err := f.call(ctx, "contacts")
@@ -361,6 +399,7 @@ type fakeProfile struct {
 	hasPassphrase bool
 	name, phrase  string
 	reopen        func(identity.PeerID) bool
+	kit           string
 }
 
 func (p *fakeProfile) Attach(ctx context.Context) (client.API, error) {
@@ -372,11 +411,13 @@ func (p *fakeProfile) Attach(ctx context.Context) (client.API, error) {
 
 func (p *fakeProfile) Create(ctx context.Context, name, passphrase string) (client.API, error) {
 	p.name = name
-	return p.Unlock(ctx, passphrase)
+	return p.Unlock(ctx, client.Unlock{Passphrase: &passphrase})
 }
 
-func (p *fakeProfile) Unlock(ctx context.Context, passphrase string) (client.API, error) {
-	p.phrase = passphrase
+func (p *fakeProfile) Unlock(ctx context.Context, u client.Unlock) (client.API, error) {
+	if p.phrase, p.kit = "", u.Kit; u.Passphrase != nil {
+		p.phrase = *u.Passphrase
+	}
 	time.Sleep(callTime)
 	if p.open != nil {
 		return nil, p.open
@@ -440,6 +481,11 @@ func bubble(t *testing.T, f func(t *testing.T, u *ui)) {
 	})
 }
 
+// people are the contacts without the note to self.
+func people(rows []Contact) []Contact {
+	return slices.DeleteFunc(slices.Clone(rows), func(c Contact) bool { return c.Self })
+}
+
 // texts returns the messages' rows as text, with their ticks.
 func texts(rows []Row) (s []string) {
 	for _, r := range rows {
@@ -449,3 +495,30 @@ func texts(rows []Row) (s []string) {
 	}
 	return s
 }
+
+func (f *fakeAPI) Listing(ctx context.Context) (client.Listing, error) { return client.Listing{}, nil }
+
+func (f *fakeAPI) Visible(ctx context.Context) (bool, error) { return false, nil }
+
+func (f *fakeAPI) Files(context.Context, identity.PeerID) ([]client.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.files), nil
+}
+
+func (f *fakeAPI) ChangePassphrase(ctx context.Context, passphrase []byte) error {
+	if err := f.call(ctx, "passphrase"); err != nil {
+		return err
+	}
+	f.set(func(f *fakeAPI) { f.phrase = string(passphrase) })
+	return nil
+}
+
+func (f *fakeAPI) RecoveryKit(ctx context.Context) (words []string, err error) {
+	for i := range 24 {
+		words = append(words, fmt.Sprintf("w%d", i+1))
+	}
+	return words, f.call(ctx, "kit")
+}
+
+func (f *fakeAPI) ForgetKit(ctx context.Context) error { return f.call(ctx, "forgetkit") }

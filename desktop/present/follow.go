@@ -53,15 +53,23 @@ func (w *Window) follow(api client.API) {
 
 // forget leaves a client that is closed.
 func (w *Window) forget() {
-	w.api, w.chat, w.dialog = nil, nil, Dialog{}
-	w.begun = false
+	w.clear()
+	w.api, w.begun = nil, false
+	w.attach()
+}
+
+// clear drops everything that belongs to an open profile.
+func (w *Window) clear() {
+	w.chat, w.dialog = nil, Dialog{}
 	w.search, w.pending = search{count: w.search.count + 1}, nil
 	clear(w.hidden)
 	clear(w.hiddenContacts)
+	clear(w.drafts)
+	clear(w.typing)
 	w.contacts = map[identity.PeerID]client.Contact{}
 	w.outbox = outbox{}
+	w.toast = Toast{Seq: w.toast.Seq}
 	w.refreshing, w.stale = false, false
-	w.attach()
 }
 
 // events loads everything and follows the client's events to their end.
@@ -72,23 +80,19 @@ func (w *Window) events(api client.API) error {
 	if err != nil {
 		return err
 	}
-	me, err := api.WhoAmI(ctx)
-	if err != nil {
-		return err
-	}
-	contacts, err := api.Contacts(ctx)
-	if err != nil {
+	all, err := load(ctx, api)
+	if err != nil && !errors.Is(err, client.ErrLocked) {
 		return err
 	}
 	w.laterAndWait(func() {
 		if w.api != api {
 			return
 		}
-		w.me = me
-		w.setContacts(contacts)
-		if w.chat != nil {
-			w.loadNewest(w.chat)
+		if err != nil {
+			w.locked(true)
+			return
 		}
+		w.take(all)
 		if !w.begun {
 			w.begun = true
 			w.begin()
@@ -165,6 +169,10 @@ func (w *Window) event(e client.Event) {
 		w.removed(e)
 	case client.TypingEvent:
 		w.peerTyping(e)
+	case client.LockEvent:
+		w.locked(e.Locked)
+	case client.SettingsEvent:
+		w.settings = e.Settings
 	case client.ContactGoneEvent:
 		delete(w.contacts, e.Contact)
 		delete(w.hiddenContacts, e.Contact)
@@ -257,7 +265,9 @@ func (w *Window) refresh() {
 }
 
 func (w *Window) setContacts(contacts []client.Contact) {
-	w.contacts = make(map[identity.PeerID]client.Contact, len(contacts))
+	w.contacts = make(map[identity.PeerID]client.Contact, len(contacts)+1)
+	// One can always write to oneself, also before there is a note.
+	w.contacts[w.me.ID] = client.Contact{ID: w.me.ID, Name: w.me.Name, Self: true, Trust: client.Trusted, FirstSeen: w.me.Created}
 	for _, c := range contacts {
 		w.contacts[c.ID] = c
 	}

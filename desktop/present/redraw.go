@@ -21,20 +21,29 @@ func (w *Window) view() View {
 	now := w.now()
 	v := View{
 		Stage: w.stage, Busy: w.busy, Problem: w.problem,
-		AskPassphrase: !w.config.Profile.HasPassphrase(),
-		Me:            Line(w.me.Name),
-		Network:       network(w.me.Servers),
-		Contacts:      w.contactRows(now),
-		Filter:        w.filter,
-		Search:        w.searchView(now),
-		Dialog:        w.dialog,
-		Toast:         w.toast,
+		AskPassphrase: !w.config.Profile.HasPassphrase(), Warned: w.warned, KeyringOpens: w.keyringOpens(),
+		Me:       Line(w.me.Name),
+		Network:  network(w.me.Servers),
+		Contacts: w.contactRows(now),
+		Filter:   w.filter,
+		Search:   w.searchView(now),
+		Dialog:   w.dialog,
+		Toast:    w.toast,
+		Offers:   w.offers(),
+		TextSize: 100,
+	}
+	if a := w.settings.Appearance; a.Text > 0 {
+		v.TextSize = int(a.Text)
+		v.Dark = map[string]Darkness{client.SchemeLight: Light, client.SchemeDark: Dark}[a.Scheme]
 	}
 	if w.dialog.Kind == ServersDialog {
 		v.Dialog.Servers = serverRows(w.me.Servers)
 	}
 	if w.dialog.Kind == ConnectionDialog {
 		v.Dialog.Lines = w.connectionLines(w.about)
+	}
+	if w.dialog.Kind.isForm() {
+		w.drawForm(&v.Dialog)
 	}
 	for _, c := range w.contacts {
 		switch {
@@ -49,6 +58,18 @@ func (w *Window) view() View {
 		v.Chat = w.chatView(now)
 	}
 	return v
+}
+
+// offers are short: what is done already is not among them.
+func (w *Window) offers() []Offer {
+	o := []Offer{InviteOffer, AddOffer}
+	if len(w.me.Servers) == 0 {
+		o = append(o, ServerOffer)
+	}
+	if w.keys.KitHere {
+		o = append(o, KitOffer)
+	}
+	return o
 }
 
 func (w *Window) contactRows(now time.Time) []Contact {

@@ -22,6 +22,11 @@ type View struct {
 	Busy          bool   // Welcome, Locked: an answer is being worked on
 	Problem       string // Welcome, Locked: why the last answer was not accepted
 	AskPassphrase bool   // Welcome: a passphrase can be chosen, too
+	Warned        bool   // Welcome: going on without one was warned of
+	KeyringOpens  bool   // Locked: no answer is needed
+
+	Dark     Darkness
+	TextSize int // percent of the system's
 
 	Me       string    // own name
 	Network  string    // one line about the servers
@@ -33,7 +38,29 @@ type View struct {
 	Chat     Chat
 	Dialog   Dialog
 	Toast    Toast
+	Offers   []Offer // what to do first, as long as no conversation is open
 }
+
+// An Offer is a step that one may take, or not.
+type Offer uint8
+
+// The offers.
+const (
+	InviteOffer Offer = iota
+	AddOffer
+	ServerOffer // there is none yet
+	KitOffer    // its words are still on this computer
+)
+
+// Darkness says which colours a person wants.
+type Darkness uint8
+
+// The choices.
+const (
+	AsSystem Darkness = iota
+	Light
+	Dark
+)
 
 // A Contact is a row of the contact list.
 type Contact struct {
@@ -237,7 +264,14 @@ const (
 	VerifyDialog
 	RenameDialog
 	ConnectionDialog
+
+	// Those that are made of Fields.
+	SettingsDialog
+	KitDialog
 )
+
+// firstForm is the first dialog of fields.
+const firstForm = SettingsDialog
 
 // A Dialog is what stands over the main window.
 type Dialog struct {
@@ -256,6 +290,12 @@ type Dialog struct {
 	Verified string     // VerifyDialog: since when, in words; empty if it is not
 	Nick     string     // RenameDialog: the name here, empty if it is the contact's own
 	Lines    []Fact     // ConnectionDialog
+
+	Title  string // of a dialog of fields, and its pages
+	Focus  string // the field that gets the keyboard; empty: the first
+	Tabs   []string
+	Tab    int
+	Fields []Field
 }
 
 // A Fact is a line of the connection page.

@@ -21,10 +21,12 @@ type Profile interface {
 	// Create makes the profile and returns its client. The passphrase may be
 	// empty, and is not looked at if HasPassphrase.
 	Create(ctx context.Context, name, passphrase string) (client.API, error)
-	// Unlock returns the client of an existing profile.
-	Unlock(ctx context.Context, passphrase string) (client.API, error)
-	// HasPassphrase reports whether a passphrase was given beforehand. It must
-	// not block.
+	// Unlock returns the client of an existing profile: the one from before if
+	// that was locked.
+	Unlock(ctx context.Context, u client.Unlock) (client.API, error)
+	// HasPassphrase reports whether Create needs none: one was given beforehand,
+	// or the desktop's keyring keeps a key, as far as Attach and Create have
+	// seen. It must not block.
 	HasPassphrase() bool
 }
 
@@ -36,13 +38,28 @@ type Config struct {
 	Zone    *time.Location // for times; nil means time.Local
 	Desk    Desk           // may be nil
 	// Reopen says which conversation to begin with, of several the newest; nil: none.
-	Reopen func(identity.PeerID) bool
+	Reopen  func(identity.PeerID) bool
+	Toolkit string // name and version, for the person
+}
+
+// A Host is a [Profile] that does what only a program on this computer can. Its
+// methods may block unless they say otherwise.
+type Host interface {
+	// ProfileSize returns how many bytes the profile's directory has.
+	ProfileSize() int64
+	// Documents returns the folder where a person looks for files. It must not
+	// block.
+	Documents() string
+	// About returns versions and the like; What is looked up in the
+	// translations. It must not block.
+	About() []Fact
 }
 
 // A Window presents the whole window. See the package's comment for who may
 // call its methods.
 type Window struct {
 	config Config
+	host   Host // nil if the profile is none
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -51,14 +68,24 @@ type Window struct {
 	stage    Stage
 	busy     bool
 	problem  string
+	warned   bool // Welcome: what an empty passphrase means
 	api      client.API
 	me       client.Me
+	keys     client.Keys // who can open the profile
+	settings client.Settings
+	touched  time.Time // when the person last did something
+	told     time.Time // when the client was told so
 	contacts map[identity.PeerID]client.Contact
 	chat     *chat
 	outbox   outbox
 	drafts   map[identity.PeerID]string
 	swaps    int // counts what View.Chat.Drafts shows
 	dialog   Dialog
+	form     form // of a dialog of fields
+	listing  client.Listing
+	portrait *Picture // of listing
+	visible  bool     // on the local network
+	stored   storage
 	active   bool
 	about    identity.PeerID // whom the dialog is about
 	asked    int             // counts dialogs, so that a late answer finds its own
@@ -87,8 +114,9 @@ func NewWindow(ctx context.Context, c Config) *Window {
 		c.Zone = time.Local
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	host, _ := c.Profile.(Host)
 	return &Window{
-		config: c, ctx: ctx, cancel: cancel,
+		config: c, host: host, ctx: ctx, cancel: cancel,
 		contacts: map[identity.PeerID]client.Contact{},
 		drafts:   map[identity.PeerID]string{},
 		typing:   map[identity.PeerID]time.Time{},
@@ -99,6 +127,7 @@ func NewWindow(ctx context.Context, c Config) *Window {
 // Start draws the first view and looks for the profile.
 func (w *Window) Start() {
 	w.wg.Go(w.midnights)
+	w.wg.Go(w.idles)
 	w.attach()
 }
 
@@ -178,18 +207,13 @@ func (w *Window) Create(name, passphrase string) {
 		w.refuse(tr.T("Type the name under which others will see you."))
 		return
 	}
-	w.open(tr.T("The profile could not be made"), func(ctx context.Context) (client.API, error) {
-		return w.config.Profile.Create(ctx, name, passphrase)
-	})
-}
-
-// Unlock answers the question for the passphrase.
-func (w *Window) Unlock(passphrase string) {
-	if w.stage != Locked || w.busy {
+	if passphrase == "" && !w.warned && !w.config.Profile.HasPassphrase() {
+		w.warned = true
+		w.refuse(tr.T("Without a passphrase, whoever gets at this computer can read your messages and write in your name."))
 		return
 	}
-	w.open(tr.T("The profile could not be opened"), func(ctx context.Context) (client.API, error) {
-		return w.config.Profile.Unlock(ctx, passphrase)
+	w.open(tr.T("The profile could not be made"), func(ctx context.Context) (client.API, error) {
+		return w.config.Profile.Create(ctx, name, passphrase)
 	})
 }
 
@@ -205,18 +229,27 @@ func (w *Window) open(doing string, f func(ctx context.Context) (client.API, err
 		api, err := f(ctx)
 		return func() {
 			w.busy = false
-			if err != nil {
+			switch {
+			case w.stage == Welcome && errors.Is(err, client.ErrKeyring):
+				w.problem = tr.T("The desktop's keyring keeps no key now. Choose a passphrase instead.")
+			case err != nil:
 				w.problem = problem(doing, err)
-				return
+			default:
+				w.connect(api)
 			}
-			w.connect(api)
 		}
 	})
 }
 
-// connect shows the main page of a client.
+// connect shows the main page of a client. One that was locked is followed
+// already.
 func (w *Window) connect(api client.API) {
-	w.stage, w.api = Main, api
+	known := w.api == api
+	w.stage, w.api, w.problem, w.touched = Main, api, "", time.Now()
+	if known {
+		w.reload()
+		return
+	}
 	w.wg.Go(func() { w.follow(api) })
 }
 

@@ -33,7 +33,7 @@ func TestFirstStart(t *testing.T) {
 		}
 		u.Create("Twice", "secret") // a second press of Enter
 		u.run(5 * callTime)
-		if v := u.last(); v.Stage != Main || v.Me != "Alice" || len(v.Contacts) != 2 {
+		if v := u.last(); v.Stage != Main || v.Me != "Alice" || len(people(v.Contacts)) != 2 {
 			t.Errorf("afterwards: %+v", v)
 		}
 		if p.name != "Alice" || p.phrase != "secret" {
@@ -104,7 +104,7 @@ func TestContactList(t *testing.T) {
 		u.api.emit(client.ContactEvent{Contact: client.Contact{ID: bob, Name: "Bob", Trust: client.Trusted}})
 		u.run(3 * callTime)
 		rows := u.last().Contacts
-		if len(rows) != 2 || rows[0].ID != carol {
+		if len(people(rows)) != 2 || rows[0].ID != carol {
 			t.Fatalf("got %+v, want Carol first: her message is newer", rows)
 		}
 		want := Contact{ID: carol, Label: "C.", Initials: "C", Colour: Colour(carol), Last: "two lines",
@@ -142,7 +142,7 @@ func TestPathOfUnknownContact(t *testing.T) {
 	bubble(t, func(t *testing.T, u *ui) {
 		u.api.emit(client.PathEvent{Path: client.Path{Contact: identity.PeerID{77}, Kind: client.PathDirect}})
 		u.run(0)
-		if n := len(u.last().Contacts); n != 2 {
+		if n := len(people(u.last().Contacts)); n != 2 {
 			t.Errorf("got %d contacts, want 2", n)
 		}
 	})
@@ -225,7 +225,7 @@ func TestClientThatDoesNotAnswer(t *testing.T) {
 		}
 		api.set(func(f *fakeAPI) { f.fail = nil })
 		u.run(lastRetry + 5*callTime)
-		if n := len(u.last().Contacts); n != 2 {
+		if n := len(people(u.last().Contacts)); n != 2 {
 			t.Errorf("after it answers again: %d contacts, want 2", n)
 		}
 	})
