@@ -106,9 +106,9 @@ type form struct {
 	warned bool // of what is done when it is asked for again
 }
 
-// openForm opens a dialog of fields. lines returns those of a tab, and is called
+// showForm opens a dialog of fields. lines returns those of a tab, and is called
 // whenever the dialog is drawn.
-func (w *Window) openForm(k DialogKind, title string, tabs []string, lines func(tab int) []Field) bool {
+func (w *Window) showForm(k DialogKind, title string, tabs []string, lines func(tab int) []Field) bool {
 	if !w.openDialog(k) {
 		return false
 	}

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// maxImageFile and maxImageSide bound what is decoded of a person's own files.
-	maxImageFile = 32 << 20
-	maxImageSide = 8192
+	// maxImageFile and maxImagePixels bound what is decoded.
+	maxImageFile   = 32 << 20
+	maxImagePixels = 24 << 20
 	// portraitSide and portraitBytes bound a picture on the public lists (spec
 	// §7.10): it is made to fit.
 	portraitSide  = 128
@@ -32,7 +32,7 @@ func readImage(r io.Reader) (image.Image, error) {
 		return nil, errImage
 	}
 	head, _, err := image.DecodeConfig(bytes.NewReader(b))
-	if err != nil || head.Width > maxImageSide || head.Height > maxImageSide || head.Width*head.Height == 0 {
+	if err != nil || head.Width <= 0 || head.Height <= 0 || head.Width > maxImagePixels/head.Height {
 		return nil, errImage
 	}
 	m, _, err := image.Decode(bytes.NewReader(b))

@@ -27,7 +27,7 @@ const (
 func (w *Window) OpenSettings() { w.openSettings(profilePage) }
 
 func (w *Window) openSettings(page int) {
-	if !w.openForm(SettingsDialog, tr.T("Settings"), []string{
+	if !w.showForm(SettingsDialog, tr.T("Settings"), []string{
 		tr.T("Profile"), tr.T("Privacy"), tr.T("Notifications"), tr.T("Appearance"), tr.T("Storage"),
 		tr.T("Keys and backup"), tr.T("Network"), tr.T("About"),
 	}, w.settingsPage) {

@@ -116,7 +116,7 @@ func (w *Window) makeBackup() {
 // OpenKit shows the words of the recovery kit.
 func (w *Window) OpenKit() {
 	var words []string
-	if !w.openForm(KitDialog, tr.T("Recovery kit"), nil, func(int) []Field { return w.kitFields(words) }) {
+	if !w.showForm(KitDialog, tr.T("Recovery kit"), nil, func(int) []Field { return w.kitFields(words) }) {
 		return
 	}
 	w.ask(func(ctx context.Context, api client.API) func() {
