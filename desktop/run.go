@@ -50,7 +50,7 @@ func Run(ctx context.Context, profile present.Profile, o Options) error {
 		w.scheme = style(gdk.DisplayGetDefault())
 		last := w.state.Last
 		p = present.NewWindow(ctx, present.Config{
-			Profile: profile, Post: post, Draw: w.draw, Desk: desk{o.Shell}, Toolkit: toolkit(),
+			Profile: profile, Post: post, Draw: w.show, Desk: desk{o.Shell}, Toolkit: toolkit(),
 			Reopen: func(id identity.PeerID) bool { return int(present.Hint(id)) == last },
 		})
 		w.connect(p)

@@ -52,6 +52,8 @@ type window struct {
 	told      bool // that the program goes on without its window
 	shortcuts []shortcut
 	undoing   *gio.SimpleAction
+	latest    present.View
+	waiting   bool // latest was not drawn
 }
 
 func newWindow(app *gtk.Application, o Options) *window {
@@ -161,7 +163,16 @@ func (w *window) connect(p *present.Window) {
 	w.action("close", "<Control>w", tr.T("Close the window"), w.Close)
 	w.action("quit", "<Control>q", tr.T("Quit"), w.app.Quit)
 	w.ConnectCloseRequest(w.closeWindow)
-	w.NotifyProperty("is-active", func() { p.SetActive(w.IsActive()) })
+	active := func() { p.SetActive(w.IsActive() && w.Mapped()) }
+	w.NotifyProperty("is-active", active)
+	w.ConnectUnmap(active) // a hidden window may keep the keyboard
+	w.ConnectMap(func() {
+		active()
+		if w.waiting {
+			w.waiting = false
+			w.draw(w.latest)
+		}
+	})
 
 	touch := gtk.NewEventControllerKey()
 	touch.SetPropagationPhase(gtk.PhaseCapture)
@@ -195,6 +206,16 @@ func (w *window) keyAction(name string, f func(key string)) {
 	a := gio.NewSimpleAction(name, glib.NewVariantType("s"))
 	a.ConnectActivate(func(key *glib.Variant) { f(key.String()) })
 	w.AddAction(a)
+}
+
+// show draws a view, as soon as there is a window to be seen: GTK 4.8 hangs when
+// a tooltip changes in a window that is hidden, and nobody looks.
+func (w *window) show(v present.View) {
+	if w.waiting = !w.Mapped(); w.waiting {
+		w.latest = v
+		return
+	}
+	w.draw(v)
 }
 
 // draw shows a view.

@@ -23,6 +23,7 @@ const (
 
 // Bits of an AT-SPI state set.
 const (
+	stateChecked = 4
 	stateFocused = 12
 	stateVisible = 30
 )
