@@ -135,5 +135,6 @@ func (w *window) programMenu() *gtk.MenuButton {
 	b.SetTooltipText(tr.T("The program (F10)"))
 	spoken(&b.Widget, tr.T("The program"))
 	b.SetPopover(popover)
+	b.SetObjectProperty("primary", true)
 	return b
 }
