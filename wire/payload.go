@@ -14,9 +14,9 @@ const (
 	MaxCardAddrs  = 16
 )
 
-// PayloadBuckets are the sizes of all payloads. The smallest leaves room for a
+// payloadBuckets are the sizes of all payloads. The smallest leaves room for a
 // post-quantum key beside a short text (spec §8.1).
-var PayloadBuckets = [...]int{1536, 4096, 16384, 65536, 262144}
+var payloadBuckets = [...]int{1536, 4096, 16384, 65536, 262144}
 
 // A PayloadType says what the body of a payload is (spec §8.2).
 type PayloadType uint8
@@ -37,7 +37,7 @@ const (
 func (t PayloadType) Numbered() bool { return t < PayloadUnnumbered }
 
 // A Payload is the plaintext of one ratchet message (spec §8.1), followed by
-// zeros up to the next of [PayloadBuckets].
+// zeros up to the next size.
 //
 //	struct {
 //	    uint8 format = 1;
@@ -95,7 +95,7 @@ func (x Payload) Append(b []byte) []byte {
 }
 
 func payloadBucket(n int) (size int, ok bool) {
-	for _, size := range PayloadBuckets {
+	for _, size := range payloadBuckets {
 		if n <= size {
 			return size, true
 		}
@@ -105,7 +105,7 @@ func payloadBucket(n int) (size int, ok bool) {
 
 // ParsePayload decodes a payload with its padding.
 func ParsePayload(b []byte) (x Payload, err error) {
-	if len(b) > PayloadBuckets[len(PayloadBuckets)-1] {
+	if len(b) > payloadBuckets[len(payloadBuckets)-1] {
 		return Payload{}, ErrTooLarge
 	}
 	r := NewReader(b)
