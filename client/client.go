@@ -33,6 +33,10 @@ type Config struct {
 
 	Resolver rendezvous.Resolver // net.DefaultResolver; of Discover
 
+	// ListenPacket opens a UDP socket on an address. nil: the system's network.
+	// One that is given is all there is: no server is reached by TCP beside it.
+	ListenPacket func(addr string) (net.PacketConn, error)
+
 	// KeepEvents gives the first Subscribe also what happened since Open: a
 	// program that must miss nothing cannot subscribe before there is a client.
 	KeepEvents bool
@@ -202,20 +206,31 @@ func (c *Client) Close() error {
 	return c.closed
 }
 
+// drain ends after drainTime whatever the core does: it may be waiting for a disk
+// that never answers again.
 func (c *Client) drain() {
 	ctx, cancel := context.WithTimeout(c.ctx, drainTime)
 	defer cancel()
 	for due := true; due; {
-		err := c.do(ctx, func(k *core) error {
-			due = k.acksDue()
-			return nil
-		})
-		if err != nil || !due {
+		answer := make(chan bool, 1)
+		job := func(k *core) {
+			due := k.acksDue()
+			k.settle(func(err error) { answer <- err == nil && due })
+		}
+		select {
+		case c.jobs <- job:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case due = <-answer:
+		case <-ctx.Done():
 			return
 		}
 		select {
 		case <-time.After(drainTime / 100):
 		case <-ctx.Done():
+			return
 		}
 	}
 }

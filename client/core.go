@@ -61,23 +61,24 @@ func loadCore(ctx context.Context, c *Client) (*core, error) {
 	return k, k.load(ctx)
 }
 
-// load reads everything from the store.
-func (k *core) load(ctx context.Context) (err error) {
-	if k.profile, k.local, k.prekeys, err = loadProfile(ctx, k.v); err != nil {
+// load reads everything from the store. If that fails, memory is as it was: what
+// still runs until the client closes must find something there.
+func (k *core) load(ctx context.Context) error {
+	profile, local, prekeys, err := loadProfile(ctx, k.v)
+	if err != nil {
 		return err
 	}
-	k.contacts, k.invites = map[identity.PeerID]*contact{}, map[int64]*invite{}
-	k.inboxes = map[inboxKey]identity.PeerID{}
+	contacts, invites := map[identity.PeerID]*contact{}, map[int64]*invite{}
 	rows, err := k.v.rows(ctx, Query{Table: TableContacts})
 	if err != nil {
 		return err
 	}
 	for _, r := range rows {
-		c, err := loadContact(ctx, k.v, k.local.PeerID(), r)
+		c, err := loadContact(ctx, k.v, local.PeerID(), r)
 		if err != nil {
 			return err
 		}
-		k.contacts[c.info.ID] = c
+		contacts[c.info.ID] = c
 	}
 	rows, err = k.v.rows(ctx, Query{Table: TableInvites})
 	if err != nil {
@@ -91,8 +92,11 @@ func (k *core) load(ctx context.Context) (err error) {
 		if err := i.parse(); err != nil {
 			return err
 		}
-		k.invites[i.num] = i
+		invites[i.num] = i
 	}
+	k.profile, k.local, k.prekeys = profile, local, prekeys
+	k.contacts, k.invites = contacts, invites
+	k.inboxes = map[inboxKey]identity.PeerID{}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sremp/sremp/client"
 	"github.com/sremp/sremp/client/sqlite"
@@ -226,4 +227,54 @@ func TestDiskFull(t *testing.T) {
 		sent := strings.ReplaceAll(fmt.Sprint(mine), ">delivered ", "<")
 		return sent == fmt.Sprint(theirs), fmt.Sprint(mine, theirs)
 	})
+}
+
+// A client whose disk is gone for good, for reading too, still closes.
+func TestCloseWithoutDisk(t *testing.T) {
+	a, b := newPerson(t, "Alice"), newPerson(t, "Bob")
+	store := &goneStore{}
+	a.open(nil)
+	b.open(func(s client.Store) client.Store { store.Store = s; return store })
+	add(t, b.c, invite(t, a.c))
+	waitTexts(t, b.c, a.id)
+	store.gone.Store(true)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.c.Send(t.Context(), a.id, "lost") // it fails, at the latest when the client closes
+	}()
+	eventually(t, "the failure", func() (bool, string) { return store.refused.Load() > 0, "nothing was read" })
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		b.c.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(time.Minute):
+		t.Fatal("the client does not close")
+	}
+	<-done
+}
+
+// A goneStore is a disk that was pulled out.
+type goneStore struct {
+	client.Store
+	gone    atomic.Bool
+	refused atomic.Int64 // reads
+}
+
+func (s *goneStore) Apply(ctx context.Context, changes []client.Change) error {
+	if s.gone.Load() {
+		return errDead
+	}
+	return s.Store.Apply(ctx, changes)
+}
+
+func (s *goneStore) Rows(ctx context.Context, q client.Query) ([]client.Row, error) {
+	if s.gone.Load() {
+		s.refused.Add(1)
+		return nil, errDead
+	}
+	return s.Store.Rows(ctx, q)
 }
