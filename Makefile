@@ -9,9 +9,11 @@ export CGO_ENABLED := 1
 GO ?= go
 FUZZTIME ?= 10m
 RUNS ?= 20
+SEEDS ?= 200
+HOURS ?= 24
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop desktop-install setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures natlab-skipped clean FORCE
+.PHONY: help run test build desktop desktop-install setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures sim natlab-skipped clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +117,9 @@ client-figures: ## the client's figures: sending, searching 100 k and 1 M messag
 	$(GO) test ./client -run '^$$' -bench '^BenchmarkHistory$$' -benchtime 1x -count 1 -v
 	SREMP_BENCH_MESSAGES=1000000 $(GO) test ./client -run '^$$' -bench '^BenchmarkHistory$$' -benchtime 1x -count 1 -v -timeout 20m
 	$(GO) test ./client -run '^$$' -bench '^BenchmarkIdle$$' -benchtime 1x -count 1 -v
+
+sim: ## SEEDS (200) worlds of HOURS (24) each in virtual time, on all cores; a failing seed replays alone
+	SREMP_SIM_SEEDS=$(SEEDS) SREMP_SIM_HOURS=$(HOURS) $(GO) test ./internal/sim -run '^TestMany$$' -count 1 -v -timeout 24h
 
 clean: ## remove what was built here
 	rm -rf bin artifacts

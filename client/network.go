@@ -74,13 +74,14 @@ func newNetwork(c *Client, k *core) (*network, error) {
 	}
 	n.local.Store(k.local)
 	n.pool = n.newPool()
-	pc, err := net.ListenPacket("udp", c.cfg.Listen)
+	s := c.sockets()
+	pc, err := s.listen(c.cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("client: listening on %s: %w", c.cfg.Listen, err)
 	}
 	n.ep, err = transport.New(transport.Config{
 		PacketConn: pc, Identity: k.local, Known: n.known, Allow: n.allow, Logger: c.log,
-		NetworkChanged: n.networkChanged, Tunnel: openTunnel, RouteChanged: n.routeChanged,
+		NetworkChanged: n.networkChanged, ListenPacket: s.another, Tunnel: s.tunnel, RouteChanged: n.routeChanged,
 	})
 	if err != nil {
 		pc.Close()
@@ -89,10 +90,10 @@ func newNetwork(c *Client, k *core) (*network, error) {
 	n.port.Store(uint32(n.ep.LocalAddr().Port()))
 	host, _, err := net.SplitHostPort(c.cfg.Listen)
 	if err == nil {
-		pc, err = net.ListenPacket("udp", net.JoinHostPort(host, "0"))
+		pc, err = s.listen(net.JoinHostPort(host, "0"))
 	}
 	if err == nil {
-		n.anon, err = transport.New(transport.Config{PacketConn: pc, Tunnel: openTunnel, Logger: c.log})
+		n.anon, err = transport.New(transport.Config{PacketConn: pc, ListenPacket: s.another, Tunnel: s.tunnel, Logger: c.log})
 	}
 	if err != nil {
 		n.ep.Close()

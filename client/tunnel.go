@@ -19,6 +19,23 @@ func openTunnel(ctx context.Context, a identity.ServerAddr, addr netip.AddrPort)
 	return c, nil
 }
 
+// sockets are how a client gets to its network.
+type sockets struct {
+	listen  func(addr string) (net.PacketConn, error)
+	another func() (net.PacketConn, error) // nil: the transport's own way
+	tunnel  func(context.Context, identity.ServerAddr, netip.AddrPort) (net.PacketConn, error)
+}
+
+func (c *Client) sockets() sockets {
+	if listen := c.cfg.ListenPacket; listen != nil {
+		return sockets{listen: listen, another: func() (net.PacketConn, error) { return listen(":0") }}
+	}
+	return sockets{
+		listen: func(addr string) (net.PacketConn, error) { return net.ListenPacket("udp", addr) },
+		tunnel: openTunnel,
+	}
+}
+
 // routeChanged tells the user by which way a server is reached. The transport
 // waits for it.
 func (n *network) routeChanged(a identity.ServerAddr, tunnel bool) {

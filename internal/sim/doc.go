@@ -1,0 +1,20 @@
+// Package sim runs whole networks of the real code (clients, relays and
+// rendezvous) in virtual time, breaks them in every way that one seed chooses,
+// and holds what persons saw against the laws of package sim/history.
+//
+// One world is one process with one GOMAXPROCS, in one testing/synctest bubble.
+// Its network is quic-go's simnet with NATs, delay, loss, reordering, bandwidth
+// and partitions; its disks lose what was not synced, tear writes, fill up and
+// fail; its clients are killed at any transaction, moved to other networks, put
+// to sleep, restored from backups, and given wrong clocks; its servers are killed
+// and started again.
+//
+//	go test ./internal/sim -run TestSeed -seed N     # one seed again, with its history
+//	make sim SEEDS=200                               # many, of a day each, on all cores
+//
+// All of a world that is this package's own follows from the seed. quic-go and
+// TLS draw from the same global source (testing/cryptotest), but the scheduler is
+// not seeded: TestReplay says how often a run repeats itself exactly.
+//
+// It has no code outside its tests.
+package sim

@@ -1,0 +1,290 @@
+package history
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Slack is how much later than its time a message may disappear: clocks were
+// wrong by up to three hours when it was stored.
+const Slack = 4 * time.Hour
+
+// A message is what is known of one that a device has accepted.
+type message struct {
+	Event                 // of its acceptance
+	order   int           // among all acceptances
+	shown   []int         // numbers of the events that showed it to Peer
+	texts   []string      // it had, the last one last
+	deleted time.Duration // 0: it was not
+	maybe   []string      // texts that an edit which failed may have given it
+	unclear bool          // a wish to delete it failed
+	removed map[string]time.Duration
+	reached State // the highest state that Who was told of
+	// finals are where it stands in the end, by person.
+	finals map[string][]Event
+}
+
+type restore struct{ backup, at time.Duration }
+
+type checker struct {
+	events   []Event
+	messages map[string]*message // by id
+	inOrder  []*message
+	restores map[string][]restore
+	unsure   map[string]bool // texts
+	end      time.Duration
+	broken   []string
+}
+
+// Check returns the laws that a finished history breaks, each with its message:
+//
+//   - every accepted message is shown to the right person once, and is in the
+//     end in the conversation on both sides, delivered, once;
+//   - a sender's messages are shown in the order in which they were accepted,
+//     unless a gap was said;
+//   - ticks never go back, and none says delivered of what was never shown;
+//   - nothing is shown that was not sent by that person to that person;
+//   - deleted and expired messages are gone on both sides;
+//   - the last edit is what both sides see.
+//
+// Who lost a device and began from a backup may have lost what came between the
+// two, and what was on its way out; nobody else may lose anything.
+func Check(events []Event) []string {
+	c := &checker{events: events, messages: map[string]*message{}, restores: map[string][]restore{}, unsure: map[string]bool{}}
+	c.collect()
+	c.walk()
+	for _, m := range c.inOrder {
+		c.arrival(m)
+		c.ends(m)
+		c.disappearance(m)
+	}
+	c.orders()
+	return c.broken
+}
+
+func (c *checker) fail(e Event, format string, args ...any) {
+	c.broken = append(c.broken, fmt.Sprintf(format, args...)+": "+e.String())
+}
+
+// collect reads what was done.
+func (c *checker) collect() {
+	backups := map[string]map[int]time.Duration{}
+	for _, e := range c.events {
+		c.end = max(c.end, e.At)
+		switch e.Kind {
+		case Accepted:
+			if c.messages[e.ID] != nil {
+				c.fail(e, "one id for two messages")
+				continue
+			}
+			m := &message{Event: e, order: len(c.inOrder), texts: []string{e.Text}, removed: map[string]time.Duration{}, finals: map[string][]Event{}}
+			c.messages[e.ID], c.inOrder = m, append(c.inOrder, m)
+		case Unsure:
+			c.unsure[e.Text] = true
+		case Edited:
+			if m := c.messages[e.ID]; m != nil {
+				m.texts, m.maybe = append(m.texts, e.Text), nil
+			}
+		case MaybeEdited:
+			if m := c.messages[e.ID]; m != nil {
+				m.maybe = append(m.maybe, e.Text)
+			}
+		case MaybeDeleted:
+			if m := c.messages[e.ID]; m != nil {
+				m.unclear = true
+			}
+		case Deleted:
+			if m := c.messages[e.ID]; m != nil {
+				m.deleted = e.At
+			}
+		case Removed:
+			if m := c.messages[e.ID]; m != nil {
+				m.removed[e.Who] = e.At
+			}
+		case BackedUp:
+			if backups[e.Who] == nil {
+				backups[e.Who] = map[int]time.Duration{}
+			}
+			backups[e.Who][e.N] = e.At
+		case Restored:
+			c.restores[e.Who] = append(c.restores[e.Who], restore{backups[e.Who][e.N], e.At})
+		}
+	}
+}
+
+// walk judges what was seen when it was seen.
+func (c *checker) walk() {
+	for i, e := range c.events {
+		switch e.Kind {
+		case Shown:
+			m := c.messages[e.ID]
+			if m == nil {
+				if !c.unsure[e.Text] {
+					c.fail(e, "shown, but nobody sent it")
+				}
+				continue
+			}
+			switch {
+			case m.Who != e.Peer || m.Peer != e.Who:
+				c.fail(e, "shown to the wrong person, or as of the wrong one")
+			case !slices.Contains(m.texts, e.Text) && !slices.Contains(m.maybe, e.Text):
+				c.fail(e, "shown with another text than it was sent with")
+			}
+			m.shown = append(m.shown, i)
+			if len(m.shown) > 1+len(c.restores[e.Who]) {
+				c.fail(e, "shown twice")
+			}
+		case Ticked:
+			m := c.messages[e.ID]
+			if m == nil {
+				continue // its sender never learned that it was accepted
+			}
+			if m.Who != e.Who {
+				c.fail(e, "a tick for another's message")
+			}
+			if e.State < m.reached && len(c.restores[e.Who]) == 0 {
+				c.fail(e, "the tick went back")
+			}
+			m.reached = max(m.reached, e.State)
+		case Final:
+			if m := c.messages[e.ID]; m != nil {
+				m.finals[e.Who] = append(m.finals[e.Who], e)
+			} else if !c.unsure[e.Text] {
+				c.fail(e, "in the end there is a message that nobody sent")
+			}
+		}
+	}
+}
+
+// firstShown returns when a message was first shown to whom it was sent.
+func (c *checker) firstShown(m *message) (time.Duration, bool) {
+	if len(m.shown) == 0 {
+		return 0, false
+	}
+	return c.events[m.shown[0]].At, true
+}
+
+// lostWithSender reports whether m may have been in an outbox that was lost.
+func (c *checker) lostWithSender(m *message) bool {
+	at, shown := c.firstShown(m)
+	return slices.ContainsFunc(c.restores[m.Who], func(r restore) bool { return m.At <= r.at && (!shown || at > r.at) })
+}
+
+// lostWithReader reports whether m may have been on a device that was lost, after
+// its last backup.
+func (c *checker) lostWithReader(m *message) bool {
+	at, shown := c.firstShown(m)
+	return slices.ContainsFunc(c.restores[m.Peer], func(r restore) bool {
+		if shown {
+			return at > r.backup && at <= r.at
+		}
+		return m.At <= r.at && m.reached >= Delivered // it waited behind a gap
+	})
+}
+
+// gone reports whether m is to be nowhere in the end.
+func (c *checker) gone(m *message) bool { return m.deleted != 0 || m.unclear || m.After > 0 }
+
+// arrival: shown, unless a device was lost.
+func (c *checker) arrival(m *message) {
+	lost := c.lostWithSender(m) || c.lostWithReader(m)
+	if len(m.shown) > 0 || m.deleted != 0 || m.unclear || lost {
+		return
+	}
+	if m.reached >= Delivered {
+		c.fail(m.Event, "ticked as delivered and never shown")
+	} else {
+		c.fail(m.Event, "accepted and never shown")
+	}
+}
+
+// ends: in the conversation on both sides, once, delivered, with its last text.
+func (c *checker) ends(m *message) {
+	sender, reader := m.finals[m.Who], m.finals[m.Peer]
+	for who, fs := range m.finals {
+		if who != m.Who && who != m.Peer {
+			c.fail(fs[0], "in the end it is in another's conversation")
+		}
+		if len(fs) > 1 {
+			c.fail(fs[0], "in the end it is there %d times", len(fs))
+		}
+	}
+	if c.gone(m) {
+		return
+	}
+	lost := c.lostWithSender(m) || c.lostWithReader(m)
+	if _, removed := m.removed[m.Peer]; len(reader) == 0 && !removed && !lost {
+		c.fail(m.Event, "in the end its reader does not have it")
+	}
+	restored := slices.ContainsFunc(c.restores[m.Who], func(r restore) bool { return m.At > r.backup && m.At <= r.at })
+	if _, removed := m.removed[m.Who]; len(sender) == 0 && !removed && !restored {
+		c.fail(m.Event, "in the end its sender does not have it")
+	}
+	if len(sender) == 1 && len(c.restores[m.Who]) == 0 {
+		if s := sender[0].State; s < Delivered && !lost {
+			c.fail(sender[0], "in the end it was not delivered")
+		} else if s < m.reached {
+			c.fail(sender[0], "in the end its tick went back")
+		}
+	}
+	if len(c.restores[m.Who]) > 0 || len(c.restores[m.Peer]) > 0 {
+		return
+	}
+	want := m.texts[len(m.texts)-1]
+	for _, fs := range [][]Event{sender, reader} {
+		if len(fs) == 1 && fs[0].Text != want && !slices.Contains(m.maybe, fs[0].Text) {
+			c.fail(fs[0], "in the end it does not have its last text %.40q", want)
+		}
+	}
+}
+
+// disappearance: what was deleted or has expired is gone on both sides.
+func (c *checker) disappearance(m *message) {
+	for who, fs := range m.finals {
+		if slices.ContainsFunc(c.restores[who], func(r restore) bool { return m.At <= r.at }) ||
+			slices.ContainsFunc(c.restores[m.Who], func(r restore) bool { return m.At <= r.at }) {
+			continue // it came back from a backup, or the wish was lost
+		}
+		if m.deleted != 0 {
+			c.fail(fs[0], "deleted and still there")
+		}
+		if _, removed := m.removed[who]; removed {
+			c.fail(fs[0], "removed and still there")
+		}
+		if at, shown := c.firstShown(m); m.After > 0 && shown && c.end > max(at, m.At)+m.After+Slack {
+			c.fail(fs[0], "expired and still there")
+		}
+	}
+}
+
+// orders: a message is shown before those that were sent after it, unless one of
+// them was shown with the word that something is missing.
+func (c *checker) orders() {
+	type pair struct{ from, to string }
+	by := map[pair][]*message{}
+	for _, m := range c.inOrder {
+		if len(m.shown) > 0 {
+			by[pair{m.Who, m.Peer}] = append(by[pair{m.Who, m.Peer}], m)
+		}
+	}
+	for p, ms := range by {
+		if len(c.restores[p.from]) > 0 || len(c.restores[p.to]) > 0 {
+			continue
+		}
+		slices.SortFunc(ms, func(a, b *message) int { return cmp.Compare(a.shown[0], b.shown[0]) })
+		for i, late := range ms {
+			overtaken, said := false, false
+			for _, early := range ms[:i] {
+				if early.order > late.order {
+					overtaken = true
+					said = said || c.events[early.shown[0]].Missing > 0
+				}
+			}
+			if overtaken && !said {
+				c.fail(c.events[late.shown[0]], "shown after what was sent later, and no gap was said")
+			}
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package history
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// script reads a history of two persons, a and b, from lines
+// "kind who peer id text [key=value]".
+func script(t *testing.T, lines string) (out []Event) {
+	t.Helper()
+	at := time.Duration(0)
+	for line := range strings.Lines(lines) {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			continue
+		}
+		at += time.Minute
+		e := Event{At: at, Kind: Kind(f[0]), Who: f[1]}
+		for i, p := range []*string{&e.Peer, &e.ID, &e.Text} {
+			if len(f) > i+2 {
+				*p = strings.TrimPrefix(f[i+2], "-")
+			}
+		}
+		for _, x := range f[min(5, len(f)):] {
+			switch x {
+			case "held":
+				e.State = Held
+			case "delivered":
+				e.State = Delivered
+			case "mine":
+				e.Mine = true
+			case "gap":
+				e.Missing = 1
+			case "hour":
+				e.After = time.Hour
+			case "1":
+				e.N = 1
+			case "late":
+				at += 10 * time.Hour
+				e.At = at
+			}
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+const good = `
+	accepted a b 1 one
+	ticked a b 1 - held
+	shown b a 1 one
+	ticked a b 1 - delivered
+	healed -
+	final a b 1 one mine delivered
+	final b a 1 one`
+
+// TestCheck: every law has a history that breaks it, and one beside it that does not.
+func TestCheck(t *testing.T) {
+	for _, tt := range []struct{ name, history, want string }{
+		{"all well", good, ""},
+		{"lost", `accepted a b 1 one
+			final a b 1 one mine delivered`, "never shown"},
+		{"false tick", `accepted a b 1 one
+			ticked a b 1 - delivered
+			final a b 1 one mine delivered
+			final b a 1 one`, "ticked as delivered and never shown"},
+		{"twice", good + `
+			shown b a 1 one`, "shown twice"},
+		{"twice in the end", good + `
+			final b a 1 one`, "there 2 times"},
+		{"to another", strings.Replace(good, "shown b a", "shown c a", 1), "wrong person"},
+		{"of another", strings.Replace(good, "shown b a", "shown b c", 1), "wrong person"},
+		{"invented", good + `
+			shown b a 2 two`, "nobody sent it"},
+		{"invented in the end", good + `
+			final b a 2 two`, "nobody sent"},
+		{"unsure", good + `
+			unsure a b - two
+			shown b a 2 two
+			final b a 2 two`, ""},
+		{"changed on the way", strings.Replace(good, "shown b a 1 one", "shown b a 1 won", 1), "another text"},
+		{"tick goes back", good + `
+			ticked a b 1 - held`, "went back"},
+		{"not delivered", strings.Replace(good, "mine delivered", "mine held", 1), "not delivered"},
+		{"reader lost it", strings.Replace(good, "final b a 1 one", "", 1), "reader does not have it"},
+		{"sender lost it", strings.Replace(good, "final a b 1 one mine delivered", "", 1), "sender does not have it"},
+		{"deleted", good + `
+			deleted a b 1`, "deleted and still there"},
+		{"removed", good + `
+			removed b a 1`, "removed and still there"},
+		{"expired", strings.Replace(good, "healed -", "healed - - - - late", 1) + `
+			accepted a b 2 two hour`, "never shown"},
+		{"expired and there", `accepted a b 1 one hour
+			shown b a 1 one
+			final b a 1 one late`, "expired and still there"},
+		{"edited", good + `
+			edited a b 1 two`, "last text"},
+		{"edited, seen", `accepted a b 1 one
+			shown b a 1 one
+			edited a b 1 two
+			final a b 1 two mine delivered
+			final b a 1 two`, ""},
+		{"order", `accepted a b 1 one
+			accepted a b 2 two
+			shown b a 2 two
+			shown b a 1 one
+			final a b 1 one mine delivered
+			final a b 2 two mine delivered
+			final b a 1 one
+			final b a 2 two`, "sent later"},
+		{"order with a gap", `accepted a b 1 one
+			accepted a b 2 two
+			shown b a 2 two gap
+			shown b a 1 one
+			final a b 1 one mine delivered
+			final a b 2 two mine delivered
+			final b a 1 one
+			final b a 2 two`, ""},
+		{"lost with the reader's device", `backup b - - - 1
+			accepted a b 1 one
+			shown b a 1 one
+			ticked a b 1 - delivered
+			restored b - - - 1
+			final a b 1 one mine delivered`, ""},
+		{"lost although the backup had it", `accepted a b 1 one
+			shown b a 1 one
+			backup b - - - 1
+			restored b - - - 1
+			final a b 1 one mine delivered`, "reader does not have it"},
+		{"lost with the sender's device", `backup a - - - 1
+			accepted a b 1 one
+			restored a - - - 1`, ""},
+		{"sent after the restore and lost", `backup a - - - 1
+			restored a - - - 1
+			accepted a b 1 one
+			final a b 1 one mine`, "never shown"},
+	} {
+		got := Check(script(t, tt.history))
+		if tt.want == "" && len(got) > 0 || tt.want != "" && !strings.Contains(strings.Join(got, "\n"), tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
