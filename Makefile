@@ -84,7 +84,7 @@ bench-test: ## every benchmark once, as a test that it works
 bench: ## the ratchet's benchmarks, in turns with other ratchets: docs/measurements.md, section ratchet
 	$(GO) run ./internal/measure -only ratchet,ratchet-peers
 
-measure: ## run what gives figures and write docs/measurements.md; ARGS='-only ratchet' runs a part
+measure: ## run what gives figures and write docs/measurements.md with its plots; ARGS='-only ratchet' runs a part
 	$(GO) run ./internal/measure $(ARGS)
 
 fuzz: ## every fuzz target, for FUZZTIME (10m) in all; ARGS=client/FuzzPayload for one

@@ -95,18 +95,3 @@ func save(path string, all []figure) error {
 	b.WriteString("\n]\n")
 	return os.WriteFile(path, b.Bytes(), 0o644)
 }
-
-// table is docs/measurements.md.
-func table(all []figure) string {
-	var b strings.Builder
-	b.WriteString("# Measurements\n\nWritten by `make measure`; do not edit. Only ratios carry over to other machines.\n")
-	last := ""
-	for _, f := range all {
-		if head, _, _ := strings.Cut(f.Name, "."); head != last {
-			last = head
-			fmt.Fprintf(&b, "\n## %s\n\nOn %s.\n\n| figure | value | against | date |\n|---|---|---|---|\n", head, f.Machine)
-		}
-		fmt.Fprintf(&b, "| %s | %s %s | %s | %s |\n", f.Name, strconv.FormatFloat(f.Value, 'f', -1, 64), f.Unit, f.Against, f.Date)
-	}
-	return b.String()
-}

@@ -41,7 +41,7 @@ func TestMergeSaveLoad(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, all) || len(got) != 2 || got[0].Value != 3 {
 		t.Errorf("load = %v, %v; want %v", got, err, all)
 	}
-	if md := table(got); !strings.Contains(md, "| a.x | 3 s |") || !strings.Contains(md, "## b") {
+	if md := report(got); !strings.Contains(md, "| a.x | 3 s |") || !strings.Contains(md, "## b") {
 		t.Errorf("table:\n%s", md)
 	}
 }

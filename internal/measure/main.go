@@ -1,7 +1,7 @@
 // The measure command runs the benchmarks and labs that give figures, and writes
-// them to docs/measurements.json and docs/measurements.md.
+// them to docs/measurements.json, docs/measurements.md and plots in docs/images.
 //
-//	go run ./internal/measure [-only part,part]
+//	go run ./internal/measure [-only part,part] [-write]
 //
 // A figure is a line of a benchmark (package testing's format) or a line
 //
@@ -71,6 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("measure", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	only := fs.String("only", "", "run these `parts` only, separated by commas")
+	documents := fs.Bool("write", false, "run nothing, write the documents anew from measurements.json")
 	dir := fs.String("docs", "docs", "`directory` of measurements.json and measurements.md")
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -86,7 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	status := 0
 	for _, p := range parts {
-		if *only != "" && !slices.Contains(strings.Split(*only, ","), p.name) {
+		if *documents || *only != "" && !slices.Contains(strings.Split(*only, ","), p.name) {
 			continue
 		}
 		fresh, err := p.measure(ctx, stdout)
@@ -97,16 +98,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		all = merge(all, fresh)
 	}
-	pairs, err := matrix(filepath.Join(*dir, "natlab.md"))
-	if err != nil {
-		fmt.Fprintf(stderr, "measure: %v\n", err)
-		return 1
-	}
-	if err := save(path, all); err != nil {
-		fmt.Fprintf(stderr, "measure: %v\n", err)
-		return 1
-	}
-	if err := os.WriteFile(filepath.Join(*dir, "measurements.md"), []byte(table(all)+pathTables(pairs, all)), 0o644); err != nil {
+	if err := write(*dir, all); err != nil {
 		fmt.Fprintf(stderr, "measure: %v\n", err)
 		return 1
 	}
