@@ -13,7 +13,7 @@ SEEDS ?= 200
 HOURS ?= 24
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop desktop-install setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures sim natlab-skipped clean FORCE
+.PHONY: help run test build desktop desktop-install setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures crash sim natlab-skipped clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ rivals: ## the same for go-libp2p and pion/ice with coturn (apt-get install cotu
 
 relay-figures: ## the relay's figures: data plane, stores, kills and power cuts (as root), a crowd; ten minutes
 	$(GO) run ./internal/measure -only relay
+
+crash: ## a client dies, or its disk fails, at 600 points of conversations; two minutes
+	SREMP_CRASH_POINTS=600 $(GO) test ./client -run '^Test(CrashPoints|PowerFailsAtEveryWrite)$$' -count 1 -parallel 50 -v
 
 client-figures: ## the client's figures: sending, searching 100 k and 1 M messages, restoring them, idling; six minutes
 	$(GO) test ./client -run '^$$' -bench '^BenchmarkSend$$' -benchtime 3s -count 1 -v

@@ -236,10 +236,15 @@ func (c *Client) drain() {
 }
 
 // do runs f on the core and waits until what it changed is stored. f must
-// change nothing when it returns an error.
+// change nothing when it returns an error. If ctx ends before the core has come to
+// f, as when the disk is gone, f never runs.
 func (c *Client) do(ctx context.Context, f func(*core) error) error {
 	result := make(chan error, 1)
+	var taken atomic.Bool // by the core, or by us for ever
 	job := func(k *core) {
+		if !taken.CompareAndSwap(false, true) {
+			return
+		}
 		if err := f(k); err != nil {
 			result <- err
 			return
@@ -251,6 +256,16 @@ func (c *Client) do(ctx context.Context, f func(*core) error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-c.ctx.Done():
+		return ErrClosed
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		if taken.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
+	case <-c.ended:
 		return ErrClosed
 	}
 	select {

@@ -140,6 +140,9 @@ func (k *core) run(ctx context.Context) {
 			}
 		}
 		k.commit(ctx)
+		if ctx.Err() != nil {
+			return // memory may be ahead of a store that failed
+		}
 		timer.Reset(k.untilTick())
 		if !waiting && len(k.acksLater) > 0 {
 			acks.Reset(ackDelay)

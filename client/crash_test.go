@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/sremp/sremp/client"
 	"github.com/sremp/sremp/client/sqlite"
 	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/internal/faults"
 )
 
 // A crashStore is a machine that dies at one of its transactions: just before
@@ -62,7 +64,9 @@ func (s *crashStore) crashed() bool {
 type person struct {
 	t      *testing.T
 	dir    string
+	disk   *faults.Disk // nil: the profile is in dir
 	listen string
+	log    *keyWatch // nil: the log of the test
 	c      *client.Client
 	id     identity.PeerID
 }
@@ -73,15 +77,43 @@ var people atomic.Uint32
 
 func newPerson(t *testing.T, name string) *person {
 	t.Helper()
+	p := newAddress(t)
+	create(t, p.dir, name)
+	return p
+}
+
+// newPersonOn is newPerson with the profile on a disk that may fail.
+func newPersonOn(t *testing.T, d *faults.Disk, name string) *person {
+	t.Helper()
+	p := newAddress(t)
+	p.disk = d
+	s, err := p.store()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := client.Create(t.Context(), client.Config{Store: s, Passphrase: []byte("pw"), KDF: weak}, name); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *person) store() (client.Store, error) {
+	if p.disk != nil {
+		return sqlite.OpenOn(p.t.Context(), faults.VFS, p.disk.Path("client.db"))
+	}
+	return sqlite.Open(p.t.Context(), p.dir)
+}
+
+func newAddress(t *testing.T) *person {
+	t.Helper()
 	n := people.Add(1)
 	pc, err := net.ListenPacket("udp", fmt.Sprintf("127.1.%d.%d:0", n/250, 1+n%250))
 	if err != nil {
 		t.Fatal(err)
 	}
 	pc.Close()
-	p := &person{t: t, dir: t.TempDir(), listen: pc.LocalAddr().String()}
-	create(t, p.dir, name)
-	return p
+	return &person{t: t, dir: t.TempDir(), listen: pc.LocalAddr().String()}
 }
 
 // open starts the client with a store that wrap may wrap.
@@ -94,17 +126,18 @@ func (p *person) open(wrap func(client.Store) client.Store) {
 
 func (p *person) tryOpen(wrap func(client.Store) client.Store) error {
 	p.t.Helper()
-	var s client.Store
-	s, err := sqlite.Open(p.t.Context(), p.dir)
+	s, err := p.store()
 	if err != nil {
 		return err
 	}
 	if wrap != nil {
 		s = wrap(s)
 	}
-	p.c, err = client.Open(p.t.Context(), client.Config{
-		Store: s, Passphrase: []byte("pw"), Listen: p.listen, Logger: testLogger(p.t, p.dir[len(p.dir)-5:]),
-	})
+	log := testLogger(p.t, p.dir[len(p.dir)-5:])
+	if p.log != nil && log == nil {
+		log = slog.New(p.log)
+	}
+	p.c, err = client.Open(p.t.Context(), client.Config{Store: s, Passphrase: []byte("pw"), Listen: p.listen, Logger: log})
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -114,23 +147,31 @@ func (p *person) tryOpen(wrap func(client.Store) client.Store) error {
 	return nil
 }
 
+// aWhile is how long a person waits for a client whose disk may be gone. What the
+// client did not begin by then, it does not do.
+const aWhile = 5 * time.Second
+
 // say sends text unless it is in the history already, as a person does who is
 // not sure.
 func (p *person) say(to identity.PeerID, text string) error {
-	h, err := p.c.History(p.t.Context(), to, client.HistoryQuery{})
+	ctx, cancel := context.WithTimeout(p.t.Context(), aWhile)
+	defer cancel()
+	h, err := p.c.History(ctx, to, client.HistoryQuery{})
 	if err != nil {
 		return err
 	}
 	if slices.ContainsFunc(h, func(m client.Message) bool { return m.Text == text }) {
 		return nil
 	}
-	_, err = p.c.Send(p.t.Context(), to, text)
+	_, err = p.c.Send(ctx, to, text)
 	return err
 }
 
 // heard returns the conversation, or what went wrong.
 func (p *person) heard(with identity.PeerID) string {
-	h, err := p.c.History(p.t.Context(), with, client.HistoryQuery{})
+	ctx, cancel := context.WithTimeout(p.t.Context(), aWhile)
+	defer cancel()
+	h, err := p.c.History(ctx, with, client.HistoryQuery{})
 	if err != nil {
 		return err.Error()
 	}

@@ -72,7 +72,7 @@ func me(t *testing.T, c *client.Client) identity.PeerID {
 // clients and now and then besides.
 func eventually(t *testing.T, what string, cond func() (bool, string)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	timer := time.NewTicker(20 * time.Millisecond)
 	defer timer.Stop()

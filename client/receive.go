@@ -62,6 +62,7 @@ func (k *core) incoming(c *contact, msg []byte) error {
 	switch {
 	case errors.Is(err, ratchet.ErrDuplicate):
 		// The acknowledgement was lost, or is on its way.
+		k.c.log.Debug("a message came again", "err", err)
 		k.ackDue(c)
 		return nil
 	case err != nil:

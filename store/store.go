@@ -49,19 +49,49 @@ func Open(ctx context.Context, path string, migrations fs.FS) (*sql.DB, error) {
 	}
 	// Pragmas go into the DSN: database/sql opens connections as it likes, and
 	// "PRAGMA foreign_keys" holds for the one connection that executed it.
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
+	pragmas := pragmas()
+	pragmas.Set("_journal_mode", "WAL")
+	return openDB(ctx, path, pragmas, migrations)
+}
+
+// OpenOn is Open on a disk that SQLite knows under the name vfs and that has no
+// shared memory: of a test that has the disk fail. The one connection of the pool
+// locks the database for itself and keeps the index of its log to itself.
+func OpenOn(ctx context.Context, vfs, path string, migrations fs.FS) (*sql.DB, error) {
+	pragmas := pragmas()
+	pragmas.Set("vfs", vfs)
+	pragmas.Set("_locking_mode", "EXCLUSIVE") // before the log is asked for, below
+	return openDB(ctx, path, pragmas, migrations)
+}
+
+func pragmas() url.Values {
+	return url.Values{
 		"_foreign_keys":  {"on"},
-		"_journal_mode":  {"WAL"},
 		"_synchronous":   {"FULL"}, // what was acknowledged survives power loss
 		"_busy_timeout":  {"5000"},
 		"_txlock":        {"immediate"}, // writers queue instead of failing to upgrade
 		"_secure_delete": {"on"},        // deleted ratchet keys are overwritten
-	}.Encode()}
+	}
+}
+
+func openDB(ctx context.Context, path string, pragmas url.Values, migrations fs.FS) (*sql.DB, error) {
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: pragmas.Encode()}
 	db, err := sql.Open("sqlite3", dsn.String())
 	if err != nil {
 		return nil, fmt.Errorf("store: opening %s: %w", path, err)
 	}
-	if err := migrate(ctx, db, migrations); err != nil {
+	if pragmas.Has("vfs") {
+		db.SetMaxOpenConns(1)
+		var mode string
+		err = db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
+		if err == nil && mode != "wal" {
+			err = fmt.Errorf("its journal is in mode %s", mode)
+		}
+	}
+	if err == nil {
+		err = migrate(ctx, db, migrations)
+	}
+	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("store: opening %s: %w", path, damaged(err))
 	}

@@ -28,7 +28,7 @@ var migrationFiles embed.FS
 // A Store is a profile's database. It is safe for concurrent use.
 type Store struct {
 	db   *sql.DB
-	lock *os.File
+	lock *os.File // nil on a disk of OpenOn
 
 	put, del *sql.Stmt
 }
@@ -75,21 +75,40 @@ func open(ctx context.Context, dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	migrations, err := fs.Sub(migrationFiles, "migrations")
-	if err != nil {
-		panic(err)
-	}
-	db, err := store.Open(ctx, filepath.Join(dir, databaseFile), migrations)
+	db, err := store.Open(ctx, filepath.Join(dir, databaseFile), migrations())
 	if err != nil {
 		lock.Close()
 		return nil, translate(err)
 	}
+	return prepare(ctx, db, lock)
+}
+
+// OpenOn opens or makes the database of a profile at path, on a disk as in
+// [store.OpenOn]. Nothing keeps others out.
+func OpenOn(ctx context.Context, vfs, path string) (*Store, error) {
+	db, err := store.OpenOn(ctx, vfs, path, migrations())
+	if err != nil {
+		return nil, translate(err)
+	}
+	return prepare(ctx, db, nil)
+}
+
+func migrations() fs.FS {
+	sub, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		panic(err)
+	}
+	return sub
+}
+
+func prepare(ctx context.Context, db *sql.DB, lock *os.File) (*Store, error) {
 	s := &Store{db: db, lock: lock}
 	for text, stmt := range map[string]**sql.Stmt{
 		`INSERT INTO row (kind, owner, seq, tag, state, body) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (kind, owner, seq) DO UPDATE SET tag = excluded.tag, state = excluded.state, body = excluded.body`: &s.put,
 		`DELETE FROM row WHERE kind = ? AND owner = ? AND seq BETWEEN ? AND ?`: &s.del,
 	} {
+		var err error
 		if *stmt, err = db.PrepareContext(ctx, text); err != nil {
 			s.Close()
 			return nil, translate(err)
@@ -191,7 +210,11 @@ func (s *Store) Rows(ctx context.Context, q client.Query) ([]client.Row, error) 
 
 // Close implements [client.Store].
 func (s *Store) Close() error {
-	return errors.Join(s.db.Close(), s.lock.Close())
+	err := s.db.Close()
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
 }
 
 // translate gives errors the sentinels that people can act on.
