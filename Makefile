@@ -36,6 +36,25 @@ natlab-skipped:
 
 build: setup-run bin/sremp ## build bin/sremp
 
+.PHONY: dist dist-server dist-check dist-speed package-test fleet
+
+dist: setup-test ## the static program, Debian packages of server and desktop, checksums: dist/
+	@GO="$(GO)" scripts/dist.sh dist server desktop
+	@cat dist/SHA256SUMS
+
+dist-server: setup-run ## the same without the desktop
+	@GO="$(GO)" scripts/dist.sh dist server
+	@cat dist/SHA256SUMS
+
+dist-check: setup-run ## two builds in different directories give the same bytes
+	@GO="$(GO)" scripts/dist-check.sh
+
+dist-speed: setup-run ## how fast the static program's database is against the dynamic one's: figures
+	@GO="$(GO)" scripts/dist-speed.sh
+
+package-test: dist-server ## as root: install, upgrade from the version before, remove; versions talk to each other
+	@GO="$(GO)" scripts/package-test.sh
+
 desktop: setup-test ## build bin/sremp-desktop, the GTK program
 	$(GO) build -tags gtk -o bin/sremp-desktop ./cmd/sremp-desktop
 
@@ -125,6 +144,6 @@ sim: ## SEEDS (200) worlds of HOURS (24) each in virtual time, on all cores; a f
 	SREMP_SIM_SEEDS=$(SEEDS) SREMP_SIM_HOURS=$(HOURS) $(GO) test ./internal/sim -run '^TestMany$$' -count 1 -v -timeout 24h
 
 clean: ## remove what was built here
-	rm -rf bin artifacts
+	rm -rf bin artifacts dist
 
 FORCE:

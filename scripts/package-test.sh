@@ -1,0 +1,25 @@
+#!/bin/sh
+# The package that make dist-server made is installed, upgraded from the version
+# before, removed; and the two versions talk to each other. The version before is
+# the newest tag below this commit, or else the commit before. A clone without
+# history has neither: then only what versions left on disk is tested, and it says
+# so.
+set -eu
+cd "$(dirname "$0")/.."
+GO=${GO:-go}
+export CC=clang CGO_ENABLED=1
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+old=$(git describe --tags --abbrev=0 HEAD^ 2>/dev/null || git rev-parse -q --verify HEAD^ || true)
+if [ -n "$old" ]; then
+	mkdir "$tmp/tree"
+	git archive "$old" | tar -x -C "$tmp/tree"
+	(cd "$tmp/tree" && $GO build -buildvcs=false -o "$tmp/old" ./cmd/sremp)
+	export SREMP_OLD="$tmp/old"
+	echo "package-test: the version before is $old"
+else
+	echo "package-test: NO HISTORY IN THIS CLONE: the version before is known by what it left on disk alone"
+fi
+SREMP_DEB=$(ls "$PWD"/dist/sremp-server_*.deb)
+export SREMP_DEB
+$GO test ./packaging -count 1 -v -timeout 30m
