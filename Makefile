@@ -36,7 +36,7 @@ natlab-skipped:
 
 build: setup-run bin/sremp ## build bin/sremp
 
-.PHONY: dist dist-server dist-check dist-speed package-test fleet
+.PHONY: dist dist-server dist-check dist-speed package-test
 
 dist: setup-test ## the static program, Debian packages of server and desktop, checksums: dist/
 	@GO="$(GO)" scripts/dist.sh dist server desktop
