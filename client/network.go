@@ -55,8 +55,9 @@ type network struct {
 	mapper *portmap.Mapper // nil unless wanted
 	near   nearby
 
-	gathered   []nat.Candidate // the last ones, for a while
-	gatheredAt time.Time       // zero: not to be used again
+	gathered     []nat.Candidate  // the last ones, for a while
+	gatheredAt   time.Time        // zero: not to be used again
+	observedThen []netip.AddrPort // where our servers saw us then
 }
 
 // An openInvite is one of ours, ready for hellos.

@@ -245,6 +245,9 @@ func (n *network) answer(o wire.Offer, peer identity.PeerID, token [32]byte) *gi
 	if n.relayOnly(from) {
 		return n.answerByRelay(g, a, o)
 	}
+	if !peer.IsZero() && n.expects(o) {
+		return n.answerAhead(g, a, o)
+	}
 	var leg *transport.Leg
 	var waits sync.WaitGroup
 	waits.Go(func() { leg = n.join(n.ctx, o) })
@@ -325,14 +328,8 @@ func (n *network) begin(g *given) {
 	n.run(func() {
 		ctx, cancel := context.WithTimeout(n.ctx, connectTime)
 		defer cancel()
-		var sent early
-		a := *g.attempt
-		a.Early = func() []byte { return sent.frames(n, a.Peer) }
-		conn, err := n.ep.Connect(ctx, a)
-		if err != nil {
+		if err := n.connect(ctx, *g.attempt, func() {}); err != nil {
 			n.c.log.Debug("connection not made", "peer", g.attempt.Peer.Short(), "err", err)
-			return
 		}
-		n.linked(conn, sent)
 	})
 }

@@ -309,15 +309,23 @@ func (n *network) attempt(id identity.PeerID) error {
 		}
 		offer.Candidates, offer.Extensions = nil, nil
 	}
+	going := n.goAhead(ctx, &t, &offer)
 	answer, from, err := n.offer(ctx, &t, offer)
+	switch {
+	case err != nil:
+	case answer.What == wire.AnswerLater:
+		err = errYielded
+	case answer.What == wire.AnswerRefused:
+		err = ErrInviteUsed
+	}
+	if going != nil && (err != nil || !accepted(answer)) {
+		if going.end() == nil {
+			return nil // connected already
+		}
+		going = nil
+	}
 	if err != nil {
 		return err
-	}
-	switch answer.What {
-	case wire.AnswerLater:
-		return errYielded
-	case wire.AnswerRefused:
-		return ErrInviteUsed
 	}
 	if !answer.Joined {
 		leg = nil
@@ -332,17 +340,15 @@ func (n *network) attempt(id identity.PeerID) error {
 	if from.IsValid() && len(remote) < wire.MaxCandidates {
 		remote = append(remote, nat.Candidate{Addr: from, Kind: nat.ServerReflexive})
 	}
-	var sent early
-	conn, err := n.ep.Connect(ctx, transport.Attempt{
-		Peer: id, Record: t.record, ProbeKey: probeKey(offer.Secret, answer.Secret), Remote: remote, Relay: leg,
-		Attested: n.attested(answer.Extensions, answer.Secret), RelayOnly: t.relayOnly,
-		Early: func() []byte { return sent.frames(n, id) },
-	})
-	if err != nil {
-		return err
+	attested := n.attested(answer.Extensions, answer.Secret)
+	if going != nil {
+		going.later <- transport.Answer{Remote: remote, Relay: leg, Attested: attested}
+		return <-going.done
 	}
-	n.linked(conn, sent)
-	return nil
+	return n.connect(ctx, transport.Attempt{
+		Peer: id, Record: t.record, ProbeKey: probeKey(offer.Secret, answer.Secret), Remote: remote, Relay: leg,
+		Attested: attested, RelayOnly: t.relayOnly,
+	}, func() {})
 }
 
 // replied is an answer, with where it came from if that is known.

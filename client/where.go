@@ -16,20 +16,43 @@ import (
 const extensionAttestation = 1
 
 // gatherFresh is how long found addresses are used again: the connection to the
-// server that saw us keeps the mapping alive. Predicted ports are never.
-const gatherFresh = 20 * time.Second
+// server that saw us keeps the mapping alive. Until gatherStale, in the same network
+// and while our servers have not seen us elsewhere, nobody waits for others, but they
+// are looked for. Predicted ports are never used again.
+const (
+	gatherFresh = 20 * time.Second
+	gatherStale = 5 * time.Minute
+)
 
 // maxOwnCandidates leaves room in a list for what the other side observes.
 const maxOwnCandidates = 24
 
 // gather finds our addresses.
 func (n *network) gather(ctx context.Context) []nat.Candidate {
-	n.mu.Lock()
-	if time.Since(n.gatheredAt) < gatherFresh {
-		defer n.mu.Unlock()
-		return slices.Clone(n.gathered)
+	if cs, stale := n.gatheredNow(); cs != nil {
+		if stale {
+			n.run(func() { n.gatherAnew(n.ctx) })
+		}
+		return cs
 	}
-	n.mu.Unlock()
+	return n.gatherAnew(ctx)
+}
+
+// gatheredNow returns the addresses found last, if they are still good, and whether
+// it is time to look again.
+func (n *network) gatheredNow() (cs []nat.Candidate, stale bool) {
+	observed := n.observed()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	age := time.Since(n.gatheredAt)
+	if n.gatheredAt.IsZero() || age >= gatherStale || age >= gatherFresh && !slices.Equal(observed, n.observedThen) {
+		return nil, false
+	}
+	return slices.Clone(n.gathered), age >= gatherFresh
+}
+
+// gatherAnew looks for our addresses.
+func (n *network) gatherAnew(ctx context.Context) []nat.Candidate {
 	ctx, cancel := context.WithTimeout(ctx, gatherTime)
 	defer cancel()
 	stun := n.stunServers()
@@ -40,7 +63,8 @@ func (n *network) gather(ctx context.Context) []nat.Candidate {
 		seen = seen || c.Kind == nat.ServerReflexive
 	}
 	// What a rendezvous sees of a symmetric NAT is its own port of it.
-	for _, a := range n.observed() {
+	observed := n.observed()
+	for _, a := range observed {
 		if !hard && !slices.ContainsFunc(cs, func(c nat.Candidate) bool { return c.Addr == a }) {
 			cs = append(cs, nat.Candidate{Addr: a, Kind: nat.ServerReflexive})
 		}
@@ -53,7 +77,7 @@ func (n *network) gather(ctx context.Context) []nat.Candidate {
 		}
 	}
 	n.mu.Lock()
-	n.addrs, n.gathered, n.gatheredAt = addrs, slices.Clone(cs), time.Time{}
+	n.addrs, n.gathered, n.gatheredAt, n.observedThen = addrs, slices.Clone(cs), time.Time{}, observed
 	if seen && !hard {
 		n.gatheredAt = time.Now()
 	}

@@ -59,8 +59,11 @@ type AgentConfig struct {
 	// Answering is the side that has opened its NAT (spec §5.22.6) before the
 	// other side heard of it: it lets the other's probes come first.
 	Answering bool
-	Local     []Candidate
-	Remote    []Candidate // more may follow by [Agent.AddRemote]
+	// Waiting is the side that has opened its NAT for Remote before the other was
+	// told: it sends nothing but answers until [Agent.Begin].
+	Waiting bool
+	Local   []Candidate
+	Remote  []Candidate // more may follow by [Agent.AddRemote]
 	// Attested are addresses at which a server that we trust so far has just
 	// seen the peer.
 	Attested []netip.Addr
@@ -87,6 +90,7 @@ type Agent struct {
 
 	start     time.Time
 	answering bool
+	waiting   bool
 	attested  []netip.Addr
 	birthday  birthday
 }
@@ -121,10 +125,18 @@ func NewAgent(now time.Time, c AgentConfig) *Agent {
 		seen:    make(map[transaction]bool),
 
 		start: now, answering: c.Answering && !has(c.Local, Predicted) && !has(c.Local, Random),
-		attested: slices.Clone(c.Attested),
+		waiting: c.Waiting, attested: slices.Clone(c.Attested),
 	}
 	a.AddRemote(now, c.Remote)
 	return a
+}
+
+// Begin ends the wait of a side that was waiting: the other has been told, and has
+// said more of itself. attested adds to AgentConfig.Attested.
+func (a *Agent) Begin(now time.Time, more []Candidate, attested []netip.Addr) {
+	a.waiting, a.start = false, now
+	a.attested = append(a.attested, attested...)
+	a.AddRemote(now, more)
 }
 
 // AddRemote adds candidates that the peer told us by an authenticated channel.
@@ -139,6 +151,9 @@ func (a *Agent) AddRemote(now time.Time, cs []Candidate) {
 		a.told++
 		a.add(Candidate{Addr: ap, Kind: c.Kind})
 	}
+	if a.waiting {
+		return
+	}
 	if a.answering {
 		start = start.Add(answerWait)
 	}
@@ -149,7 +164,7 @@ func (a *Agent) AddRemote(now time.Time, cs []Candidate) {
 		if r.Kind == Mapped && r.pings == 0 && r.next.IsZero() {
 			r.next = now // its NAT lets us in anyway, and expects us if it is symmetric
 		}
-		if r.pings == 0 && r.next.IsZero() {
+		if r.scheduled == 0 && !r.validated && r.next.IsZero() {
 			r.next, start = start, start.Add(pacing)
 		}
 	}
@@ -246,7 +261,7 @@ func (a *Agent) handlePing(now time.Time, sock int, from netip.AddrPort, p probe
 	} else if !r.validated && r.triggered < triggeredPings {
 		r.triggered++
 		a.ping(now, r, sock, false)
-		if !r.next.IsZero() && r.scheduled == 0 {
+		if (a.waiting || !r.next.IsZero()) && r.scheduled == 0 {
 			r.next = now.Add(retransmits[0]) // the other side is here: no more waiting
 		}
 	}

@@ -342,3 +342,56 @@ func FuzzHandlePacket(f *testing.F) {
 		}
 	})
 }
+
+// A side that waits sends nothing until the other is heard or it is told to begin
+// (spec §5.22.6); then it probes all it knows.
+func TestWaiting(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	key := [32]byte{5}
+	known := Candidate{Addr: netip.MustParseAddrPort("11.0.0.2:7"), Kind: ServerReflexive}
+	more := Candidate{Addr: netip.MustParseAddrPort("11.0.0.3:8"), Kind: ServerReflexive}
+	waiting := func() *Agent {
+		return NewAgent(now, AgentConfig{Key: key, Controlling: true, Waiting: true, Remote: []Candidate{known}})
+	}
+	drain := func(a *Agent) (to []netip.AddrPort, last []byte) {
+		for x, ok := a.PollTransmit(); ok; x, ok = a.PollTransmit() {
+			to, last = append(to, x.To), x.Payload
+		}
+		return to, last
+	}
+
+	a := waiting()
+	if next := a.NextTimeout(); !next.IsZero() {
+		t.Errorf("it wants to send at %v", next)
+	}
+	a.HandleTimeout(now.Add(time.Minute))
+	if to, _ := drain(a); to != nil {
+		t.Errorf("it sends to %v although nobody was told", to)
+	}
+
+	// The other side is heard: an answer, and a probe that is repeated if it is lost.
+	b := NewAgent(now, AgentConfig{Key: key, Remote: []Candidate{{Addr: netip.MustParseAddrPort("11.0.0.1:6"), Kind: ServerReflexive}}})
+	b.HandleTimeout(now)
+	_, ping := drain(b)
+	if !a.HandlePacket(now, known.Addr, ping) {
+		t.Fatal("a ping was not taken")
+	}
+	if to, _ := drain(a); len(to) != 2 || to[0] != known.Addr || to[1] != known.Addr {
+		t.Errorf("it sends to %v, want a pong and a ping to %v", to, known.Addr)
+	}
+	if addr, ok := a.Heard(); !ok || addr != known.Addr {
+		t.Errorf("heard %v, %v, want %v", addr, ok, known.Addr)
+	}
+	a.HandleTimeout(now.Add(retransmits[0]))
+	if to, _ := drain(a); len(to) != 1 {
+		t.Errorf("then to %v, want one probe more", to)
+	}
+
+	// Or the answer comes.
+	a = waiting()
+	a.Begin(now, []Candidate{more}, nil)
+	a.HandleTimeout(now.Add(2 * pacing))
+	if to, _ := drain(a); len(to) != 2 {
+		t.Errorf("after the answer it sends to %v, want both addresses", to)
+	}
+}

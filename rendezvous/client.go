@@ -297,6 +297,14 @@ func (c *Client) Introduce(ctx context.Context, now time.Time, id identity.PeerI
 	return answer, nil
 }
 
+// RTT returns the round trip to the server, 0 if it is not known.
+func (c *Client) RTT() time.Duration {
+	if l, ok := c.link.(interface{ RTT() time.Duration }); ok {
+		return l.RTT()
+	}
+	return 0
+}
+
 // answerData binds an answer to its offer.
 func answerData(offer []byte) []byte {
 	h := sha256.Sum256(offer)

@@ -79,6 +79,17 @@ type Attempt struct {
 	// Answering is the side that was asked, and has called [Endpoint.Open]
 	// before it said yes.
 	Answering bool
+	// Later, if not nil, delivers at most once what was not known when the attempt
+	// began; closing it says no more.
+	Later <-chan Answer
+	// Waiting is the side that asks, before its offer leaves: it has called Open for
+	// Remote, where it last knew the peer, and keeps still until the peer is heard
+	// there, or Later delivers, or ToldAfter has passed. Nothing of Remote need be true.
+	Waiting bool
+	// ToldAfter is a round trip to the rendezvous: what goes to the peer directly so
+	// much later arrives after what went through the rendezvous, as three sides of a
+	// triangle have it. 0: not known.
+	ToldAfter time.Duration
 	// Attested are addresses of Remote at which a server in use saw the peer
 	// within the last minute. They may get more probes than others.
 	Attested []netip.Addr
@@ -92,6 +103,13 @@ type Attempt struct {
 	// Noise key may be the one who gets it, so it must be nothing but what only
 	// holders of the peer's own keys can read. It must not block for long.
 	Early func() []byte
+}
+
+// An Answer is what was learned of a peer after an attempt at it began.
+type Answer struct {
+	Remote   []nat.Candidate
+	Relay    *Leg // nil if there is none
+	Attested []netip.Addr
 }
 
 // MaxEarly is how much may be sent before the peer has proven itself: half the

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -79,6 +80,14 @@ func export(state tls.ConnectionState, label string) (b [32]byte, err error) {
 
 // RemoteAddr returns the address that packets go to now.
 func (c *Conn) RemoteAddr() netip.AddrPort { return addrPort(c.q.RemoteAddr()) }
+
+// RTT returns the connection's smoothed round trip, 0 if none was measured yet.
+func (c *Conn) RTT() time.Duration {
+	if d := c.q.ConnectionStats().SmoothedRTT; d != noRTT {
+		return d
+	}
+	return 0
+}
 
 // Done is closed when the connection has ended, for whatever reason.
 func (c *Conn) Done() <-chan struct{} { return c.q.Context().Done() }

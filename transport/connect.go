@@ -4,10 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/nat"
 )
+
+// toldMargin is what the peer gets to open its NAT after it has heard of us.
+const toldMargin = 5 * time.Millisecond
 
 // An attempt is one running Connect.
 type attempt struct {
@@ -21,10 +27,69 @@ type attempt struct {
 	// one goes on.
 	commit chan struct{}
 	needXX atomic.Bool // IK's first message was not for a key of ours
+	// told is closed when the peer has said where it is, and leg when there is a way
+	// through a relay.
+	told, leg chan struct{}
+	remote    atomic.Pointer[[]nat.Candidate] // the peer's; nil before told
 }
 
 func newAttempt(a Attempt, cancel context.CancelCauseFunc) *attempt {
-	return &attempt{Attempt: a, cancel: cancel, result: make(chan *PeerConn, 1), commit: make(chan struct{}, 1)}
+	at := &attempt{
+		Attempt: a, cancel: cancel, result: make(chan *PeerConn, 1), commit: make(chan struct{}, 1),
+		told: make(chan struct{}), leg: make(chan struct{}),
+	}
+	if !a.Waiting {
+		at.remote.Store(&a.Remote)
+		close(at.told)
+	}
+	if a.Relay != nil {
+		close(at.leg)
+	}
+	return at
+}
+
+// learn takes the answer of an attempt that began before it, also when the peer is
+// connected already. It ends when the answer is there, or none will be.
+func (e *Endpoint) learn(at *attempt) {
+	defer e.m.paths.release(at.link)
+	var told <-chan time.Time
+	if at.Waiting && at.ToldAfter > 0 {
+		timer := time.NewTimer(at.ToldAfter + toldMargin)
+		defer timer.Stop()
+		told = timer.C
+	}
+	begun := !at.Waiting
+	begin := func(remote []nat.Candidate, attested []netip.Addr) {
+		if !begun {
+			begun = true
+			at.remote.Store(&remote)
+			close(at.told)
+		}
+		if at.ProbeKey != [32]byte{} && !at.RelayOnly {
+			at.link.prober.begin(remote, attested)
+		}
+		notify(at.link.prober.changed)
+	}
+	var x Answer
+	for ok := false; !ok; {
+		select {
+		case x, ok = <-at.Later:
+			if !ok {
+				return
+			}
+		case <-told:
+			begin(at.Remote, nil)
+		case <-e.ctx.Done():
+			return
+		}
+	}
+	if x.Relay != nil {
+		e.m.paths.setLeg(at.link, *x.Relay)
+		if at.Relay == nil {
+			close(at.leg)
+		}
+	}
+	begin(x.Remote, x.Attested)
 }
 
 // errSuperseded ends a Connect when another one to the same peer starts.
@@ -90,7 +155,13 @@ func (e *Endpoint) begin(at *attempt, client bool) {
 	e.attempts[at.Peer] = at
 	e.mu.Unlock()
 	if at.ProbeKey != [32]byte{} && !at.RelayOnly {
-		at.link.prober.search(search{at.ProbeKey, at.Remote, at.Answering, at.Attested})
+		at.link.prober.search(search{at.ProbeKey, at.Remote, at.Answering, at.Waiting, at.Attested})
+	}
+	if at.Later != nil {
+		e.m.paths.acquire(at.link) // by learn
+		if !e.run(func() { e.learn(at) }) {
+			e.m.paths.release(at.link)
+		}
 	}
 }
 

@@ -65,6 +65,7 @@ type search struct {
 	key       [32]byte
 	remote    []nat.Candidate
 	answering bool
+	waiting   bool
 	attested  []netip.Addr
 }
 
@@ -74,13 +75,26 @@ func (p *prober) search(s search) {
 	p.mu.Lock()
 	a := nat.NewAgent(now, nat.AgentConfig{
 		Key: s.key, Controlling: p.link.client, Local: p.e.localCandidates(), Remote: s.remote,
-		Answering: s.answering, Attested: s.attested,
+		Answering: s.answering, Waiting: s.waiting, Attested: s.attested,
 	})
 	if len(s.remote) > 0 {
 		p.told = s.remote
 	}
 	p.agents = append([]*nat.Agent{a}, p.agents...)
 	p.agents = p.agents[:min(len(p.agents), maxAgents)]
+	p.mu.Unlock()
+	notify(p.wake)
+}
+
+// begin ends the wait of a search that was waiting.
+func (p *prober) begin(remote []nat.Candidate, attested []netip.Addr) {
+	p.mu.Lock()
+	if len(remote) > 0 {
+		p.told = remote
+	}
+	if n := len(p.agents); n > 0 {
+		p.agents[n-1].Begin(time.Now(), remote, attested) // later ones are of rounds
+	}
 	p.mu.Unlock()
 	notify(p.wake)
 }

@@ -35,7 +35,7 @@ func (e *Endpoint) dialPeer(ctx context.Context, at *attempt) (*PeerConn, error)
 	ends := make(chan end, slots)
 	ways := 0
 	for slot := range slots {
-		if slot == slotRelay && at.Relay == nil {
+		if slot == slotRelay && at.Relay == nil && at.Later == nil {
 			continue
 		}
 		ways++
@@ -105,26 +105,37 @@ func (e *Endpoint) dialWay(ctx context.Context, at *attempt, slot int) (*PeerCon
 // an address or a ping came from one, and once before: to what the peer says of
 // itself. proven is false for that.
 func (e *Endpoint) route(ctx context.Context, at *attempt, slot int, guessed *bool) (to netip.AddrPort, proven bool, err error) {
+	told := at.told
 	for {
 		if ctx.Err() != nil {
 			return to, false, context.Cause(ctx)
 		}
 		if slot == slotRelay {
-			return to, true, nil
+			select {
+			case <-at.leg:
+				return to, true, nil
+			case <-ctx.Done():
+				return to, false, context.Cause(ctx)
+			}
 		}
 		if to, ok := at.link.prober.heard(); ok {
 			return to, true, nil
 		}
-		if !*guessed {
-			*guessed = true
-			if to, ok := e.guess(at); ok {
-				// The probe comes first: it tells the other side whose packets follow.
-				at.link.prober.hurry(to)
-				return to, false, nil
+		// Before it has answered the peer may not expect packets.
+		if at.remote.Load() != nil {
+			told = nil
+			if !*guessed {
+				*guessed = true
+				if to, ok := e.guess(at); ok {
+					// The probe comes first: it tells the other side whose packets follow.
+					at.link.prober.hurry(to)
+					return to, false, nil
+				}
 			}
 		}
 		select {
 		case <-at.link.prober.changed:
+		case <-told:
 		case <-ctx.Done():
 		}
 	}
@@ -139,7 +150,10 @@ func (e *Endpoint) guess(at *attempt) (netip.AddrPort, bool) {
 	}
 	hard := func(c nat.Candidate) bool { return c.Kind == nat.Predicted || c.Kind == nat.Random }
 	local := e.localCandidates()
-	if slices.ContainsFunc(at.Remote, hard) || slices.ContainsFunc(local, hard) {
+	remote := *at.remote.Load()
+	// Our own random port matters to a peer that filters by it; others take any.
+	ours := func(c nat.Candidate) bool { return c.Kind == nat.Predicted || c.Kind == nat.Random && at.Answering }
+	if slices.ContainsFunc(remote, hard) || slices.ContainsFunc(local, ours) {
 		return netip.AddrPort{}, false
 	}
 	outside := func(c nat.Candidate) bool {
@@ -147,7 +161,7 @@ func (e *Endpoint) guess(at *attempt) (netip.AddrPort, bool) {
 		return a.IsGlobalUnicast() && !a.IsPrivate() && a.Is4() == e.LocalAddr().Addr().Unmap().Is4()
 	}
 	for _, kind := range []nat.CandidateKind{nat.Mapped, nat.ServerReflexive, nat.Host, nat.Manual} {
-		for _, c := range at.Remote {
+		for _, c := range remote {
 			if c.Kind != kind || !outside(c) {
 				continue
 			}

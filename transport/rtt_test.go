@@ -116,6 +116,10 @@ func TestRoundTripsPeers(t *testing.T) {
 				figure := func(what string, d time.Duration, against string) {
 					t.Logf("figure: paths.2.%s.%s %.2f RTT %s", test.name, what, float64(d)/float64(simRTT), against)
 				}
+				if test.known {
+					figure("client_authenticates_server", early, "by the first message of Noise IK, which is bound to the connection; the third proves it also against a stolen key of the client's own")
+					figure("both_authenticated_and_first_byte", max(early, b.at.Sub(start), data), "at most 1.6")
+				}
 				figure("first_byte_at_server", data, map[bool]string{true: "at most 1.6; a ratchet message", false: "at most 2.6"}[test.known])
 				figure("server_knows_client", b.at.Sub(start), "")
 				figure("relay_client_may_send", early, "at most 1.1 relay RTT after the lower key's dial, for a known peer")
