@@ -82,6 +82,7 @@ func (s *testServer) start() {
 	s.stop = func() {
 		ep.Close()
 		rs.Close()
+		rv.Close()
 		store.Close()
 		s.stop = func() {}
 	}

@@ -189,16 +189,30 @@ func (errReader) Read([]byte) (int, error) { return 0, errBroken }
 func FuzzCheck(f *testing.F) {
 	b := content(3*wire.FileChunkLen - 5)
 	tree, groups := build(f, b)
-	x := chunk(tree, groups, b, 2)
-	f.Add(x.Append(nil))
-	f.Fuzz(func(t *testing.T, enc []byte) {
-		got, err := wire.ParseFileData(enc)
-		if err != nil || Check(tree.Size, tree.Root(), got) != nil {
+	proof := bytes.Join(func() (all [][]byte) {
+		for _, h := range chunk(tree, groups, b, 2).Proof {
+			all = append(all, h[:])
+		}
+		return all
+	}(), nil)
+	f.Add(uint64(2), proof, uint32(0), uint32(1<<31)) // the chunk itself
+	f.Add(uint64(2), proof, uint32(7), uint32(1<<31))
+	f.Add(uint64(1), proof, uint32(0), uint32(100))
+	f.Fuzz(func(t *testing.T, index uint64, proof []byte, flip, cut uint32) {
+		x := wire.FileData{Index: index, Data: bytes.Clone(b[2*wire.FileChunkLen:])}
+		for ; len(proof) >= 32; proof = proof[32:] {
+			x.Proof = append(x.Proof, [32]byte(proof))
+		}
+		x.Data = x.Data[:min(int(cut), len(x.Data))]
+		if flip > 0 && len(x.Data) > 0 {
+			x.Data[int(flip)%len(x.Data)] ^= byte(flip>>8) | 1
+		}
+		if Check(tree.Size, tree.Root(), x) != nil {
 			return
 		}
-		at := got.Index * wire.FileChunkLen
-		if !bytes.Equal(got.Data, b[at:at+uint64(len(got.Data))]) {
-			t.Errorf("chunk %d passed with other bytes than the file's", got.Index)
+		at := x.Index * wire.FileChunkLen
+		if !bytes.Equal(x.Data, b[at:at+uint64(len(x.Data))]) {
+			t.Errorf("chunk %d passed with other bytes than the file's", x.Index)
 		}
 	})
 }

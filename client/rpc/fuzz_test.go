@@ -67,12 +67,8 @@ func FuzzEvent(f *testing.F) {
 		if err != nil || e == nil {
 			return
 		}
-		again, data, err := encodeEvent(e)
-		if err != nil || again != name {
+		if again, _, err := encodeEvent(e); err != nil || again != name {
 			t.Fatalf("%T of %q becomes %q, %v", e, name, again, err)
-		}
-		if _, err := decodeEvent(again, data); err != nil {
-			t.Errorf("%s %s is not read again: %v", again, data, err)
 		}
 	})
 }

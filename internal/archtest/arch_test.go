@@ -68,6 +68,7 @@ var allowed = map[string][]string{
 	"internal/archtest":      {},
 	"internal/domains":       {},
 	"internal/faults":        {}, // disks that fail; imported by tests alone
+	"internal/leak":          {},
 	"internal/natlab":        {},
 	"internal/natlab/peers":  {},
 	"internal/natlab/rivals": {"internal/natlab"},

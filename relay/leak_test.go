@@ -1,0 +1,9 @@
+package relay
+
+import (
+	"testing"
+
+	"github.com/sremp/sremp/internal/leak"
+)
+
+func TestMain(m *testing.M) { leak.Main(m) }
