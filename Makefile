@@ -36,7 +36,7 @@ natlab-skipped:
 
 build: setup-run bin/sremp ## build bin/sremp
 
-.PHONY: dist dist-server dist-check dist-speed package-test
+.PHONY: dist dist-server dist-check dist-speed package-test fleet
 
 dist: setup-test ## the static program, Debian packages of server and desktop, checksums: dist/
 	@GO="$(GO)" scripts/dist.sh dist server desktop
@@ -54,6 +54,9 @@ dist-speed: setup-run ## how fast the static program's database is against the d
 
 package-test: dist-server ## as root: install, upgrade from the version before, remove; versions talk to each other
 	@GO="$(GO)" scripts/package-test.sh
+
+fleet: setup-test ## three relays, two rendezvous, PostgreSQL with a standby: all killed under load, ROUNDS (3) times: figures
+	SREMP_FLEET=$(or $(ROUNDS),3) $(GO) test ./internal/fleet -run '^TestFleet$$' -count 1 -v -timeout 30m
 
 desktop: setup-test ## build bin/sremp-desktop, the GTK program
 	$(GO) build -tags gtk -o bin/sremp-desktop ./cmd/sremp-desktop

@@ -87,13 +87,13 @@ desktop() {
 	root=$tmp/desktop
 	install -Dm755 "$program" "$root/usr/bin/sremp-desktop"
 	# The launcher, its icon and its page in software centres.
-	for f in desktop/data/*.desktop; do
+	for f in cmd/sremp-desktop/data/*.desktop; do
 		[ ! -e "$f" ] || install -Dm644 "$f" "$root/usr/share/applications/$(basename "$f")"
 	done
-	for f in desktop/data/*.metainfo.xml; do
+	for f in cmd/sremp-desktop/data/*.metainfo.xml; do
 		[ ! -e "$f" ] || install -Dm644 "$f" "$root/usr/share/metainfo/$(basename "$f")"
 	done
-	for f in desktop/data/*.svg; do
+	for f in cmd/sremp-desktop/data/*.svg; do
 		[ ! -e "$f" ] || install -Dm644 "$f" "$root/usr/share/icons/hicolor/scalable/apps/$(basename "$f")"
 	done
 	pack desktop "$root"

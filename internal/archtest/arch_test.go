@@ -79,6 +79,7 @@ var allowed = map[string][]string{
 	"internal/sim/history":   {}, // judges without knowing the code
 	"internal/pgtest":        {},
 	"packaging":              {},
+	"internal/fleet":         {},
 }
 
 // only lists the packages that may import a module, directly.

@@ -56,6 +56,8 @@ var parts = []part{
 		command: []string{"go", "test", "./cmd/sremp", "-run", "^TestFileFigures$", "-count", "1", "-v", "-timeout", "30m"}},
 	{name: "sim", env: []string{"SREMP_SIM_SEEDS=20", "SREMP_SIM_HOURS=24"}, // twenty virtual days and their healing
 		command: []string{"go", "test", "./internal/sim", "-run", "^TestMany$", "-count", "1", "-v", "-timeout", "2h"}},
+	{name: "fleet", command: []string{"make", "fleet"}}, // three minutes
+	{name: "static", command: []string{"make", "dist-speed"}},
 	{name: "relay", env: []string{"SREMP_FIGURES=1", "SREMP_FULL=1"}, // root and a loop device, for the power cuts
 		command: []string{"go", "test", "./relay", "./relay/sqlite", "./relay/postgres", "-p", "1", "-count", "1", "-v", "-timeout", "30m",
 			"-run", "^(TestDataPlane|TestRestart|TestRestartUnderLoad|TestCrowd|TestKill|TestPowerLoss|TestStoreFigures)$"}},

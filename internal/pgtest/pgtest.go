@@ -94,6 +94,19 @@ func (s *Server) SQL(t testing.TB, statement string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// Query runs one statement in a database that Database has made, which may have
+// come to s from its primary, and returns what psql prints.
+func (s *Server) Query(t testing.TB, database, statement string) string {
+	t.Helper()
+	_, name, _ := strings.Cut(database, "dbname=")
+	name, _, _ = strings.Cut(name, " ")
+	out, err := s.command("psql", "-h", s.dir, "-U", "sremp", "-d", name, "-Atqc", statement).CombinedOutput()
+	if err != nil {
+		t.Fatalf("pgtest: %s: %v\n%s", statement, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // prepare makes the directory of a server that is killed when the test ends.
 func prepare(t testing.TB, options []string) *Server {
 	t.Helper()
