@@ -40,6 +40,11 @@ type API interface {
 	Path(ctx context.Context, to identity.PeerID) (Path, error)
 	// AddServer makes the profile use a server from now on.
 	AddServer(ctx context.Context, addr identity.ServerAddr) error
+	// RemoveServer leaves a server: contacts are told of it no longer, and mail
+	// that still comes there is fetched for 30 days. A server that was left
+	// already is forgotten at once. Only the key of addr counts.
+	// [ErrUnknownServer].
+	RemoveServer(ctx context.Context, addr identity.ServerAddr) error
 	// Servers lists the servers in use.
 	Servers(ctx context.Context) ([]Server, error)
 	// Subscribe delivers events until ctx is done, then closes the channel. A
@@ -154,6 +159,7 @@ type Server struct {
 	Connected bool                `json:"connected"`
 	Problem   string              `json:"problem,omitempty"` // empty, or why it is not connected
 	Tunnel    bool                `json:"tunnel,omitempty"`  // it is reached over WebSocket: UDP is blocked here
+	Left      time.Time           `json:"left,omitzero"`     // when it was left; only its mail is fetched since
 }
 
 // TrustState of a contact (spec §2.6).

@@ -20,6 +20,7 @@ var (
 	ErrInviteExpired   = errors.New("the invite has expired; ask for a new one")
 	ErrInviteUsed      = errors.New("the invite was used by somebody else; ask for a new one")
 	ErrOwnInvite       = errors.New("this is your own invite; send it to the other person")
+	ErrUnknownServer   = errors.New("the profile does not use this server; sremp servers lists them")
 	ErrNoServer        = errors.New("no rendezvous of yours answers; sremp servers says which you use")
 	ErrNote            = errors.New("a note is one line of at most 512 bytes without control characters, a picture a PNG or JPEG of at most 4096 bytes, 512 by 512")
 	ErrUnreachable     = errors.New("the server cannot be reached; check the address and the network")

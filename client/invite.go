@@ -123,6 +123,9 @@ func (k *core) newInvite(addrs []netip.AddrPort, expires time.Time) identity.Inv
 // ownServers returns the servers to tell others, of each kind.
 func (k *core) ownServers() (relays, rendezvous []identity.ServerAddr) {
 	for _, s := range k.profile.Servers {
+		if !s.Left.IsZero() {
+			continue
+		}
 		if !s.NoRelay && len(relays) < wire.MaxInviteServers {
 			relays = append(relays, s.Address)
 		}

@@ -43,6 +43,11 @@ func (l *Lockable) Path(ctx context.Context, to identity.PeerID) (Path, error) {
 	return call(l, func(c *Client) (Path, error) { return c.Path(ctx, to) })
 }
 
+// RemoveServer implements [API].
+func (l *Lockable) RemoveServer(ctx context.Context, addr identity.ServerAddr) error {
+	return l.run(func(c *Client) error { return c.RemoveServer(ctx, addr) })
+}
+
 // AddServer implements [API].
 func (l *Lockable) AddServer(ctx context.Context, addr identity.ServerAddr) error {
 	return l.run(func(c *Client) error { return c.AddServer(ctx, addr) })

@@ -122,6 +122,7 @@ func (n *network) start() {
 		n.present(k)
 		k.heal()
 		k.clearParts()
+		k.forgetLeft()
 		for _, i := range k.invites {
 			if i.live(k.now()) {
 				n.invited(i.parsed)

@@ -64,6 +64,8 @@ type serverInfo struct {
 	// What it answered that it is not.
 	NoRelay      bool `json:"no_relay"`
 	NoRendezvous bool `json:"no_rendezvous"`
+	// When it was left: contacts are no longer told of it.
+	Left time.Time `json:"left,omitzero"`
 }
 
 // newProfile makes the rows of a new identity, and the key of its kit.

@@ -103,7 +103,8 @@ func waitServer(t *testing.T, c *client.Client) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(servers) == 1 && servers[0].Connected, servers[0].Problem
+		last := servers[len(servers)-1]
+		return last.Connected, last.Problem
 	})
 }
 

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/relay"
@@ -49,6 +50,9 @@ func (k *core) servers() []Server {
 
 func (k *core) serverView(a identity.ServerAddr) Server {
 	v := Server{Address: a}
+	if s := k.serverInfo(a.ID); s != nil {
+		v.Left = s.Left
+	}
 	st := k.status[a.ID]
 	if st == nil {
 		return v
@@ -170,10 +174,10 @@ func (c *Client) AddServer(ctx context.Context, addr identity.ServerAddr) error 
 	return c.do(ctx, func(k *core) error {
 		s := k.serverInfo(addr.ID)
 		switch {
-		case s != nil && s.Address == addr:
+		case s != nil && s.Address == addr && s.Left.IsZero():
 			return nil
 		case s != nil:
-			s.Address = addr
+			s.Address, s.Left = addr, time.Time{}
 		case len(k.profile.Servers) >= maxServers:
 			return ErrTooManyServers
 		default:

@@ -3,8 +3,6 @@
 package desktop
 
 import (
-	"strings"
-
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
@@ -24,10 +22,6 @@ type contactPages struct {
 	nick   *gtk.Entry
 	rename *gtk.Button
 	hint   *gtk.Label
-
-	facts *gtk.Label
-	copy  *gtk.Button
-	plain string // the facts as text, to copy
 }
 
 func (c *contactPages) verifyPage() *gtk.Box {
@@ -61,14 +55,6 @@ func (c *contactPages) renamePage() *gtk.Box {
 	return box(gtk.OrientationVertical, 12, c.hint, c.nick, c.rename)
 }
 
-func (c *contactPages) connectionPage() *gtk.Box {
-	c.facts, c.copy = paragraph("", "facts"), gtk.NewButtonWithLabel(tr.T("Copy"))
-	c.facts.SetSelectable(true)
-	c.facts.SetMaxWidthChars(56)
-	c.copy.SetHAlign(gtk.AlignEnd)
-	return box(gtk.OrientationVertical, 12, c.facts, c.copy)
-}
-
 func (c *contactPages) connect(p *present.Window) {
 	c.same.ConnectClicked(func() { p.Verify(true, "") })
 	c.undo.ConnectClicked(func() { p.Verify(false, "") })
@@ -80,7 +66,6 @@ func (c *contactPages) connect(p *present.Window) {
 	rename := func() { p.SetNick(c.nick.Text()) }
 	c.rename.ConnectClicked(rename)
 	c.nick.ConnectActivate(rename)
-	c.copy.ConnectClicked(func() { c.copy.Clipboard().SetText(c.plain) })
 }
 
 func (c *contactPages) draw(d present.Dialog, opened bool) {
@@ -105,16 +90,6 @@ func (c *contactPages) draw(d present.Dialog, opened bool) {
 			setText(c.hint, tr.T("Your name for this contact. Empty: %s, as it calls itself.", d.Name))
 			c.nick.SetText(d.Nick)
 			c.nick.GrabFocus()
-		}
-	case present.ConnectionDialog:
-		lines := make([]string, len(d.Lines))
-		for i, f := range d.Lines {
-			lines[i] = f.What + ": " + f.Text
-		}
-		c.plain = strings.Join(lines, "\n")
-		setText(c.facts, strings.Join(lines, "\n\n"))
-		if opened {
-			c.copy.GrabFocus()
 		}
 	}
 }

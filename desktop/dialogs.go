@@ -22,8 +22,6 @@ type sheet struct {
 	spinner  *gtk.Spinner
 	close    *gtk.Button
 	kind     present.DialogKind
-	given    string
-	clears   int
 
 	contact contactPages
 	form    *formView
@@ -32,23 +30,13 @@ type sheet struct {
 	link    *gtk.Label
 	expires *gtk.Label
 	copied  *gtk.Button
-
-	uri, nick *gtk.Entry
-	add       *gtk.Button
-
-	servers   *gtk.Label
-	address   *gtk.Entry
-	addServer *gtk.Button
 }
 
 func newSheet() *sheet {
 	s := &sheet{title: label("", "card-title"), pages: newPager(), problem: paragraph("", "problem"), spinner: gtk.NewSpinner()}
 	s.pages.add("invite", s.invitePage())
-	s.pages.add("add", s.addPage())
-	s.pages.add("servers", s.serversPage())
 	s.pages.add("verify", s.contact.verifyPage())
 	s.pages.add("rename", s.contact.renamePage())
-	s.pages.add("connection", s.contact.connectionPage())
 	s.form = newFormView()
 	s.pages.add("form", s.form)
 	s.title.SetHExpand(true)
@@ -90,53 +78,14 @@ func (s *sheet) invitePage() *gtk.Box {
 		box(gtk.OrientationHorizontal, 10, s.expires, s.copied))
 }
 
-func (s *sheet) addPage() *gtk.Box {
-	s.uri, s.nick = gtk.NewEntry(), gtk.NewEntry()
-	s.uri.SetPlaceholderText("sremp:…")
-	spoken(&s.uri.Widget, tr.T("Link"))
-	s.nick.SetPlaceholderText(tr.T("As they call themselves"))
-	s.nick.SetMaxLength(40)
-	spoken(&s.nick.Widget, tr.T("Name for them"))
-	s.add = gtk.NewButtonWithLabel(tr.T("Add"))
-	s.add.AddCSSClass("suggested-action")
-	s.add.SetHAlign(gtk.AlignEnd)
-	return box(gtk.OrientationVertical, 8,
-		label(tr.T("The link that you were given")), s.uri,
-		label(tr.T("Your name for them, if you like")), s.nick, s.add)
-}
-
-func (s *sheet) serversPage() *gtk.Box {
-	s.servers = paragraph("", "server-list")
-	s.servers.SetSelectable(true)
-	s.servers.SetWrapMode(pango.WrapChar)
-	s.servers.SetMaxWidthChars(50)
-	s.address = gtk.NewEntry()
-	s.address.SetPlaceholderText("sremp://KEY@HOST:PORT")
-	s.address.SetHExpand(true)
-	spoken(&s.address.Widget, tr.T("Server address"))
-	s.addServer = gtk.NewButtonWithLabel(tr.T("Use it"))
-	s.addServer.AddCSSClass("suggested-action")
-	text := paragraph(tr.T("A server helps two people to meet, and keeps sealed messages for those who are away. It cannot read them."), "page-text")
-	text.SetMaxWidthChars(50)
-	return box(gtk.OrientationVertical, 12, text, s.servers,
-		box(gtk.OrientationHorizontal, 8, s.address, s.addServer))
-}
-
 func (s *sheet) connect(p *present.Window) {
 	s.close.ConnectClicked(p.CloseDialog)
 	s.copied.ConnectClicked(func() {
 		s.copied.Clipboard().SetText(s.link.Text())
 		s.copied.SetLabel(tr.T("Copied"))
 	})
-	add := func() { p.Add(s.uri.Text(), s.nick.Text()) }
-	s.add.ConnectClicked(add)
-	s.uri.ConnectActivate(add)
-	s.nick.ConnectActivate(add)
 	s.contact.connect(p)
 	s.form.presenter = p
-	use := func() { p.AddServer(s.address.Text()) }
-	s.addServer.ConnectClicked(use)
-	s.address.ConnectActivate(use)
 }
 
 func (s *sheet) draw(d present.Dialog) {
@@ -144,15 +93,11 @@ func (s *sheet) draw(d present.Dialog) {
 	s.spinner.SetSpinning(d.Busy)
 	setText(s.problem, d.Problem)
 	s.problem.SetVisible(d.Problem != "")
-	opened := d.Kind != s.kind || d.Given != s.given
-	s.kind, s.given = d.Kind, d.Given
+	opened := d.Kind != s.kind
+	s.kind = d.Kind
 	switch d.Kind {
 	case present.InviteDialog:
 		s.drawInvite(d)
-	case present.AddDialog:
-		s.add.SetSensitive(!d.Busy)
-	case present.ServersDialog:
-		s.drawServers(d)
 	}
 	if opened {
 		s.open(d)
@@ -163,10 +108,6 @@ func (s *sheet) draw(d present.Dialog) {
 		s.pages.show("form")
 		s.form.draw(d, opened)
 	}
-	if d.Clears != s.clears {
-		s.clears = d.Clears
-		s.address.SetText("")
-	}
 }
 
 // open prepares a dialog that was not there before.
@@ -176,26 +117,12 @@ func (s *sheet) open(d present.Dialog) {
 		setText(s.title, tr.T("Invite somebody"))
 		s.pages.show("invite")
 		s.close.GrabFocus()
-	case present.AddDialog:
-		setText(s.title, tr.T("Add a contact"))
-		s.uri.SetText(d.Given)
-		s.nick.SetText("")
-		s.pages.show("add")
-		s.uri.GrabFocus()
-	case present.ServersDialog:
-		setText(s.title, tr.T("Servers"))
-		s.address.SetText(d.Given)
-		s.pages.show("servers")
-		s.address.GrabFocus()
 	case present.VerifyDialog:
 		setText(s.title, tr.T("Is this really %s?", d.Name))
 		s.pages.show("verify")
 	case present.RenameDialog:
 		setText(s.title, tr.T("Rename"))
 		s.pages.show("rename")
-	case present.ConnectionDialog:
-		setText(s.title, tr.T("Connection with %s", d.Name))
-		s.pages.show("connection")
 	case present.NoDialog:
 		s.qr.shown = nil
 		setText(s.link, "") // an invite is a secret
@@ -216,19 +143,4 @@ func (s *sheet) drawInvite(d present.Dialog) {
 		s.copied.SetLabel(tr.T("Copy link"))
 		s.copied.GrabFocus()
 	}
-}
-
-func (s *sheet) drawServers(d present.Dialog) {
-	text := tr.T("No server is used yet: only direct connections work.")
-	if len(d.Servers) > 0 {
-		text = ""
-	}
-	for i, v := range d.Servers {
-		if i > 0 {
-			text += "\n\n"
-		}
-		text += v.Address + "\n" + v.Status
-	}
-	setText(s.servers, text)
-	s.addServer.SetSensitive(!d.Busy)
 }

@@ -70,6 +70,11 @@ func (f *formView) draw(d present.Dialog, opened bool) {
 		f.pages[name] = p
 		f.tabPages.add(name, p)
 	}
+	if opened {
+		for _, r := range p.rows {
+			r.drawn = false
+		}
+	}
 	p.draw(f, d.Fields)
 	turned := f.shown != p
 	f.shown = p
@@ -459,8 +464,7 @@ func (r *formRow) press(b *gtk.Button, v present.Button) {
 	switch {
 	case v.Copy != "":
 		b.Clipboard().SetText(v.Copy)
-		b.SetLabel(tr.T("Copied"))
-		r.drawn = false
+		b.SetLabel(tr.T("Copied")) // until something else is drawn
 		act(present.Value{})
 	case v.Open != "":
 		r.choose(v.Open, func(path string) { act(present.Value{Text: path}) })

@@ -214,6 +214,11 @@ func (c *Client) AddServer(ctx context.Context, addr identity.ServerAddr) error 
 	return c.call(ctx, "add_server", addServerParams{Address: addr}, nil)
 }
 
+// RemoveServer implements [client.API].
+func (c *Client) RemoveServer(ctx context.Context, addr identity.ServerAddr) error {
+	return c.call(ctx, "remove_server", addServerParams{Address: addr}, nil)
+}
+
 // Servers implements [client.API].
 func (c *Client) Servers(ctx context.Context) (list []client.Server, err error) {
 	err = c.call(ctx, "servers", nil, &list)

@@ -72,6 +72,7 @@ var codes = []error{
 	49: client.ErrNote,
 	50: client.ErrNoServer,
 	51: client.ErrNoLAN,
+	52: client.ErrUnknownServer,
 }
 
 type wireError struct {

@@ -188,6 +188,10 @@ var methods = map[string]method{
 	"add_server": does("Uses a server from now on.", func(ctx context.Context, api client.API, p addServerParams) error {
 		return api.AddServer(ctx, p.Address)
 	}),
+	"remove_server": does("Leaves a server; its mail is fetched for 30 days. One that was left already is forgotten.",
+		func(ctx context.Context, api client.API, p addServerParams) error {
+			return api.RemoveServer(ctx, p.Address)
+		}),
 	"servers": takes("Lists the servers in use.", func(ctx context.Context, api client.API, _ none) ([]client.Server, error) {
 		return api.Servers(ctx)
 	}),

@@ -53,6 +53,9 @@ func (f *fake) Path(ctx context.Context, to identity.PeerID) (client.Path, error
 	}
 	return contact.Path, f.ask("path", to)
 }
+func (f *fake) RemoveServer(_ context.Context, a identity.ServerAddr) error {
+	return f.ask("remove_server", a)
+}
 func (f *fake) AddServer(_ context.Context, a identity.ServerAddr) error {
 	return f.ask("add_server", a)
 }
@@ -155,13 +158,14 @@ func TestEveryMethodRoundTrips(t *testing.T) {
 	gotPath, err := c.Path(ctx, bob)
 	check("Path", gotPath, contact.Path, err)
 	check("AddServer", nil, nil, c.AddServer(ctx, server))
+	check("RemoveServer", nil, nil, c.RemoveServer(ctx, server))
 	gotServers, err := c.Servers(ctx)
 	check("Servers", gotServers, me.Servers, err)
 
 	want := []any{
 		"whoami", "invite", client.InviteOptions{TTL: time.Hour}, "add", "sremp:y", "nick", "contacts",
 		"send", bob, "text", "history", bob, client.HistoryQuery{Before: 5, Limit: 6}, "path", bob,
-		"add_server", server, "servers",
+		"add_server", server, "remove_server", server, "servers",
 	}
 	if !reflect.DeepEqual(f.asked, want) {
 		t.Errorf("the API was asked %v, want %v", f.asked, want)

@@ -55,6 +55,7 @@ type reader struct {
 const (
 	roleFrame = 23
 	roleLabel = 29
+	roleEntry = 61
 )
 
 func connectBus(address string) (*gio.DBusConnection, error) {
@@ -198,6 +199,32 @@ func (s *seat) isInView(n node) bool {
 		s.t.Fatal(err)
 	}
 	return v.ChildValue(0).ChildValue(1).String() == n.path
+}
+
+// entry waits for an entry.
+func (s *seat) entry(name string) node {
+	s.t.Helper()
+	return s.until("an entry for "+name, func(n node) bool { return n.role == roleEntry && n.name == name })
+}
+
+// textOf returns what stands in an entry, up to n characters.
+func (s *seat) textOf(e node, n int) string {
+	r := s.program.reader
+	v, err := call(r.bus, r.dest, e.path, "org.a11y.atspi.Text", "GetText",
+		glib.NewVariantTuple([]*glib.Variant{glib.NewVariantInt32(0), glib.NewVariantInt32(int32(n))}))
+	if err != nil {
+		return "" // it is empty
+	}
+	return v.ChildValue(0).String()
+}
+
+// choose answers a dialog that asks for a file, by its path.
+func (s *seat) choose(title, path string) {
+	s.t.Helper()
+	s.tool("xdotool", "search", "--sync", "--onlyvisible", "--name", "^"+title+"$", "windowfocus", "--sync")
+	s.write(path)
+	s.key("Return")
+	s.tool("xdotool", "search", "--sync", "--onlyvisible", "--name", "^SREMP", "windowfocus", "--sync")
 }
 
 // inView waits until the text of a message that begins so is in view.

@@ -44,6 +44,8 @@ type profile struct {
 	background bool     // no window is shown at first
 	log        *slog.Logger
 
+	server ownServer
+
 	mu    sync.Mutex   // guards the rest
 	inUse lockable     // the client in use, nil if there is none
 	close func() error // leaves it
@@ -235,11 +237,17 @@ func (p *profile) serve(ctx context.Context, c *client.Client) (client.API, erro
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan error, 1)
 	go func() { served <- rpc.Serve(serving, l, own) }()
-	return own, p.use(own, func() error {
+	if err := p.use(own, func() error {
 		stop()
 		err := <-served
-		return errors.Join(err, own.Close())
-	})
+		return errors.Join(err, own.Close(), p.pauseServer())
+	}); err != nil {
+		return nil, err
+	}
+	if err := p.resumeServer(ctx); err != nil {
+		p.log.Warn("the own server does not run", "err", err)
+	}
+	return own, nil
 }
 
 // use makes c the client in use, and close the way to leave it, after leaving the

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -37,7 +38,49 @@ func TestMain(m *testing.M) {
 	if os.Getenv(runAsMain) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	if command.dir != "" {
+		os.RemoveAll(command.dir)
+	}
+	os.Exit(status)
+}
+
+// command is the program sremp, which is built once.
+var command struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// buildCommand builds sremp and returns its path.
+func buildCommand(t *testing.T) string {
+	t.Helper()
+	command.once.Do(func() {
+		if command.dir, command.err = os.MkdirTemp("", "sremp-desktop-test-*"); command.err != nil {
+			return
+		}
+		out, err := exec.Command("go", "build", "-o", filepath.Join(command.dir, companionName), "../sremp").CombinedOutput()
+		if err != nil {
+			command.err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	})
+	if command.err != nil {
+		t.Fatal(command.err)
+	}
+	return filepath.Join(command.dir, companionName)
+}
+
+// within waits until ok says yes; said is for when it never does.
+func within(t *testing.T, what string, ok func() (bool, string)) {
+	t.Helper()
+	said := ""
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(lookEvery) {
+		var yes bool
+		if yes, said = ok(); yes {
+			return
+		}
+	}
+	t.Fatalf("%s: %s", what, said)
 }
 
 // artifacts is where screenshots are kept.
@@ -76,7 +119,7 @@ func newSeat(t *testing.T, name, size string, env ...string) *seat {
 	})
 	s.env = append(s.env, "DISPLAY=:"+display, "GDK_BACKEND=x11", "GSK_RENDERER=cairo", "HOME="+home,
 		"XDG_RUNTIME_DIR="+home, "XDG_CACHE_HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home,
-		"LC_ALL=C.UTF-8")
+		"LC_ALL=C.UTF-8", "GSETTINGS_BACKEND=memory")
 	s.env = append(s.env, env...)
 	daemon := exec.Command("dbus-daemon", "--config-file="+busConfig(t), "--nofork", "--print-address=1")
 	daemon.Env = s.env
@@ -278,11 +321,7 @@ func (s *seat) shot(name string) {
 // startServer builds and starts sremp server and returns its address.
 func startServer(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "sremp")
-	if out, err := exec.Command("go", "build", "-o", binary, "../sremp").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	cmd := exec.Command(binary, "server", "--dir", t.TempDir(), "--listen", "127.0.0.1:0")
+	cmd := exec.Command(buildCommand(t), "server", "--dir", t.TempDir(), "--listen", "127.0.0.1:0")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

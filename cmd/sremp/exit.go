@@ -47,6 +47,7 @@ var statuses = []struct {
 	{errDirInUse, 12},
 	{client.ErrNoProfile, 13},
 	{client.ErrUnknownContact, 14},
+	{client.ErrUnknownServer, 14},
 	{client.ErrAmbiguous, 14},
 	{client.ErrTimeout, 15},
 	{client.ErrServerIdentity, 16},

@@ -59,15 +59,29 @@ func (a *app) serversCommand() *cobra.Command {
 		Use:   "add ADDRESS",
 		Short: "Use a server from now on",
 		Args:  takes(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			addr, err := identity.ParseServerAddr(args[0])
-			if err != nil {
-				return usageError{err}
-			}
-			return a.with(cmd.Context(), func(s *session) error { return s.AddServer(cmd.Context(), addr) })
-		},
+		RunE:  a.withServer(func(ctx context.Context, s *session, addr identity.ServerAddr) error { return s.AddServer(ctx, addr) }),
+	}, &cobra.Command{
+		Use:   "remove ADDRESS",
+		Short: "Leave a server",
+		Long: "Leave a server: contacts are told of it no longer, and what still comes there is fetched for 30 days.\n" +
+			"To move, add the new server first. Said again of the same server, it is forgotten at once.",
+		Args: takes(1, 1),
+		RunE: a.withServer(func(ctx context.Context, s *session, addr identity.ServerAddr) error {
+			return s.RemoveServer(ctx, addr)
+		}),
 	})
 	return cmd
+}
+
+// withServer runs f with the profile and the server that the argument names.
+func (a *app) withServer(f func(context.Context, *session, identity.ServerAddr) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		addr, err := identity.ParseServerAddr(args[0])
+		if err != nil {
+			return usageError{err}
+		}
+		return a.with(cmd.Context(), func(s *session) error { return f(cmd.Context(), s, addr) })
+	}
 }
 
 func serverLines(ctx context.Context, s client.API, announced bool, from string) (lines []serverLine, err error) {
@@ -91,7 +105,10 @@ func serverLines(ctx context.Context, s client.API, announced bool, from string)
 		}
 	default:
 		for _, x := range known {
-			lines = append(lines, serverLine{x.Address, true, x.Connected, x.Problem})
+			if x.Problem == "" && !x.Left.IsZero() {
+				x.Problem = "left on " + x.Left.Local().Format("2 January") + "; its mail is fetched"
+			}
+			lines = append(lines, serverLine{x.Address, x.Left.IsZero(), x.Connected, x.Problem})
 		}
 	}
 	for _, x := range others {
@@ -112,7 +129,7 @@ func (a *app) printServer(l serverLine, asJSON bool) error {
 	}
 	state := "not used"
 	switch {
-	case l.Connected:
+	case l.Connected && l.Used:
 		state = "connected"
 	case l.Problem != "":
 		state = l.Problem

@@ -68,7 +68,6 @@ func (w *Window) Verify(same bool, proof string) {
 		}
 		return func() {
 			w.verification(v)
-			w.dialog.Clears++
 			w.refresh()
 		}
 	})
@@ -89,13 +88,6 @@ func (w *Window) SetNick(nick string) {
 	if w.dialog.Kind == RenameDialog && w.chat != nil && w.chat.id == w.about {
 		w.dialog = Dialog{}
 		w.Rename(nick)
-		w.redraw()
-	}
-}
-
-// OpenConnection shows how the contact is reached, and why so.
-func (w *Window) OpenConnection() {
-	if _, ok := w.openContactDialog(ConnectionDialog); ok {
 		w.redraw()
 	}
 }

@@ -146,14 +146,14 @@ func (w *Window) OpenLink(link string) {
 		w.link = link
 		return
 	}
-	kind := AddDialog
 	if strings.HasPrefix(strings.ToLower(link), identity.ServerScheme) {
-		kind = ServersDialog
+		w.OpenServers()
+		w.put("address", Line(link))
+	} else {
+		w.OpenAdd()
+		w.put("link", Line(link))
 	}
-	if w.openDialog(kind) {
-		w.dialog.Busy, w.dialog.Given = false, Line(link)
-		w.redraw()
-	}
+	w.redraw()
 }
 
 // Hint is a byte of a hash of a contact: it finds one among a few, and proves

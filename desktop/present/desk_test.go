@@ -139,11 +139,11 @@ func TestLinkAddsNobody(t *testing.T) {
 		}
 		u.Unlock("x")
 		u.run(6 * callTime)
-		if d := u.last().Dialog; d.Kind != AddDialog || d.Given != "sremp:abc234" || d.Busy {
+		if d := u.last().Dialog; d.Kind != AddDialog || u.field("link").Text != "sremp:abc234" || d.Busy {
 			t.Errorf("got %+v, want the link in the field, waiting for the person", d)
 		}
 		u.OpenLink("SREMP://key@host:1")
-		if d := u.last().Dialog; d.Kind != ServersDialog || d.Given != "SREMP://key@host:1" {
+		if d := u.last().Dialog; d.Kind != ServersDialog || u.field("address").Text != "SREMP://key@host:1" {
 			t.Errorf("got %+v, want the servers", d)
 		}
 		u.run(5 * callTime)

@@ -96,14 +96,15 @@ func TestAddServer(t *testing.T) {
 		if p := u.last().Dialog.Problem; !strings.Contains(p, "sremp://KEY@HOST:PORT") {
 			t.Errorf("problem %q, want how an address looks", p)
 		}
-		clears := u.last().Dialog.Clears
+		u.Type("address", a.String())
+		sets := u.field("address").Sets
 		u.AddServer(" " + a.String() + " ")
 		u.run(3 * callTime)
 		d := u.last().Dialog
 		if len(d.Servers) != 1 || d.Servers[0].Address != a.String() || d.Servers[0].Status != "Connecting" || d.Problem != "" {
 			t.Errorf("got %+v", d)
 		}
-		if d.Clears == clears {
+		if f := u.field("address"); f.Sets == sets || f.Text != "" {
 			t.Error("the entry is not emptied")
 		}
 	})

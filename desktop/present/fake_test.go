@@ -41,7 +41,12 @@ type fakeAPI struct {
 	keys     client.Keys
 	files    []client.File
 	phrase   string
-	settings client.Settings
+
+	announced  []client.AnnouncedServer
+	page       client.BrowsePage
+	browsed    []client.BrowseQuery
+	neighbours []client.Neighbour
+	settings   client.Settings
 }
 
 func newFake() *fakeAPI {
@@ -173,6 +178,7 @@ func (f *fakeAPI) SetContact(ctx context.Context, id identity.PeerID, s client.C
 		set(&c.Draft, s.Draft)
 		set(&c.Pinned, s.Pinned)
 		set(&c.Archived, s.Archived)
+		set(&c.RelayOnly, s.RelayOnly)
 	}), nil
 }
 
@@ -439,11 +445,13 @@ type ui struct {
 }
 
 // newUI makes a window and starts it.
-func newUI(t *testing.T, p *fakeProfile) *ui {
+func newUI(t *testing.T, p *fakeProfile) *ui { return newUIWith(t, p, p.api, p.reopen) }
+
+func newUIWith(t *testing.T, p Profile, api *fakeAPI, reopen func(identity.PeerID) bool) *ui {
 	ctx, cancel := context.WithCancel(t.Context())
-	u := &ui{t: t, api: p.api, queue: make(chan func(), 10000), close: cancel}
+	u := &ui{t: t, api: api, queue: make(chan func(), 10000), close: cancel}
 	u.Window = NewWindow(ctx, Config{
-		Profile: p, Zone: time.UTC, Desk: &u.desk, Reopen: p.reopen,
+		Profile: p, Zone: time.UTC, Desk: &u.desk, Reopen: reopen,
 		Post: func(f func()) { u.queue <- f },
 		Draw: func(v View) { u.views = append(u.views, v) },
 	})
@@ -522,3 +530,30 @@ func (f *fakeAPI) RecoveryKit(ctx context.Context) (words []string, err error) {
 }
 
 func (f *fakeAPI) ForgetKit(ctx context.Context) error { return f.call(ctx, "forgetkit") }
+
+func (f *fakeAPI) Announced(ctx context.Context) ([]client.AnnouncedServer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.announced), nil
+}
+
+func (f *fakeAPI) RemoveServer(ctx context.Context, a identity.ServerAddr) error {
+	if err := f.call(ctx, "removeserver"); err != nil {
+		return err
+	}
+	f.set(func(f *fakeAPI) {
+		f.servers = slices.DeleteFunc(f.servers, func(s client.Server) bool { return s.Address == a })
+	})
+	return nil
+}
+
+func (f *fakeAPI) Browse(ctx context.Context, q client.BrowseQuery) (client.BrowsePage, error) {
+	f.set(func(f *fakeAPI) { f.browsed = append(f.browsed, q) })
+	return f.page, f.call(ctx, "browse")
+}
+
+func (f *fakeAPI) Neighbours(ctx context.Context) ([]client.Neighbour, error) {
+	return f.neighbours, f.call(ctx, "neighbours")
+}
+
+func (f *fakeAPI) SetVisible(ctx context.Context, on bool) error { return f.call(ctx, "setvisible") }

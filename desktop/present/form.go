@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/identity"
 )
 
 // A form is what the larger dialogs are made of: fields in an order, each with
@@ -102,8 +103,10 @@ type form struct {
 	texts map[string]string // what is typed, by field
 	sets  map[string]int    // counts how often an entry's text was replaced
 	lines func(tab int) []Field
+	base  int // of the counts: another opening replaces all texts
 
-	warned bool // of what is done when it is asked for again
+	warned bool              // of what is done when it is asked for again
+	doomed identity.ServerID // the server whose removal was asked for once
 }
 
 // showForm opens a dialog of fields. lines returns those of a tab, and is called
@@ -113,7 +116,7 @@ func (w *Window) showForm(k DialogKind, title string, tabs []string, lines func(
 		return false
 	}
 	w.dialog.Busy, w.dialog.Title = false, title
-	w.form = form{tabs: tabs, texts: map[string]string{}, sets: map[string]int{}, lines: lines}
+	w.form = form{tabs: tabs, texts: map[string]string{}, sets: map[string]int{}, lines: lines, base: w.form.base + 1000}
 	return true
 }
 
@@ -146,12 +149,15 @@ func (w *Window) put(key, text string) {
 	w.form.sets[key]++
 }
 
+// sets counts how often an entry's text was replaced.
+func (w *Window) sets(key string) int { return w.form.base + w.form.sets[key] }
+
 // typed returns what stands in an entry.
 func (w *Window) typed(key string) string { return w.form.texts[key] }
 
 // entry makes an entry; enter may be nil.
 func (w *Window) entry(key, label, hint string, enter func()) Field {
-	f := Field{Key: key, Kind: EntryField, Label: label, Hint: hint, Text: w.form.texts[key], Sets: w.form.sets[key]}
+	f := Field{Key: key, Kind: EntryField, Label: label, Hint: hint, Text: w.form.texts[key], Sets: w.sets(key)}
 	if enter != nil {
 		f.act = func(Value) { enter() }
 	}

@@ -41,7 +41,7 @@ func (w *Window) keyFields() []Field {
 			Hint: tr.T("Who can log in here as you needs no passphrase then."), act: w.useKeyring},
 		heading("backuphead", tr.T("Backup")),
 		text("backuptext", tr.T("A backup holds your identity, contacts and messages, sealed: the passphrase or the recovery kit opens it.")),
-		Field{Key: "backup", Kind: PathField, Save: true, Label: tr.T("Backup file"), Text: w.typed("backup"), Sets: w.form.sets["backup"],
+		Field{Key: "backup", Kind: PathField, Save: true, Label: tr.T("Backup file"), Text: w.typed("backup"), Sets: w.sets("backup"),
 			act: func(v Value) { w.put("backup", v.Text) }},
 		buttons("backupbuttons", press("makebackup", tr.T("Make a backup"), w.makeBackup).suggested()),
 		text("restoretext", tr.T("To restore one, start SREMP on a computer where it has no profile: its first page asks.")),

@@ -10,7 +10,7 @@ import (
 
 // loadProfile asks the client what others are shown of us.
 func (w *Window) loadProfile() {
-	w.ask(func(ctx context.Context, api client.API) func() {
+	w.fetch(func(ctx context.Context, api client.API) func() {
 		l, err := api.Listing(ctx)
 		if err != nil {
 			return w.unanswered(tr.T("The profile could not be read"), err)

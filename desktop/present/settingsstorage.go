@@ -102,7 +102,7 @@ func (w *Window) storageFields() []Field {
 				w.changeSettings(func(s *client.Settings) { s.Files.Accept = acceptSizes[v.Chosen] })
 			}},
 		{Key: "downloads", Kind: PathField, Folder: true, Label: tr.T("Folder for files that come"), Hint: tr.T("The downloads folder"),
-			Text: w.typed("downloads"), Sets: w.form.sets["downloads"], act: func(v Value) {
+			Text: w.typed("downloads"), Sets: w.sets("downloads"), act: func(v Value) {
 				w.changeSettings(func(s *client.Settings) { s.Files.Downloads = v.Text })
 			}},
 		w.setting("withmessage", tr.T("Delete a file with its message"), "", w.settings.Files.DeleteWithMessage,

@@ -259,14 +259,14 @@ type DialogKind uint8
 const (
 	NoDialog DialogKind = iota
 	InviteDialog
-	AddDialog
-	ServersDialog
 	VerifyDialog
 	RenameDialog
-	ConnectionDialog
 
 	// Those that are made of Fields.
 	SettingsDialog
+	AddDialog
+	ServersDialog
+	ConnectionDialog
 	KitDialog
 )
 
@@ -281,9 +281,7 @@ type Dialog struct {
 	Link    string   // InviteDialog: the invite, empty while Busy
 	QR      *QR      // InviteDialog
 	Expires string   // InviteDialog: in words
-	Given   string   // AddDialog, ServersDialog: what stands in the field at first
 	Servers []Server // ServersDialog
-	Clears  int      // changes when an answer was accepted and the fields are to be emptied
 
 	Name     string     // of the contact that it is about
 	Words    [12]string // VerifyDialog: to compare; empty while Busy

@@ -53,6 +53,16 @@ type Host interface {
 	// About returns versions and the like; What is looked up in the
 	// translations. It must not block.
 	About() []Fact
+	// Examine returns what the doctor finds out about this network.
+	Examine(ctx context.Context) ([]Finding, error)
+	// Serve runs a server on this computer, from now on whenever the profile is
+	// open, and returns its address. public is where others reach it; empty: at
+	// this computer's address.
+	Serve(ctx context.Context, listen, public string) (address string, err error)
+	// StopServing ends it, for good.
+	StopServing() error
+	// Serving returns the address of the server that runs; empty: none.
+	Serving() string
 }
 
 // A Window presents the whole window. See the package's comment for who may
@@ -86,6 +96,9 @@ type Window struct {
 	portrait *Picture // of listing
 	visible  bool     // on the local network
 	stored   storage
+	found    found
+	servers  servers
+	findings []Finding
 	active   bool
 	about    identity.PeerID // whom the dialog is about
 	asked    int             // counts dialogs, so that a late answer finds its own
