@@ -39,6 +39,9 @@ type core struct {
 
 	texts int64 // grows whenever a text is changed or removed, also over failures of the store
 
+	begun    time.Time     // of this core, with the time that has passed since
+	clockOff time.Duration // how far the clock was set since, when last looked at
+
 	maintained time.Time         // when maintain last ran
 	nextTick   time.Time         // when tick is to run; the zero time is now
 	acksLater  []identity.PeerID // whose acknowledgements wait for more messages
@@ -55,7 +58,7 @@ type core struct {
 
 func loadCore(ctx context.Context, c *Client) (*core, error) {
 	k := &core{
-		c: c, v: c.vault, touched: map[*contact]bool{}, status: map[identity.ServerID]*serverStatus{},
+		begun: time.Now(), c: c, v: c.vault, touched: map[*contact]bool{}, status: map[identity.ServerID]*serverStatus{},
 		guests: map[identity.PeerID]*link{},
 	}
 	return k, k.load(ctx)
@@ -100,6 +103,11 @@ func (k *core) load(ctx context.Context) error {
 	return nil
 }
 
+// steady is a clock that nobody sets: for what is waited for and never stored. By
+// now, a pause that began before the clock was put right would last until then.
+func (k *core) steady() time.Time { return time.Now() }
+
+// now is the computer's clock, which may be wrong: for what is stored or sent.
 func (k *core) now() time.Time { return k.c.cfg.Now().Round(0).UTC() }
 
 // settle has f told the outcome of the batch.

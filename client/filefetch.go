@@ -52,7 +52,7 @@ func (k *core) startFiles(c *contact) {
 	}
 	for _, f := range c.sortedFiles() {
 		switch {
-		case !f.wanted() || f.run.streams > 0 || f.run.placing || k.now().Before(f.run.next):
+		case !f.wanted() || f.run.streams > 0 || f.run.placing || k.steady().Before(f.run.next):
 		case f.complete():
 			k.placeFile(c, f)
 		case c.link != nil && running < maxFetches:
@@ -307,13 +307,13 @@ func (k *core) fetched(x *fetch, err error) {
 		k.setFileState(c, f, FilePaused, "")
 		f.ByPeer = true
 	case errors.Is(err, ErrDiskFull):
-		f.run.next = k.now().Add(tickMax)
+		f.run.next = k.steady().Add(tickMax)
 		k.setFileState(c, f, FileWaiting, ErrDiskFull.Error())
 	case localError(err):
-		f.run.next = k.now().Add(tickMax)
+		f.run.next = k.steady().Add(tickMax)
 		k.setFileState(c, f, FileWaiting, err.Error())
 	default:
-		f.run.next = k.now().Add(fetchRetry)
+		f.run.next = k.steady().Add(fetchRetry)
 		if x.stopped || x.l.conn.Err() != nil {
 			f.run.next = time.Time{}
 		}
@@ -386,7 +386,7 @@ func (k *core) placed(peer identity.PeerID, seq int64, row fileRow, err error) {
 		return
 	}
 	if err != nil {
-		f.run.next = k.now().Add(tickMax)
+		f.run.next = k.steady().Add(tickMax)
 		k.setFileState(c, f, FileWaiting, err.Error())
 		return
 	}

@@ -246,7 +246,7 @@ func (k *core) resumeFile(c *contact, f *file) error {
 			return ErrNoDownloads
 		}
 	}
-	f.run.next = k.now()
+	f.run.next = k.steady()
 	c.files[f.seq] = f
 	k.setFileState(c, f, FileWaiting, "")
 	k.goOn(c, f)

@@ -196,7 +196,7 @@ func (k *core) attach(c *contact, l *link) {
 	}
 	c.link = l
 	c.sending.cursor = l.early
-	c.sending.progress = k.now()
+	c.sending.progress = k.steady()
 	c.flow.LastSeen = k.now()
 	c.readDue = c.readDue || c.info.ShareRead && c.flow.ReadTold > 0 // it may have been lost
 	c.setFlow(k)

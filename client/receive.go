@@ -307,7 +307,8 @@ func (k *core) sendAcks() {
 
 // tickReceive gives up on gaps whose time is over.
 func (k *core) tickReceive(c *contact) {
-	if len(c.waiting) > 0 && k.now().Sub(c.waitingSince) > holdFor {
+	// Since is stored, so it is of the clock that may have been set back.
+	if waited := k.now().Sub(c.waitingSince); len(c.waiting) > 0 && (waited > holdFor || waited < 0) {
 		k.release(c)
 	}
 	if c.flow.AckDue && c.link != nil {

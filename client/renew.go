@@ -62,16 +62,16 @@ func (k *core) unreadable(c *contact, err error) {
 // that a contact who sends junk costs next to nothing.
 func (k *core) askPrekeys(c *contact) {
 	r := &c.renewal
-	if c.card == nil || c.info.Trust != Trusted || k.now().Before(r.next) {
+	if c.card == nil || c.info.Trust != Trusted || k.steady().Before(r.next) {
 		return
 	}
-	if k.now().Sub(r.next) > renewMax {
+	if k.steady().Sub(r.next) > renewMax {
 		r.wait = 0
 	}
 	if r.wait = min(max(2*r.wait, renewMin), renewMax); c.session == nil {
 		r.wait = min(r.wait, mailRetryMax) // there is nothing to disturb
 	}
-	r.next, r.failures, r.asked = k.now().Add(r.wait), 0, true
+	r.next, r.failures, r.asked = k.steady().Add(r.wait), 0, true
 	if c.link != nil {
 		c.link.send(wire.FrameGetBundle, wire.GetBundle{}.Append(nil))
 		return

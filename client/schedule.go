@@ -33,9 +33,17 @@ func (k *core) wakeAt(t time.Time) {
 	}
 }
 
-// untilTick is how long the core may sleep. A clock that was set back does not
-// make it longer than between two maintenances.
+// clockStep is how much the computer's clock may differ from the time that passed
+// before it counts as set.
+const clockStep = time.Second
+
+// untilTick is how long the core may sleep. When the clock was set, all that is
+// due is reckoned anew: by the old one it would be too early or too late.
 func (k *core) untilTick() time.Duration {
+	off := k.now().Sub(k.begun.Round(0)) - time.Since(k.begun)
+	if (off - k.clockOff).Abs() > clockStep {
+		k.clockOff, k.nextTick = off, time.Time{}
+	}
 	return min(max(k.nextTick.Sub(k.now()), 0), maintainEvery)
 }
 

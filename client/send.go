@@ -167,7 +167,7 @@ func (k *core) enqueueWith(c *contact, typ wire.PayloadType, body []byte, ext []
 		}
 	}
 	if c.flow.Acked.Next == counter {
-		c.sending.progress = k.now()
+		c.sending.progress = k.steady()
 	}
 	c.sending.plain = state == outPlain
 	c.flow.NextOut++
@@ -330,11 +330,11 @@ func (k *core) tickSend(c *contact) {
 		k.then(func() { k.encryptWaiting(k.contacts[peer]) })
 	}
 	if c.flow.NextOut > c.flow.Acked.Next {
-		idle := k.now().Sub(c.sending.progress)
+		idle := k.steady().Sub(c.sending.progress)
 		if c.link != nil {
 			if idle > resendAfter && c.link.idle() {
 				c.sending.cursor = 0
-				c.sending.progress = k.now()
+				c.sending.progress = k.steady()
 			}
 			peer := c.info.ID
 			k.then(func() { k.pump(k.contacts[peer]) })
@@ -380,7 +380,7 @@ func (k *core) acked(c *contact, a wire.Ack) {
 		return
 	}
 	c.flow.Acked, c.flow.AckedSum = all, sum
-	c.sending.progress = k.now()
+	c.sending.progress = k.steady()
 	c.setFlow(k)
 	k.mailAgain(c, a)
 	for _, r := range rows {
