@@ -285,3 +285,43 @@ func flip(b []byte, i int) []byte {
 	b[i] ^= 1
 	return b
 }
+
+// Somebody restored writes to a contact who is away: the message that begins the
+// new session names its sender, and the relay must not read that.
+func TestRestoredSenderIsHidden(t *testing.T) {
+	s := startServer(t)
+	a, _ := newClient(t, "Alice Hidden")
+	b, bDir := newClient(t, "Bob")
+	useServer(t, a, s)
+	useServer(t, b, s)
+	aID, bID := me(t, a), me(t, b)
+	add(t, b, invite(t, a))
+	send(t, b, aID, "hello")
+	waitTexts(t, a, bID, "<hello")
+	send(t, a, bID, "welcome")
+	waitTexts(t, a, bID, "<hello", ">delivered welcome")
+	file := filepath.Join(t.TempDir(), "backup")
+	if err := a.Backup(t.Context(), file); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	a.Close()
+	dir, err := restore(t, file, func(*client.Config) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a2 := open(t, dir)
+	send(t, a2, bID, "again")
+	waitTexts(t, a2, bID, "<hello", ">delivered welcome", ">held again")
+	for _, name := range []string{s.path, s.path + "-wal"} {
+		stored, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(stored, aID[:]) || bytes.Contains(stored, []byte("Alice Hidden")) {
+			t.Errorf("%s names the sender", filepath.Base(name))
+		}
+	}
+	b = open(t, bDir)
+	waitTexts(t, b, aID, ">delivered hello", "<welcome", "<again")
+}

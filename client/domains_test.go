@@ -115,6 +115,10 @@ func TestDomainsOfFirstContact(t *testing.T) {
 		_, err := openBox(introAEAD(intro), answerContext(offer), sealBox(introAEAD(intro), c+string(offer.Secret[:]), []byte("x")))
 		return err == nil
 	})
+	domains.Row(t, contextFirstMail, func(c string) bool {
+		_, err := openBox(introAEAD(intro), contextFirstMail, sealBox(introAEAD(intro), c, []byte("initial")))
+		return err == nil
+	})
 	domains.Row(t, contextSealedInvite, func(c string) bool {
 		_, err := openBox(keyAEAD(intro), contextSealedInvite, sealBox(keyAEAD(intro), c, []byte("sremp:")))
 		return err == nil

@@ -82,7 +82,7 @@ func (f *file) nextMailed() (index uint64, ok bool) {
 // all messages, and one file at a time.
 func (k *core) mailFiles(c *contact) {
 	m := &c.sending.files
-	if m.busy || c.link != nil || c.session == nil || c.info.Trust != Trusted || k.now().Before(m.next) ||
+	if m.busy || c.link != nil || c.session == nil || c.info.Trust != Trusted || k.steady().Before(m.next) ||
 		c.flow.NextOut > c.flow.Acked.Next && c.sending.mail.cursor < c.flow.NextOut || c.sending.plain ||
 		k.c.net.connecting(c.info.ID, connectGrace) {
 		return
@@ -160,7 +160,7 @@ func (n *network) leave(box mailBox, blob []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Store(ctx, box.inbox, box.token, blob); err != nil {
+	if err := leave(ctx, s, box, blob); err != nil {
 		n.senderFailed(box.relay, s, err)
 		return err
 	}
@@ -222,7 +222,7 @@ func (k *core) filesMailed(peer identity.PeerID, seq int64, box identity.ServerI
 			k.failFile(c, f, err)
 		}
 	case box == identity.ServerID{}: // not the mailbox's fault
-		m.next = k.now().Add(mailRetryMax)
+		m.next = k.steady().Add(mailRetryMax)
 		k.c.log.Error("a file was not read", "err", err)
 	default:
 		k.boxFailed(c, box, err)

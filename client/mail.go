@@ -11,6 +11,10 @@ import (
 	"github.com/sremp/sremp/wire"
 )
 
+// contextFirstMail is of messages that begin a session in a contact's own inbox:
+// they carry the sender's record, which is not for the relay (spec §8.30).
+const contextFirstMail = "SREMP v1 sealed first message"
+
 // Tuning of the way through mailboxes (spec §8.4).
 const (
 	mailBatch     = 16 // messages handed to a courier at once
@@ -47,11 +51,11 @@ type letter struct {
 func (k *core) tickMail(c *contact) {
 	m := &c.sending.mail
 	pending := c.flow.NextOut > c.flow.Acked.Next
-	if m.busy || c.session == nil || !pending && !c.flow.AckDue && !c.readDue || k.now().Before(m.next) {
+	if m.busy || c.session == nil || !pending && !c.flow.AckDue && !c.readDue || k.steady().Before(m.next) {
 		return
 	}
 	if c.link != nil {
-		if !pending || k.now().Sub(c.sending.progress) < mailAfter {
+		if !pending || k.steady().Sub(c.sending.progress) < mailAfter {
 			return
 		}
 	} else if pending && k.c.net.connecting(c.info.ID, connectGrace) {
@@ -214,7 +218,7 @@ func (k *core) mailed(id identity.PeerID, box identity.ServerID, round int, held
 	}
 	k.boxFailed(c, box, err)
 	k.c.log.Info("mailbox not reached", "contact", id.Short(), "err", err)
-	if !m.next.After(k.now()) {
+	if !m.next.After(k.steady()) {
 		k.tickMail(c) // by the next one
 		return
 	}
@@ -305,7 +309,11 @@ func (k *core) mailArrived(relayID identity.ServerID, m relay.Mail) {
 		k.c.log.Warn("mail for an unknown inbox dropped")
 		return
 	}
-	if err := k.incoming(c, m.Blob); err != nil {
+	blob := m.Blob
+	if first, err := openBox(introAEAD(c.info.Intro.bytes()), contextFirstMail, blob); err == nil {
+		blob = first
+	}
+	if err := k.incoming(c, blob); err != nil {
 		k.c.log.Warn("mail dropped", "contact", c.info.ID.Short(), "err", err)
 	}
 }

@@ -13,6 +13,7 @@ type mailBox struct {
 	relay        identity.ServerAddr
 	inbox, token [32]byte
 	knockKey     []byte // seals first messages; nil for a contact's own inbox
+	first        secret // of such a one: seals those of a session, which name their sender
 }
 
 // mailTargets returns the contact's mailboxes, its favourite first: of its card, or
@@ -21,7 +22,7 @@ func (k *core) mailTargets(c *contact) (out []mailBox) {
 	if c.card != nil {
 		for _, m := range c.card.Mailboxes {
 			if a, ok := fromServer(m.Relay); ok {
-				out = append(out, mailBox{relay: a, inbox: m.Inbox, token: m.Token})
+				out = append(out, mailBox{relay: a, inbox: m.Inbox, token: m.Token, first: newSecret(c.card.Intro)})
 			}
 		}
 		return out
@@ -47,7 +48,7 @@ type boxState struct {
 func (k *core) mailTarget(c *contact) *mailBox {
 	var best *mailBox
 	var at time.Time
-	now := k.now()
+	now := k.steady()
 	for _, b := range k.mailTargets(c) {
 		next := c.sending.mail.boxes[b.relay.ID].next
 		if !next.After(now) {
@@ -70,8 +71,8 @@ func (k *core) boxFailed(c *contact, id identity.ServerID, err error) {
 	}
 	first := m.boxes[id].wait == 0
 	m.wait = min(max(2*m.boxes[id].wait, mailRetryMin), mailRetryMax)
-	m.boxes[id] = boxState{k.now().Add(m.wait), m.wait}
-	m.next = k.now().Add(m.wait)
+	m.boxes[id] = boxState{k.steady().Add(m.wait), m.wait}
+	m.next = k.steady().Add(m.wait)
 	if to := k.mailTarget(c); to != nil {
 		m.next = m.boxes[to.relay.ID].next
 		if first && to.relay.ID != id && !errors.Is(err, relay.ErrQuota) && !errors.Is(err, relay.ErrBusy) {

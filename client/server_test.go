@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -287,4 +289,43 @@ func TestEvents(t *testing.T) {
 			t.Errorf("no event %q in %v", want, seen)
 		}
 	}
+}
+
+// A clock that was ahead and is put right does not make mail wait until then.
+func TestClockPutRight(t *testing.T) {
+	s := startServer(t)
+	b, _ := newClient(t, "Bob")
+	useServer(t, b, s)
+	bID := me(t, b)
+	uri := invite(t, b)
+	dir := t.TempDir()
+	create(t, dir, "Alice")
+	store, err := sqlite.Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ahead atomic.Int64
+	a, err := client.Open(t.Context(), client.Config{
+		Store: store, Passphrase: []byte("pw"), Listen: "127.0.0.1:0",
+		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	useServer(t, a, s)
+	add(t, a, uri)
+	send(t, a, bID, "one")
+	waitTexts(t, a, bID, ">delivered one")
+	b.Close()
+	s.stop()
+	ahead.Store(int64(50 * time.Hour))
+	send(t, a, bID, "two")
+	eventually(t, "the relay is missed", func() (bool, string) {
+		p, err := a.Path(t.Context(), bID)
+		return err == nil && strings.Contains(p.Reason, "its relay"), p.Reason
+	})
+	ahead.Store(0)
+	s.start()
+	waitTexts(t, a, bID, ">delivered one", ">held two")
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/ratchet"
 	"github.com/sremp/sremp/relay"
 )
 
@@ -36,6 +37,9 @@ func askedFor(ctx context.Context, s *relay.Sender, inbox [32]byte) uint8 {
 // leave stores a blob in a mailbox. A knock inbox that does not take the invite's
 // knock any more gets work instead, if it wants some.
 func leave(ctx context.Context, s *relay.Sender, box mailBox, blob []byte) error {
+	if box.knockKey == nil && ratchet.IsInitial(blob) {
+		blob = sealBox(introAEAD(box.first.bytes()), contextFirstMail, blob)
+	}
 	_, err := s.Store(ctx, box.inbox, box.token, blob)
 	if box.knockKey == nil || !needsWork(err) {
 		return err
