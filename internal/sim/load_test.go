@@ -54,11 +54,19 @@ func (w *world) build(people, servers int) {
 	}
 }
 
-// call runs f with a person's patience.
+// call runs f with a person's patience. Without a disk a client answers nothing
+// any more, until it is closed.
 func (w *world) call(f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(w.t.Context(), callTime)
 	defer cancel()
-	return f(ctx)
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(2 * callTime):
+		return errOff
+	}
 }
 
 // join has a person use a server.
@@ -159,7 +167,9 @@ func (w *world) tend() {
 		}
 		p.back = 0
 		w.net.change(func() { p.host.off = false })
-		p.disk.repair()
+		if p.disk.repair() {
+			p.stopped()
+		}
 		if p.client == nil {
 			p.restart()
 			w.note(p.name, "starts again")
@@ -173,10 +183,13 @@ func (w *world) tend() {
 	}
 }
 
-func (d *disk) repair() {
+// repair reports whether there was something to repair.
+func (d *disk) repair() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	broken := d.full || d.failing
 	d.full, d.failing = false, false
+	return broken
 }
 
 // other returns somebody else.
@@ -423,6 +436,7 @@ func (w *world) clock(p *person) {
 
 func (w *world) breakDisk(p *person) {
 	full := w.rng.IntN(2) == 0
+	p.stopped()
 	p.disk.mu.Lock()
 	p.disk.full, p.disk.failing = full, !full
 	p.disk.mu.Unlock()

@@ -321,6 +321,7 @@ func (p *person) open() bool {
 
 // close ends the client as a person does.
 func (p *person) close() {
+	p.stopped()
 	c, done := p.client, p.events
 	p.client = nil
 	c.Close()
@@ -334,9 +335,15 @@ func (p *person) kill() {
 	p.bury()
 }
 
+// stopped writes down that what the device did just now may not have been told.
+func (p *person) stopped() {
+	p.w.history.Add(history.Event{At: p.w.now(), Kind: history.Stopped, Who: p.name})
+}
+
 // bury lets go of a client whose machine is off, and has the disk forget.
 func (p *person) bury() {
 	p.died.Store(false)
+	p.stopped()
 	c, done := p.client, p.events
 	p.client = nil
 	p.disk.powerFails(p.rng)
@@ -352,12 +359,14 @@ func (p *person) dieIn(n int, after bool) {
 	p.store.diesIn(powerPlan{left: n, after: after, die: func() {
 		// On the client's goroutine: from this moment nothing leaves the machine.
 		p.w.net.change(func() { p.host.epoch++ })
+		p.stopped()
 		p.died.Store(true)
 	}})
 }
 
 // restart opens the profile on the disk after the power came back.
 func (p *person) restart() {
+	p.stopped()
 	p.store = p.openStore()
 	p.open()
 }

@@ -21,7 +21,8 @@ type message struct {
 	maybe   []string      // texts that an edit which failed may have given it
 	unclear bool          // a wish to delete it failed
 	removed map[string]time.Duration
-	reached State // the highest state that Who was told of
+	reached State         // the highest state that Who was told of
+	told    time.Duration // when that was Delivered first
 	// finals are where it stands in the end, by person.
 	finals map[string][]Event
 }
@@ -34,6 +35,7 @@ type checker struct {
 	inOrder  []*message
 	restores map[string][]restore
 	unsure   map[string]bool // texts
+	stopped  map[string][]time.Duration
 	end      time.Duration
 	broken   []string
 }
@@ -52,7 +54,7 @@ type checker struct {
 // Who lost a device and began from a backup may have lost what came between the
 // two, and what was on its way out; nobody else may lose anything.
 func Check(events []Event) []string {
-	c := &checker{events: events, messages: map[string]*message{}, restores: map[string][]restore{}, unsure: map[string]bool{}}
+	c := &checker{events: events, messages: map[string]*message{}, restores: map[string][]restore{}, unsure: map[string]bool{}, stopped: map[string][]time.Duration{}}
 	c.collect()
 	c.walk()
 	for _, m := range c.inOrder {
@@ -103,6 +105,8 @@ func (c *checker) collect() {
 			if m := c.messages[e.ID]; m != nil {
 				m.removed[e.Who] = e.At
 			}
+		case Stopped:
+			c.stopped[e.Who] = append(c.stopped[e.Who], e.At)
 		case BackedUp:
 			if backups[e.Who] == nil {
 				backups[e.Who] = map[int]time.Duration{}
@@ -147,6 +151,9 @@ func (c *checker) walk() {
 			if e.State < m.reached && len(c.restores[e.Who]) == 0 {
 				c.fail(e, "the tick went back")
 			}
+			if e.State >= Delivered && m.reached < Delivered {
+				m.told = e.At
+			}
 			m.reached = max(m.reached, e.State)
 		case Final:
 			if m := c.messages[e.ID]; m != nil {
@@ -187,17 +194,38 @@ func (c *checker) lostWithReader(m *message) bool {
 // gone reports whether m is to be nowhere in the end.
 func (c *checker) gone(m *message) bool { return m.deleted != 0 || m.unclear || m.After > 0 }
 
-// arrival: shown, unless a device was lost.
+// hold is how long a message that has arrived may wait for one before it.
+const hold = 10 * time.Second
+
+// arrival: shown, unless a device was lost; and ticked as delivered only then.
 func (c *checker) arrival(m *message) {
-	lost := c.lostWithSender(m) || c.lostWithReader(m)
-	if len(m.shown) > 0 || m.deleted != 0 || m.unclear || lost {
+	if c.lostWithSender(m) || c.lostWithReader(m) || m.deleted != 0 || m.unclear {
 		return
 	}
-	if m.reached >= Delivered {
+	at, shown := c.firstShown(m)
+	if !shown && len(m.finals[m.Peer]) > 0 {
+		return // it arrived in the moment in which the device ended, and is there
+	}
+	switch {
+	case m.told != 0 && !shown && m.After == 0 && !c.isRemoved(m, m.Peer):
 		c.fail(m.Event, "ticked as delivered and never shown")
-	} else {
+	case m.told != 0 && shown && at > m.told+hold && !c.stoppedBetween(m.Peer, m.told-hold, at):
+		c.fail(m.Event, "ticked as delivered %v before it was shown", at-m.told)
+	case m.told == 0 && !shown && !c.isRemoved(m, m.Who) && (m.After == 0 || len(c.restores) == 0):
+		// What its sender removed, or what expired there, is not encrypted anew for
+		// another device.
 		c.fail(m.Event, "accepted and never shown")
 	}
+}
+
+func (c *checker) isRemoved(m *message, who string) bool {
+	_, ok := m.removed[who]
+	return ok
+}
+
+// stoppedBetween reports whether a device ended or could not store in a time.
+func (c *checker) stoppedBetween(who string, from, to time.Duration) bool {
+	return slices.ContainsFunc(c.stopped[who], func(at time.Duration) bool { return at >= from && at <= to }) || len(c.restores[who]) > 0
 }
 
 // ends: in the conversation on both sides, once, delivered, with its last text.
@@ -215,11 +243,11 @@ func (c *checker) ends(m *message) {
 		return
 	}
 	lost := c.lostWithSender(m) || c.lostWithReader(m)
-	if _, removed := m.removed[m.Peer]; len(reader) == 0 && !removed && !lost {
+	if len(reader) == 0 && !c.isRemoved(m, m.Peer) && !lost && (len(m.shown) > 0 || m.told != 0 || !c.isRemoved(m, m.Who)) {
 		c.fail(m.Event, "in the end its reader does not have it")
 	}
 	restored := slices.ContainsFunc(c.restores[m.Who], func(r restore) bool { return m.At > r.backup && m.At <= r.at })
-	if _, removed := m.removed[m.Who]; len(sender) == 0 && !removed && !restored {
+	if len(sender) == 0 && !c.isRemoved(m, m.Who) && !restored {
 		c.fail(m.Event, "in the end its sender does not have it")
 	}
 	if len(sender) == 1 && len(c.restores[m.Who]) == 0 {

@@ -64,8 +64,18 @@ func TestCheck(t *testing.T) {
 			final a b 1 one mine delivered`, "never shown"},
 		{"false tick", `accepted a b 1 one
 			ticked a b 1 - delivered
+			final a b 1 one mine delivered`, "ticked as delivered and never shown"},
+		{"tick before its time", `accepted a b 1 one
+			ticked a b 1 - delivered
+			shown b a 1 one
 			final a b 1 one mine delivered
-			final b a 1 one`, "ticked as delivered and never shown"},
+			final b a 1 one`, "before it was shown"},
+		{"tick, and the reader's device ended", `accepted a b 1 one
+			ticked a b 1 - delivered
+			stopped b
+			shown b a 1 one
+			final a b 1 one mine delivered
+			final b a 1 one`, ""},
 		{"twice", good + `
 			shown b a 1 one`, "shown twice"},
 		{"twice in the end", good + `

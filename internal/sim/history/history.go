@@ -32,6 +32,7 @@ const (
 	Restored     Kind = "restored" // Who lost the device and began from backup number N
 	MaybeEdited  Kind = "edited?"  // the same, and it failed: it may have happened
 	MaybeDeleted Kind = "deleted?" // Who wanted ID gone, and it failed: it may be gone
+	Stopped      Kind = "stopped"  // Who's device ended, or had a broken disk: what it did just then it may not have told
 	Healed       Kind = "healed"   // from now on nothing is broken any more
 	Final        Kind = "final"    // at the end Who's device shows ID, Mine or not, at Seq
 	Note         Kind = "note"     // for readers
