@@ -156,3 +156,17 @@ func TestSections(t *testing.T) {
 		}
 	}
 }
+
+// What docs/architecture.md says of files stands in files that exist.
+func TestNamedFiles(t *testing.T) {
+	text := markdown(t)["docs/architecture.md"]
+	named := regexp.MustCompile("`([a-z0-9_]+(?:/[a-z0-9_]+)*/[a-z0-9_]+\\.(?:go|md|json))`").FindAllStringSubmatch(text, -1)
+	if len(named) < 20 {
+		t.Fatalf("got %d files, want the way of a message", len(named))
+	}
+	for _, m := range named {
+		if _, err := os.Stat(filepath.Join(root(t), m[1])); err != nil {
+			t.Errorf("docs/architecture.md: %v", err)
+		}
+	}
+}
