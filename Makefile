@@ -13,7 +13,7 @@ SEEDS ?= 200
 HOURS ?= 24
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop desktop-install setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures crash sim natlab-skipped clean FORCE
+.PHONY: help run test build desktop desktop-install setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures crash sim mutants natlab-skipped clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -145,6 +145,9 @@ client-figures: ## the client's figures: sending, searching 100 k and 1 M messag
 
 sim: ## SEEDS (200) worlds of HOURS (24) each in virtual time, on all cores; a failing seed replays alone
 	SREMP_SIM_SEEDS=$(SEEDS) SREMP_SIM_HOURS=$(HOURS) $(GO) test ./internal/sim -run '^TestMany$$' -count 1 -v -timeout 24h
+
+mutants: ## plants bugs, one after the other, and runs worlds until each is found: figures; half an hour
+	SREMP_SIM_MUTANTS=all $(GO) test ./internal/sim -run '^TestMutants$$' -count 1 -v -timeout 6h
 
 clean: ## remove what was built here
 	rm -rf bin artifacts dist

@@ -58,6 +58,8 @@ var parts = []part{
 		command: []string{"go", "test", "./internal/sim", "-run", "^TestMany$", "-count", "1", "-v", "-timeout", "2h"}},
 	{name: "fleet", command: []string{"make", "fleet"}}, // three minutes
 	{name: "static", command: []string{"make", "dist-speed"}},
+	{name: "mutants", env: []string{"SREMP_SIM_MUTANTS=all"}, // half an hour
+		command: []string{"go", "test", "./internal/sim", "-run", "^TestMutants$", "-count", "1", "-v", "-timeout", "6h"}},
 	{name: "relay", env: []string{"SREMP_FIGURES=1", "SREMP_FULL=1"}, // root and a loop device, for the power cuts
 		command: []string{"go", "test", "./relay", "./relay/sqlite", "./relay/postgres", "-p", "1", "-count", "1", "-v", "-timeout", "30m",
 			"-run", "^(TestDataPlane|TestRestart|TestRestartUnderLoad|TestCrowd|TestKill|TestPowerLoss|TestStoreFigures)$"}},

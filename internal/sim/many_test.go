@@ -42,8 +42,8 @@ type outcome struct {
 var simLine = regexp.MustCompile(`(?m)^sim: seed \d+, (\S+) of virtual time in .* relay's advantage (-?[\d.]+) of (\d+), network's (-?[\d.]+) of`)
 
 // child runs a seed in a process of its own.
-func child(ctx context.Context, t *testing.T, seed uint64, day time.Duration, dir string) outcome {
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run", "^TestSeed$", "-test.timeout", "0", "-seed", fmt.Sprint(seed), "-day", day.String())
+func child(ctx context.Context, binary string, seed uint64, day time.Duration, dir, patience string) outcome {
+	cmd := exec.CommandContext(ctx, binary, "-test.run", "^TestSeed$", "-test.timeout", patience, "-seed", fmt.Sprint(seed), "-day", day.String())
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "TMPDIR="+dir)
 	out, err := cmd.CombinedOutput()
 	o := outcome{seed: seed, output: out, failed: err != nil, cut: ctx.Err() != nil}
@@ -103,7 +103,7 @@ func TestMany(t *testing.T) {
 				if seeds > 0 && seed >= first+uint64(seeds) || ctx.Err() != nil {
 					return
 				}
-				o := child(ctx, t, seed, day, dir)
+				o := child(ctx, os.Args[0], seed, day, dir, "0")
 				mu.Lock()
 				switch {
 				case o.cut:

@@ -253,7 +253,21 @@ func (r *watchedRelay) PutPrekeys(ctx context.Context, owner, inbox [32]byte, re
 func (r *watchedRelay) Put(ctx context.Context, d relay.Delivery) (relay.Stored, error) {
 	r.see(d.Blob, d.Inbox[:], d.TokenHash[:])
 	r.v.put(r.s, d.Inbox)
-	return r.Store.Put(ctx, d)
+	stored, err := r.Store.Put(ctx, d)
+	if err == nil && stored.Fresh {
+		r.holds(ctx, stored.Owner, d)
+	}
+	return stored, err
+}
+
+// holds checks that a relay has what it is about to sign for.
+func (r *watchedRelay) holds(ctx context.Context, owner [32]byte, d relay.Delivery) {
+	all, err := r.Store.Fetch(ctx, owner, 0, d.Now, 1<<20, 1<<30)
+	if err == nil && !slices.ContainsFunc(all, func(m relay.Mail) bool { return m.Hash == d.Hash }) {
+		r.v.mu.Lock()
+		defer r.v.mu.Unlock()
+		r.v.found = append(r.v.found, fmt.Sprintf("%v: %s signs for mail that it does not hold", r.v.w.now(), r.s.name))
+	}
 }
 
 func (r *watchedRelay) Fetch(ctx context.Context, owner [32]byte, after uint64, now time.Time, limit, maxBytes int) ([]relay.Mail, error) {
