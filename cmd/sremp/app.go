@@ -135,6 +135,15 @@ func (a *app) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
+// serverLogger is logger of what runs for long: warnings and errors are always
+// written (docs/self-hosting.md lists them).
+func (a *app) serverLogger() *slog.Logger {
+	if a.verbose {
+		return a.logger()
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
 // now is the clock of everything that stores or sends a time.
 func (a *app) now() time.Time { return time.Now().Add(a.clockOffset) }
 

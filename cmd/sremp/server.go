@@ -142,7 +142,7 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := newServices(ctx, o, key, public, a.logger())
+	s, err := newServices(ctx, o, key, public, a.serverLogger())
 	if err != nil {
 		pc.Close()
 		return err
@@ -154,7 +154,7 @@ func (a *app) runServer(ctx context.Context, o serverOptions) (err error) {
 	}()
 	ep, err := transport.New(transport.Config{
 		PacketConn: pc, ServerKey: key, Services: s.handlers, Forward: s.forward, STUN: true,
-		ValidateAddresses: true, AddressProven: websocket.StandIn, Logger: a.logger(),
+		ValidateAddresses: true, AddressProven: websocket.StandIn, Logger: a.serverLogger(),
 	})
 	if err != nil {
 		pc.Close()

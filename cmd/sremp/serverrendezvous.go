@@ -153,7 +153,7 @@ func (a *app) openSTUN(ctx context.Context, at netip.AddrPort) (*transport.Endpo
 	if err != nil {
 		return nil, err
 	}
-	ep, err := transport.New(transport.Config{PacketConn: pc, STUN: true, Logger: a.logger()})
+	ep, err := transport.New(transport.Config{PacketConn: pc, STUN: true, Logger: a.serverLogger()})
 	if err != nil {
 		pc.Close()
 		return nil, err

@@ -79,6 +79,7 @@ var allowed = map[string][]string{
 	"internal/sim/history":   {}, // judges without knowing the code
 	"internal/pgtest":        {},
 	"packaging":              {},
+	"internal/capacity":      {},
 	"internal/fleet":         {},
 }
 
