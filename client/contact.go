@@ -87,6 +87,7 @@ type flow struct {
 	NextSeq  int64     `json:"next_seq"`
 	Unread   int       `json:"unread"`
 	Mentions int       `json:"mentions,omitempty"`
+	Knocked  bool      `json:"knocked,omitempty"` // as a stranger, and we were notified of it
 	LastText string    `json:"last_text"`
 	LastAt   time.Time `json:"last_at"`
 	LastSeen time.Time `json:"last_seen"`

@@ -9,9 +9,11 @@ func (k *core) notify(c *contact, kind NotificationKind, m Message) {
 		return
 	case c.info.Trust == TrustUnknown:
 		// A stranger is announced once, and its words never are.
-		if kind != NotifyMessage && kind != NotifyMention || !s.Requests || c.flow.Unread > 1 {
+		if kind != NotifyMessage && kind != NotifyMention || !s.Requests || c.flow.Knocked {
 			return
 		}
+		c.flow.Knocked = true
+		c.setFlow(k)
 		kind, m = NotifyRequest, Message{ID: m.ID}
 	case kind == NotifyReaction && !s.Reactions:
 		return
