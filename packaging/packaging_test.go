@@ -169,3 +169,34 @@ func TestPackageTwice(t *testing.T) {
 		t.Errorf("two packages differ: %d and %d bytes", len(one), len(two))
 	}
 }
+
+// The desktop's package has the program and all by which a desktop finds it.
+// SREMP_DESKTOP is the program; without it another takes its place.
+func TestDesktopPackage(t *testing.T) {
+	if _, err := exec.LookPath("dpkg-deb"); err != nil || testing.Short() {
+		t.Skip("NO PACKAGE TEST ON THIS MACHINE: no dpkg-deb, or the short form")
+	}
+	p := os.Getenv("SREMP_DESKTOP")
+	if p == "" {
+		p = program(t)
+	}
+	dir := t.TempDir()
+	run(t, []string{"SREMP_PROGRAM=" + p}, "scripts/dist.sh", dir, "desktop")
+	all, err := filepath.Glob(filepath.Join(dir, "sremp-desktop_*.deb"))
+	if err != nil || len(all) != 1 {
+		t.Fatalf("scripts/dist.sh made %q, %v", all, err)
+	}
+	list := run(t, nil, "dpkg-deb", "-c", all[0])
+	for _, want := range []string{
+		"-rwxr-xr-x root/root ", "./usr/bin/sremp-desktop\n", "./usr/share/applications/io.github.sremp.Desktop.desktop\n",
+		"./usr/share/metainfo/io.github.sremp.Desktop.metainfo.xml\n", "./usr/share/icons/hicolor/scalable/apps/io.github.sremp.Desktop.svg\n",
+		"./usr/share/doc/sremp-desktop/copyright\n",
+	} {
+		if !strings.Contains(list, want) {
+			t.Errorf("the package lacks %q:\n%s", want, list)
+		}
+	}
+	if got := run(t, nil, "dpkg-deb", "-f", all[0], "Depends"); !strings.Contains(got, "libgtk-4-1") {
+		t.Errorf("it depends on %q", got)
+	}
+}

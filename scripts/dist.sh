@@ -83,7 +83,11 @@ server() {
 
 desktop() {
 	program=$out/sremp-desktop
-	build "$program" gtk '' ./cmd/sremp-desktop
+	if [ -n "${SREMP_PROGRAM:-}" ]; then
+		cp "$SREMP_PROGRAM" "$program"
+	else
+		build "$program" gtk '' ./cmd/sremp-desktop
+	fi
 	root=$tmp/desktop
 	install -Dm755 "$program" "$root/usr/bin/sremp-desktop"
 	# The launcher, its icon and its page in software centres.

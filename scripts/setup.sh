@@ -67,6 +67,7 @@ if [ "$goal" = test ]; then
 	need adwaita-icon-theme test -d /usr/share/icons/Adwaita
 	need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/postgres'
 	need fonts-noto-color-emoji test -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
+	want coturn has_command turnserver # figures are taken beside it
 	need fonts-dejavu-core test -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 fi
 
@@ -111,6 +112,18 @@ case $missing in
 		echo 'create_main_cluster = false' | $as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
 	;;
 esac
+case $missing in
+*coturn*)
+	# The comparison runs a server of its own; the package would start one for
+	# the whole machine, now and at each boot.
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e $policy ]; then
+		printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+		$as_root chmod 755 $policy
+		trap 'rm -f "$log"; $as_root rm -f $policy' EXIT
+	fi
+	;;
+esac
 # shellcheck disable=SC2086 # a list of words
 if ! apt update || ! apt install -y --no-install-recommends $missing; then
 	cat "$log" >&2
@@ -121,3 +134,10 @@ if ! apt update || ! apt install -y --no-install-recommends $missing; then
 	say "apt-get failed as shown above; mend that, then run make again."
 	exit 2
 fi
+case $missing in
+*coturn*)
+	if has_command systemctl; then
+		$as_root systemctl disable coturn >"$log" 2>&1 || say "coturn may start with the machine: sudo systemctl disable coturn"
+	fi
+	;;
+esac
