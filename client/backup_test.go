@@ -127,7 +127,8 @@ func restore(t *testing.T, backup string, change func(*client.Config)) (string, 
 	defer f.Close()
 	cfg := client.Config{Store: s, Passphrase: []byte("pw"), KDF: weak}
 	change(&cfg)
-	return dir, client.Restore(t.Context(), cfg, f)
+	_, err = client.Restore(t.Context(), cfg, f)
+	return dir, err
 }
 
 // A lost computer: contacts heal by themselves, verified stays verified, what
@@ -142,6 +143,10 @@ func TestRestore(t *testing.T) {
 	waitTexts(t, a, bID, "<hello")
 	send(t, a, bID, "welcome")
 	waitTexts(t, a, bID, "<hello", ">delivered welcome")
+	file := filepath.Join(t.TempDir(), "backup")
+	if err := a.Backup(ctx, file); err != nil {
+		t.Fatal(err)
+	}
 	v, err := a.Verification(ctx, bID)
 	if err != nil {
 		t.Fatal(err)
@@ -153,12 +158,8 @@ func TestRestore(t *testing.T) {
 	if err := a.ForgetKit(ctx); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "backup")
-	if err := a.Backup(ctx, file); err != nil {
+	if err := a.Backup(ctx, file); err != nil { // what is new since the first
 		t.Fatal(err)
-	}
-	if err := a.Backup(ctx, file); !errors.Is(err, client.ErrFileExists) {
-		t.Errorf("the same file again: %v, want ErrFileExists", err)
 	}
 	send(t, b, aID, "after the backup")
 	waitTexts(t, a, bID, "<hello", ">delivered welcome", "<after the backup")
@@ -259,14 +260,14 @@ func TestBackupDamaged(t *testing.T) {
 	}
 	for what, b := range map[string][]byte{
 		"empty": nil, "no backup": []byte("hello"), "cut": whole[:len(whole)-1], "without its end": whole[:len(whole)-65576],
-		"longer": append(slices.Clone(whole), 0), "changed": flip(whole, len(whole)/2), "its end": flip(whole, len(whole)-1),
+		"changed": flip(whole, len(whole)/2), "its end": flip(whole, len(whole)-1),
 	} {
 		dir := t.TempDir()
 		s, err := sqlite.Create(t.Context(), dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = client.Restore(t.Context(), client.Config{Store: s, Passphrase: []byte("pw"), KDF: weak}, bytes.NewReader(b))
+		_, err = client.Restore(t.Context(), client.Config{Store: s, Passphrase: []byte("pw"), KDF: weak}, bytes.NewReader(b))
 		if !errors.Is(err, client.ErrBadBackup) {
 			t.Errorf("%s: %v, want ErrBadBackup", what, err)
 		}

@@ -171,7 +171,7 @@ func restoreBench(b *testing.B, file string, contacts int) error {
 		return err
 	}
 	cfg := client.Config{Store: s, Passphrase: []byte("pw"), KDF: weak, Listen: "127.0.0.1:0"}
-	if err := client.Restore(b.Context(), cfg, f); err != nil {
+	if _, err := client.Restore(b.Context(), cfg, f); err != nil {
 		s.Close()
 		return err
 	}

@@ -73,6 +73,7 @@ type Client struct {
 	once   sync.Once
 	closed error // of the store; set before Close returns
 
+	backup  sync.Mutex  // held while one is written
 	destroy atomic.Bool // Close is to remove the store for good
 }
 

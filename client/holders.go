@@ -140,8 +140,10 @@ type Keeping interface {
 	// ChangePassphrase sets another passphrase. The old one is not asked for:
 	// the profile is open.
 	ChangePassphrase(ctx context.Context, passphrase []byte) error
-	// Backup writes everything but live sessions to a new file, which the
-	// passphrase or the recovery kit opens.
+	// Backup writes everything but live sessions to a file, which the passphrase or
+	// the recovery kit opens. To a backup of this profile it adds what is new; if
+	// something of it is to be gone it is written anew. [ErrFileExists] if path is
+	// any other file.
 	Backup(ctx context.Context, path string) error
 }
 

@@ -5,99 +5,149 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/ratchet"
 )
 
+// restorePage is how many changes of a restore share a transaction.
+const restorePage = 1024
+
+// A Restored says what came out of a backup.
+type Restored struct {
+	Made     time.Time // when the backup was last added to: what came later is not in it
+	Damaged  bool      // the end of the file was unreadable; what stood before it is restored
+	Contacts int
+}
+
 // Restore makes a profile in cfg.Store from a backup. cfg.Kit or cfg.Passphrase
 // opens the backup; cfg.Passphrase, or cfg.KeyringKey, opens the new profile. The identity
 // gets a higher epoch, which shuts out the computer that the backup is of: it
 // takes the kit, or a backup from before the kit was written down
 // ([ErrNeedKit]). The store stays open, for Open.
-func Restore(ctx context.Context, cfg Config, backup io.Reader) error {
+func Restore(ctx context.Context, cfg Config, backup io.ReadSeeker) (Restored, error) {
 	cfg = cfg.withDefaults()
 	header, err := cfg.Store.Header(ctx)
 	switch {
 	case err != nil:
-		return err
+		return Restored{}, err
 	case header != nil:
-		return ErrProfileExists
+		return Restored{}, ErrProfileExists
 	}
-	r := bufio.NewReaderSize(backup, 1<<20)
-	key, err := openBackup(r, cfg)
+	// What is not whole must change nothing: it is read twice.
+	in, err := openBackup(backup, cfg)
 	if err != nil {
-		return err
+		return Restored{}, err
+	}
+	whole, damaged, err := in.segments(func(backupRow) error { return nil })
+	if err != nil || whole == 0 {
+		return Restored{}, errors.Join(err, ErrBadBackup)
+	}
+	if _, err := backup.Seek(0, io.SeekStart); err != nil {
+		return Restored{}, fmt.Errorf("client: reading the backup: %w", err)
+	}
+	again, err := openBackup(backup, cfg)
+	if err != nil {
+		return Restored{}, err
 	}
 	v := newVault(cfg.Store, randomKey())
-	re := &restorer{cfg: cfg, v: v}
-	in := &backupReader{r: r, aead: newVault(nil, key)}
-	for {
-		row, err := in.next()
-		if err != nil {
-			return err
-		}
-		if row.table == 0 {
-			break
-		}
-		if err := re.take(ctx, row); err != nil {
-			return err
+	re := &restorer{cfg: cfg, v: v, contacts: map[int64]bool{}}
+	if err := re.forget(ctx); err != nil {
+		return Restored{}, err
+	}
+	for range whole {
+		for row, err := again.next(); row.table != 0 || err != nil; row, err = again.next() {
+			if err == nil {
+				err = re.take(ctx, row)
+			}
+			if err != nil {
+				return Restored{}, err
+			}
 		}
 	}
-	if re.profile == nil {
-		return ErrBadBackup
+	if err := re.takeProfile(); err != nil {
+		return Restored{}, err
 	}
 	re.changes = append(re.changes, v.put(TableSettings, 0, settingTagged, 0, []byte{1}))
 	if err := cfg.Store.Apply(ctx, re.changes); err != nil {
-		return err
+		return Restored{}, err
 	}
-	return cfg.Store.SetHeader(ctx, cfg.newHeader(v, re.profile.KitKey.bytes()))
+	out := Restored{Made: re.made, Damaged: damaged, Contacts: len(re.contacts)}
+	return out, cfg.Store.SetHeader(ctx, cfg.newHeader(v, re.profile.KitKey.bytes()))
 }
 
-func openBackup(r io.Reader, cfg Config) ([]byte, error) {
-	start := make([]byte, len(backupMagic)+2)
-	if _, err := io.ReadFull(r, start); err != nil || string(start[:len(backupMagic)]) != backupMagic {
-		return nil, ErrBadBackup
-	}
-	header := make([]byte, binary.BigEndian.Uint16(start[len(backupMagic):]))
-	if _, err := io.ReadFull(r, header); err != nil {
-		return nil, ErrBadBackup
+// openBackup reads what stands before the segments.
+func openBackup(backup io.Reader, cfg Config) (*backupReader, error) {
+	r := bufio.NewReaderSize(backup, 1<<20)
+	header, _, err := readBackupHeader(r)
+	if err != nil {
+		return nil, err
 	}
 	key, err := openHolders(header, cfg.Passphrase, cfg.Kit, nil)
 	if err != nil {
 		return nil, err
 	}
-	return key, nil
+	return &backupReader{r: r, aead: newVault(nil, key)}, nil
 }
 
 // A restorer turns the rows of a backup into those of a new device.
 type restorer struct {
-	cfg     Config
-	v       *vault
-	profile *profile
-	changes []Change
+	cfg      Config
+	v        *vault
+	profile  *profile
+	made     time.Time
+	contacts map[int64]bool
+	changes  []Change
+}
+
+// forget removes what a restore left that was interrupted: its key is lost.
+func (re *restorer) forget(ctx context.Context) error {
+	contacts, err := re.v.store.Rows(ctx, Query{Table: TableContacts})
+	if err != nil {
+		return err
+	}
+	owners := []int64{0}
+	for _, r := range contacts {
+		owners = append(owners, r.Seq)
+	}
+	for _, owner := range owners {
+		for t := TableSettings; t <= TableSegments; t++ {
+			re.changes = append(re.changes, Change{Kind: Delete, Table: t, Row: Row{Owner: owner}, Through: math.MaxInt64})
+		}
+	}
+	return nil
 }
 
 func (re *restorer) take(ctx context.Context, row backupRow) (err error) {
 	bad := func(err error) error { return fmt.Errorf("%w (%w)", ErrBadBackup, err) }
-	if (re.profile == nil) != (row.table == TableSettings) {
-		return ErrBadBackup
+	if through, ok := row.gone(); ok {
+		re.changes = append(re.changes, Change{
+			Kind: Delete, Table: row.table &^ backupGone, Row: Row{Owner: row.owner, Seq: row.seq}, Through: through,
+		})
+		return nil
 	}
 	switch row.table {
 	case TableSettings:
+		if row.seq == backupTime && len(row.body) == 8 {
+			re.made = fromMillis(binary.BigEndian.Uint64(row.body))
+			return nil
+		}
 		var p profile
 		if err := json.Unmarshal(row.body, &p); err != nil {
 			return bad(err)
 		}
-		return re.takeProfile(p)
+		re.profile = &p
 	case TableContacts:
 		var c contactInfo
 		if err := json.Unmarshal(row.body, &c); err != nil {
 			return bad(err)
 		}
+		re.contacts[row.seq] = true
 		c.Inbox, c.Token, c.Intro, c.Hello = randomSecret(), randomSecret(), randomSecret(), randomSecret()
 		c.CardSent = 0
 		re.changes = append(re.changes, re.v.putJSON(TableContacts, 0, row.seq, c))
@@ -123,7 +173,7 @@ func (re *restorer) take(ctx context.Context, row backupRow) (err error) {
 	case TableExpiries:
 		re.changes = append(re.changes, re.v.put(TableExpiries, row.owner, row.seq, 0, row.body))
 	}
-	if len(re.changes) < 4*backupPage {
+	if len(re.changes) < restorePage {
 		return nil
 	}
 	err, re.changes = re.v.store.Apply(ctx, re.changes), nil
@@ -132,8 +182,11 @@ func (re *restorer) take(ctx context.Context, row backupRow) (err error) {
 
 // takeProfile raises the epoch and replaces every secret that the lost computer
 // could use against us: its inboxes, and the keys that own them, are not ours.
-func (re *restorer) takeProfile(p profile) error {
-	now := re.cfg.Now()
+func (re *restorer) takeProfile() error {
+	if re.profile == nil {
+		return ErrBadBackup
+	}
+	p, now := re.profile, re.cfg.Now()
 	old, err := identity.ParseLocal(p.Local.bytes())
 	if err != nil {
 		return fmt.Errorf("%w (%w)", ErrBadBackup, err)
@@ -169,8 +222,7 @@ func (re *restorer) takeProfile(p profile) error {
 	for i := range p.Servers {
 		p.Servers[i].Owner = randomSecret()
 	}
-	re.profile = &p
 	re.changes = append(re.changes,
-		re.v.putJSON(TableSettings, 0, settingProfile, p), re.v.put(TableSettings, 0, settingPrekeys, 0, state))
+		re.v.putJSON(TableSettings, 0, settingProfile, *p), re.v.put(TableSettings, 0, settingPrekeys, 0, state))
 	return nil
 }

@@ -137,8 +137,10 @@ func (a *app) readWords(file string) (string, error) {
 func (a *app) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
-		Short: "Write a backup that the passphrase or the recovery kit opens",
-		Args:  takes(1, 1),
+		Short: "Write a backup that the passphrase or the recovery kit opens, or add to it",
+		Long: "Write a backup that the passphrase or the recovery kit opens. If FILE is a backup of this profile, what\n" +
+			"is new is added to it; it is written anew when something in it was deleted. No other file is touched.",
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := filepath.Abs(args[0])
 			if err != nil {
@@ -188,9 +190,15 @@ func (a *app) restore(ctx context.Context, file, kitFile string) (err error) {
 		return err
 	}
 	cfg.Kit = kit
-	if err := client.Restore(ctx, cfg, f); err != nil {
+	out, err := client.Restore(ctx, cfg, f)
+	if err != nil {
 		return err
 	}
-	a.say("%s is restored; its contacts accept it as soon as they are connected", strings.TrimSpace(a.profile))
+	if out.Damaged {
+		a.say("the end of the backup is damaged; what was added to it before is restored")
+	}
+	a.say("%s is restored as it was on %s, with %d contacts: what was written later is not in the backup",
+		strings.TrimSpace(a.profile), out.Made.Local().Format("2006-01-02 15:04"), out.Contacts)
+	a.say("contacts accept this computer by themselves as soon as they are connected; the old one receives nothing more")
 	return nil
 }

@@ -48,7 +48,8 @@ func TestNotesKitBackup(t *testing.T) {
 	do(23, "kit")
 	backup := filepath.Join(dir, "backup")
 	do(0, "backup", backup)
-	do(18, "backup", backup)
+	do(0, "backup", backup)
+	do(18, "backup", kit)
 	next := filepath.Join(dir, "next")
 	if err := os.WriteFile(next, []byte("another\n"), 0o600); err != nil {
 		t.Fatal(err)
