@@ -10,6 +10,7 @@ var (
 	ErrWrongKit        = errors.New("this is not the recovery kit of this profile; nothing was changed")
 	ErrKitGone         = errors.New("the recovery kit is no longer on this computer; use the words that you wrote down")
 	ErrDamaged         = errors.New("the profile's database is damaged; restore it from a backup, the damaged file was left as it is")
+	ErrReadOnly        = errors.New("the profile cannot be written; make its directory and its files writable")
 	ErrNewerProfile    = errors.New("the profile was written by a newer version of sremp; install that version")
 	ErrProfileInUse    = errors.New("the profile is in use by another program; stop that one first")
 	ErrNoProfile       = errors.New("there is no profile here; make one with: sremp --profile DIR init --name NAME")

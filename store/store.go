@@ -131,6 +131,15 @@ func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC)
 }
 
+// IsReadOnly reports whether err means that the file, or the file system, takes
+// no writes from us.
+func IsReadOnly(err error) bool {
+	if e, ok := errors.AsType[sqlite3.Error](err); ok {
+		return e.Code == sqlite3.ErrReadonly || e.SystemErrno == syscall.EROFS || e.SystemErrno == syscall.EACCES
+	}
+	return errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM)
+}
+
 func migrate(ctx context.Context, db *sql.DB, migrations fs.FS) error {
 	names, err := fs.Glob(migrations, "*.sql") // sorted
 	if err != nil {

@@ -73,6 +73,7 @@ var codes = []error{
 	50: client.ErrNoServer,
 	51: client.ErrNoLAN,
 	52: client.ErrUnknownServer,
+	53: client.ErrReadOnly,
 }
 
 type wireError struct {

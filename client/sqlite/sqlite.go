@@ -58,7 +58,8 @@ func Create(ctx context.Context, dir string) (*Store, error) {
 }
 
 // Open opens the database in dir. [client.ErrNoProfile],
-// [client.ErrProfileInUse], [client.ErrDamaged], [client.ErrNewerProfile].
+// [client.ErrProfileInUse], [client.ErrDamaged], [client.ErrNewerProfile],
+// [client.ErrReadOnly].
 func Open(ctx context.Context, dir string) (*Store, error) {
 	info, err := os.Stat(filepath.Join(dir, databaseFile))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
@@ -233,6 +234,9 @@ func translate(err error) error {
 func full(err error) error {
 	if store.IsFull(err) {
 		return fmt.Errorf("%w (%w)", client.ErrDiskFull, err)
+	}
+	if store.IsReadOnly(err) {
+		return fmt.Errorf("%w (%w)", client.ErrReadOnly, err)
 	}
 	return err
 }

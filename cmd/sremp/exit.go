@@ -36,6 +36,7 @@ var statuses = []struct {
 	{client.ErrInviteExpired, 7},
 	{client.ErrInviteUsed, 8},
 	{client.ErrDiskFull, 9},
+	{client.ErrReadOnly, 27},
 	{errPortTaken, 10},
 	{client.ErrNoFile, 24},
 	{client.ErrFileChanged, 24},
@@ -65,7 +66,7 @@ var statuses = []struct {
 	{client.ErrFileExists, 18},
 	{identity.ErrBadKit, exitUsage},
 	{client.ErrBadTimer, exitUsage},
-	{client.ErrLocked, 24},
+	{client.ErrLocked, 26},
 	{client.ErrKeyring, 25},
 	{client.ErrNoWords, 6},
 	{client.ErrNoRelay, 5},
@@ -85,6 +86,7 @@ var statuses = []struct {
 	{syscall.EDQUOT, 9},
 	{syscall.EFBIG, 9},
 	{syscall.EADDRINUSE, 10},
+	{syscall.EROFS, 27},
 	{context.Canceled, exitInterrupted},
 }
 
@@ -124,6 +126,8 @@ func sentence(err error) string {
 			return client.ErrNewerProfile.Error()
 		case syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG:
 			return client.ErrDiskFull.Error() + " (" + text + ")"
+		case syscall.EROFS:
+			return client.ErrReadOnly.Error() + " (" + text + ")"
 		case syscall.EADDRINUSE:
 			return errPortTaken.Error() + " (" + text + ")"
 		}

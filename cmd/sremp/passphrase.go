@@ -72,23 +72,31 @@ func (a *app) passphraseGiven() bool {
 // sure asks a question that yes answers.
 func (a *app) sure(question string) (bool, error) {
 	fmt.Fprint(a.stderr, question)
-	// One byte at a time: what follows the line belongs to what is asked next.
+	line, err := a.line(64)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("reading the answer: %w", err)
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", nil
+}
+
+// line reads a line of at most n bytes from standard input, one byte at a time:
+// what follows it belongs to what is asked next.
+func (a *app) line(n int) (string, error) {
 	var line []byte
-	for b := make([]byte, 1); len(line) < 64; {
-		n, err := a.stdin.Read(b)
-		if n == 1 && b[0] != '\n' {
-			line = append(line, b[0])
-			continue
-		}
-		if n == 1 || errors.Is(err, io.EOF) {
+	for b := make([]byte, 1); len(line) < n; {
+		got, err := a.stdin.Read(b)
+		if got == 1 && b[0] == '\n' {
 			break
 		}
+		if got == 1 {
+			line = append(line, b[0])
+		}
 		if err != nil {
-			return false, fmt.Errorf("reading the answer: %w", err)
+			return string(line), err
 		}
 	}
-	answer := strings.ToLower(strings.TrimSpace(string(line)))
-	return answer == "y" || answer == "yes", nil
+	return string(line), nil
 }
 
 func (a *app) ask(in *os.File, prompt string) ([]byte, error) {

@@ -85,8 +85,8 @@ func TestLockedClient(t *testing.T) {
 	ann.listen(t)
 	ann.run(t, "send", "me", "a note")
 	ann.run(t, "lock")
-	if _, errs, status := sremp(t, "--profile", ann.dir, "history", "me"); status != 24 || !strings.Contains(errs, "locked") {
-		t.Errorf("history while locked: status %d, %q, want 24", status, errs)
+	if _, errs, status := sremp(t, "--profile", ann.dir, "history", "me"); status != 26 || !strings.Contains(errs, "locked") {
+		t.Errorf("history while locked: status %d, %q, want 26", status, errs)
 	}
 	wrong := filepath.Join(t.TempDir(), "wrong")
 	if err := os.WriteFile(wrong, []byte("not it\n"), 0o600); err != nil {
@@ -106,7 +106,7 @@ func TestLockedClient(t *testing.T) {
 		return err == nil && locked, "not locked"
 	})
 	kit := filepath.Join(t.TempDir(), "kit")
-	if _, errs, status := sremp(t, "--profile", ann.dir, "kit"); status != 24 {
+	if _, errs, status := sremp(t, "--profile", ann.dir, "kit"); status != 26 {
 		t.Errorf("the kit of a locked profile: status %d, %q", status, errs)
 	}
 	ann.run(t, "unlock")

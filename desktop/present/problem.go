@@ -23,7 +23,7 @@ var own = []struct {
 
 // sayWhatToDo are errors that are whole sentences for a person.
 var sayWhatToDo = []error{
-	client.ErrWrongPassphrase, client.ErrDamaged, client.ErrNewerProfile, client.ErrProfileInUse,
+	client.ErrWrongPassphrase, client.ErrDamaged, client.ErrNewerProfile, client.ErrReadOnly, client.ErrProfileInUse,
 	client.ErrProfileExists, client.ErrBadInvite, client.ErrInviteExpired, client.ErrInviteUsed,
 	client.ErrOwnInvite, client.ErrUnreachable, client.ErrServerIdentity, client.ErrDiskFull,
 	client.ErrClock, client.ErrBadName, client.ErrTooLong, client.ErrBadText, client.ErrTooManyInvites,
