@@ -25,7 +25,7 @@ func TestDecoder(t *testing.T) {
 	if err != nil || len(tests) < 4 {
 		t.Fatalf("got %d files of tests, %v; want 4 at least", len(tests), err)
 	}
-	touch(t, "decoder", "test", "../../identity/testdata", "../../handshake/testdata", "../../ratchet/testdata", "../../wire/testdata")
+	touch(t, "decoder", "test", "../../identity/testdata", "../../handshake/testdata", "../../ratchet/testdata", "../../wire/testdata", "../../client/testdata")
 
 	out, err := exec.CommandContext(t.Context(), node, append([]string{"--test"}, tests...)...).CombinedOutput()
 	if err != nil {
