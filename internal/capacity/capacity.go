@@ -42,10 +42,12 @@ type Assumptions struct {
 	KeepAlives   float64 // of one connection, a second: packets that hold NAT mappings
 }
 
-// Usual are the assumptions of the table.
-var Usual = Assumptions{
-	Online: 0.3, Messages: 40, Mailbox: 0.4, MessageBytes: 1500, Waiting: 10, Peak: 3,
-	Talking: 0.05, Relayed: 0.3, Packets: 4, PacketBytes: 400, Arrivals: 6, Contacts: 25, Renewals: 1, KeepAlives: 1.0 / 25,
+// Usual returns the assumptions of the table.
+func Usual() Assumptions {
+	return Assumptions{
+		Online: 0.3, Messages: 40, Mailbox: 0.4, MessageBytes: 1500, Waiting: 10, Peak: 3,
+		Talking: 0.05, Relayed: 0.3, Packets: 4, PacketBytes: 400, Arrivals: 6, Contacts: 25, Renewals: 1, KeepAlives: 1.0 / 25,
+	}
 }
 
 // A Need is what the busiest time takes.

@@ -15,14 +15,14 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := Table(Usual, sizes...); !strings.Contains(string(doc), want) {
+	if want := Table(Usual(), sizes...); !strings.Contains(string(doc), want) {
 		t.Errorf("docs/self-hosting.md lacks this table:\n%s", want)
 	}
 }
 
 // Everything grows with the users, and nothing is free.
 func TestFor(t *testing.T) {
-	small, large := For(1e4, Usual), For(1e6, Usual)
+	small, large := For(1e4, Usual()), For(1e6, Usual())
 	for _, c := range []struct {
 		what         string
 		small, large float64
@@ -45,7 +45,7 @@ func TestFor(t *testing.T) {
 }
 
 func ExampleFor() {
-	n := For(1_000_000, Usual)
+	n := For(1_000_000, Usual())
 	fmt.Printf("%.0f messages stored a second, %d databases\n", n.Stores, n.Databases)
 	// Output: 556 messages stored a second, 1 databases
 }
