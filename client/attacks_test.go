@@ -1,0 +1,286 @@
+package client
+
+import (
+	"bytes"
+	"crypto/hpke"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/wire"
+)
+
+// A knock key whose X25519 half is a weak point would give everybody the same
+// secret: nothing is sealed to it, and nothing sealed with a weak point opens
+// (attack 1).
+func TestWeakKnockKeys(t *testing.T) {
+	key, err := hpke.MLKEM768X25519().GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := key.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := key.PublicKey().Bytes()
+	good, err := sealKnock(public, wire.Knock{Message: []byte("x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &core{}
+	k.profile.KnockKeys = []hidden{newHidden(private)}
+	if _, err := k.openKnock(good); err != nil {
+		t.Fatalf("a good knock: %v", err)
+	}
+	const kem = 1088 // ML-KEM-768's ciphertext, before the X25519 share
+	for _, weak := range [][]byte{
+		make([]byte, 32),
+		append([]byte{1}, make([]byte, 31)...),
+		{0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00},
+		append([]byte{0xed}, append(bytes.Repeat([]byte{0xff}, 30), 0x7f)...),
+	} {
+		bad := append(bytes.Clone(public[:len(public)-32]), weak...)
+		if b, err := sealKnock(bad, wire.Knock{Message: []byte("x")}); err == nil {
+			t.Errorf("a knock of %d bytes was sealed to the point %x", len(b), weak)
+		}
+		bad = bytes.Clone(good)
+		copy(bad[kem:], weak)
+		if _, err := k.openKnock(bad); err == nil {
+			t.Errorf("a knock with the point %x was opened", weak)
+		}
+	}
+}
+
+// A relay that kept everything plays it back to the owner's restored client, and
+// to the client that is still there: nothing is shown again, nothing is answered
+// (attack 3).
+func TestReplayAfterRestore(t *testing.T) {
+	p := newPostman(t)
+	msgs := p.send(p.b, "one", "two")
+	for _, m := range msgs {
+		if err := p.deliver(p.a, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "backup")
+	if err := p.a.Backup(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := p.a.cfg
+	cfg.Store = newMemStore()
+	if _, err := Restore(t.Context(), cfg, bytes.NewReader(b)); err != nil {
+		t.Fatal(err)
+	}
+	restored, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer restored.Close()
+	p.want(restored, "one", "two")
+	for _, c := range []*Client{p.a, restored} {
+		for range 2 {
+			for _, m := range slices.Backward(msgs) {
+				if err := p.deliver(c, m); c == restored && err == nil {
+					t.Error("the restored client took a message of before")
+				}
+			}
+		}
+		p.want(c, "one", "two")
+	}
+	p.do(restored, func(k *core) {
+		if c := p.other(k); c.flow.AckDue {
+			t.Error("the restored client acknowledges what it cannot read")
+		}
+	})
+}
+
+// Another key under the same name, or under one that looks the same, is another
+// person: not trusted, not verified, not written to by that name; and names that
+// only hide a difference are refused (attack 10).
+func TestSameNameIsAnotherPerson(t *testing.T) {
+	p := newPostman(t)
+	var bob identity.PeerID
+	p.do(p.a, func(k *core) { bob = p.other(k).info.ID })
+	v, err := p.a.Verification(t.Context(), bob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.a.Verify(t.Context(), bob, v.Code); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Bob", "B\u043eb"} { // the second with a Cyrillic o
+		mallory := p.open(name)
+		made, err := p.a.Invite(t.Context(), InviteOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		inv, err := identity.ParseInvite(made.URI)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inv.Addrs = nil
+		if _, err := mallory.Add(t.Context(), inv.URI(), ""); err != nil {
+			t.Fatal(err)
+		}
+		var box wire.PrekeyBox
+		p.do(p.a, func(k *core) { box = k.prekeyBox() })
+		p.do(mallory, func(k *core) { k.takeBundle(p.other(k), box, true) })
+		first := p.outbox(mallory)
+		p.do(p.a, func(k *core) { k.knock(identity.PeerID{}, wire.Knock{Token: inv.Knock(), Message: first[0]}) })
+	}
+	cs, err := p.a.Contacts(t.Context())
+	if err != nil || len(cs) != 3 {
+		t.Fatalf("%d contacts, %v, want three people", len(cs), err)
+	}
+	for _, c := range cs {
+		if c.Verified.IsZero() == (c.ID == bob) {
+			t.Errorf("%s (%s) verified at %v", c.Name, c.ID.Short(), c.Verified)
+		}
+		other, err := p.a.Verification(t.Context(), c.ID)
+		if err != nil || (other.Words == v.Words) != (c.ID == bob) {
+			t.Errorf("%s (%s) shows the words %v, %v", c.Name, c.ID.Short(), other.Words, err)
+		}
+	}
+	if c, err := FindContact(cs, "Bob"); !errors.Is(err, ErrAmbiguous) {
+		t.Errorf("Bob is %v, %v; want ErrAmbiguous", c.ID, err)
+	}
+	for _, name := range []string{"Bob ", " Bob", "Bob\u202e", "Bo\u200bb", "Bob\x00"} {
+		cfg := Config{Store: newMemStore(), KDF: identity.KDFParams{Time: 1, MemoryKiB: 8, Threads: 1}}
+		if err := Create(t.Context(), cfg, name); err == nil {
+			t.Errorf("somebody is called %q", name)
+		}
+	}
+}
+
+// A copy of the disk has what was there then. After one round trip each side it
+// decrypts nothing that is new, and neither does a later copy decrypt what was
+// deleted (attack 13).
+func TestCopiedDiskDecryptsNothingNew(t *testing.T) {
+	p := newPostman(t)
+	trip := func(text string) (toA [][]byte) {
+		for _, x := range []struct{ from, to *Client }{{p.b, p.a}, {p.a, p.b}} {
+			msgs := p.send(x.from, text)
+			for _, m := range msgs {
+				if err := p.deliver(x.to, m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p.deliver(x.from, p.ack(x.to))
+			if x.to == p.a {
+				toA = msgs
+			}
+		}
+		return toA
+	}
+	trip("before")
+	s := p.a.cfg.Store.(*memStore)
+	s.mu.Lock()
+	stolen := &memStore{header: bytes.Clone(s.header), rows: maps.Clone(s.rows)}
+	s.mu.Unlock()
+
+	trip("one")
+	trip("two")
+	secret := trip("secret")
+
+	cfg := p.a.cfg
+	cfg.Store = stolen
+	thief, err := Open(t.Context(), cfg) // with the passphrase
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer thief.Close()
+	for _, m := range secret {
+		if err := p.deliver(thief, m); err == nil {
+			t.Error("the copy decrypts what was sent after a round trip")
+		}
+	}
+	if got := p.history(thief); slices.Contains(got, "secret") || !slices.Contains(got, "before") {
+		t.Errorf("the copy shows %q", got)
+	}
+}
+
+// Somebody whom we have blocked, and a stranger who asks, learn nothing by what we
+// do: whatever they send, however often, nothing is sent, no acknowledgement comes
+// due, and nothing is told to those who look at us (attack 18).
+func TestProbesGetNoAnswer(t *testing.T) {
+	for _, trust := range []TrustState{Rejected, TrustUnknown} {
+		t.Run(trust.String(), func(t *testing.T) {
+			p := newPostman(t)
+			probes := p.send(p.b, numbers(100)...)
+			var conversation [32]byte
+			var before int
+			p.do(p.a, func(k *core) {
+				c := p.other(k)
+				c.info.Trust, c.flow.AckDue = trust, false
+				conversation = c.conversation
+				before = len(k.outbox(c, 1, 1<<40, 0))
+			})
+			for i, m := range probes {
+				_ = p.deliver(p.a, m)
+				if i%10 == 0 {
+					_ = p.deliver(p.a, m) // again, as if it had been lost
+				}
+			}
+			p.do(p.a, func(k *core) {
+				c := p.other(k)
+				for i, x := range []wire.Payload{
+					{Type: wire.PayloadReaction, Counter: 500, Body: wire.Reaction{ID: [16]byte{9}, Emoji: []byte("+")}.Append(nil)},
+					{Type: wire.PayloadEdit, Counter: 501, Body: wire.Edit{ID: [16]byte{9}, Text: []byte("x")}.Append(nil)},
+					{Type: wire.PayloadDelete, Counter: 502, Body: wire.Deletion{IDs: [][16]byte{{9}}}.Append(nil)},
+					{Type: wire.PayloadTyping, Body: wire.Typing{On: true}.Append(nil)},
+				} {
+					x.ID, x.Conversation = [16]byte{byte(i)}, conversation
+					if trust != Rejected { // whose payloads nobody opens
+						k.plaintext(c, x.Append(nil))
+					}
+				}
+			})
+			p.clock.advance(holdFor + time.Second)
+			p.do(p.a, func(k *core) { k.tick() })
+			p.do(p.a, func(k *core) {
+				c := p.other(k)
+				if c.flow.AckDue || c.readDue {
+					t.Errorf("an acknowledgement is due: %v, a read mark: %v", c.flow.AckDue, c.readDue)
+				}
+				if got := len(k.outbox(c, 1, 1<<40, 0)); got != before {
+					t.Errorf("%d messages wait for the contact, %d before", got, before)
+				}
+			})
+			for _, m := range p.history(p.b) {
+				if m[:6] != "queued" {
+					t.Errorf("the other side sees %q", m)
+				}
+			}
+		})
+	}
+}
+
+// Texts of 1 to 4096 bytes show at most six sizes where they lie sealed for the
+// network and for the mailbox (attack 22).
+func TestTextsShowFewSizes(t *testing.T) {
+	p := newPostman(t)
+	var texts []string
+	for n := 1; n <= 4096; n += 45 {
+		texts = append(texts, string(bytes.Repeat([]byte{'a'}, n)))
+	}
+	texts = append(texts, string(bytes.Repeat([]byte{'a'}, 4096)))
+	sizes := map[int]bool{}
+	for i, m := range p.send(p.b, texts...) {
+		sizes[len(m)] = true
+		if len(m) <= len(texts[i]) {
+			t.Errorf("a text of %d bytes is sealed in %d", len(texts[i]), len(m))
+		}
+	}
+	if len(sizes) > 6 {
+		t.Errorf("%d sizes: %v, want at most 6", len(sizes), slices.Sorted(maps.Keys(sizes)))
+	}
+}
