@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -386,7 +385,7 @@ func (p *person) restore(b backup) error {
 	p.store = p.openStore()
 	cfg := p.config()
 	cfg.Kit = &p.kit
-	if err := client.Restore(p.w.t.Context(), cfg, io.Reader(f)); err != nil {
+	if _, err := client.Restore(p.w.t.Context(), cfg, f); err != nil {
 		return err
 	}
 	p.w.history.Add(history.Event{At: p.w.now(), Kind: history.Restored, Who: p.name, N: b.n})
