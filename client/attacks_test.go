@@ -284,3 +284,37 @@ func TestTextsShowFewSizes(t *testing.T) {
 		t.Errorf("%d sizes: %v, want at most 6", len(sizes), slices.Sorted(maps.Keys(sizes)))
 	}
 }
+
+// A contact that is relay only gets no connection for an offer that names no relay,
+// or one that is not ours: the answer would carry our addresses, or lead us to
+// where they are seen (attack 17).
+func TestRelayOnlyAnswersThroughOwnRelays(t *testing.T) {
+	p := newPostman(t)
+	var bob identity.PeerID
+	p.do(p.a, func(k *core) { bob = p.other(k).info.ID })
+	theirs := wire.Server{ID: identity.GenerateSecretKey().Public(), Host: "127.0.0.1", Port: 9}
+	answered := func(relays ...wire.Server) bool {
+		o := wire.Offer{Peer: bob, Secret: randomBytes(), Relay: relays}
+		g := p.a.net.answer(o, bob, [32]byte{})
+		if g == nil || g.answer == nil {
+			return false
+		}
+		a, err := wire.ParseAnswer(g.answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.What == wire.AnswerConnect || len(a.Candidates) > 0
+	}
+	if !answered() {
+		t.Fatal("an offer is not answered; the rest of this test would hold for nothing")
+	}
+	yes := true
+	if _, err := p.a.SetContact(t.Context(), bob, ContactSettings{RelayOnly: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	for _, relays := range [][]wire.Server{nil, {theirs}} {
+		if answered(relays...) {
+			t.Errorf("an offer with the relays %v is answered", relays)
+		}
+	}
+}
