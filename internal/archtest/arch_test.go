@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -116,15 +117,20 @@ type pkg struct {
 	GoFiles                 []string
 }
 
+// goList asks once for all tests.
+var goList = sync.OnceValues(func() ([]byte, error) {
+	cmd := exec.Command("go", "list", "-e", "-tags", "gtk", "-deps",
+		"-json=ImportPath,Dir,Standard,Imports,Deps,CgoFiles,GoFiles", module+"/...")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	return cmd.Output()
+})
+
 // list returns this module's packages, those with the gtk tag included, and all
 // packages that they depend on. It needs no GTK installed: go list reads the
 // sources, it does not compile them.
 func list(t *testing.T) (own []pkg, all map[string]pkg) {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-e", "-tags", "gtk", "-deps",
-		"-json=ImportPath,Dir,Standard,Imports,Deps,CgoFiles,GoFiles", module+"/...")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
-	out, err := cmd.Output()
+	out, err := goList()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
