@@ -3,8 +3,8 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -27,12 +27,7 @@ func TestServerInit(t *testing.T) {
 	expect(t, exitUsage, "--public takes", "server", "init", "--dir", dir, "--public", "nowhere")
 	expect(t, exitUsage, "--listen takes", "server", "init", "--dir", dir, "--listen", "4433")
 
-	free, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := free.LocalAddr().String()
-	free.Close()
+	listen := ownAddr(24680)
 	out := must(t, "server", "init", "--dir", dir, "--listen", listen, "--public", "chat.example.org:4433")
 	line, qr, _ := strings.Cut(out, "\n")
 	text, ok := strings.CutPrefix(line, "address: ")
@@ -62,7 +57,7 @@ func TestServerInit(t *testing.T) {
 	if first, err := bufio.NewReader(c.stdout).ReadString('\n'); strings.TrimSpace(first) != line {
 		t.Fatalf("run printed %q, %v, want %q", first, err, line)
 	}
-	addr.Host = "127.0.0.1"
+	addr.Host = netip.MustParseAddrPort(listen).Addr().String()
 	addr.Port = netip.MustParseAddrPort(listen).Port()
 	cl, err := relay.Dial(t.Context(), udpEndpoint(t), addr, identity.GenerateSecretKey(), "")
 	if err != nil {
@@ -173,23 +168,19 @@ func TestRendezvousLimits(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "server")
 	write("listen = 127.0.0.1:0\nrendezvous.max_records = 3000000\nmetrics = \n")
 	expect(t, exitUsage, `"name = value"`, "rendezvous", "--dir", dir, "--config", config)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	write("listen = 127.0.0.1:0\nrendezvous.max_records = 3000000\nmetrics = " + free.Addr().String() + "\n")
-	free.Close()
+	metricsAt := ownAddr(24681)
+	write("listen = 127.0.0.1:0\nrendezvous.max_records = 3000000\nmetrics = " + metricsAt + "\n")
 	startServerCommand(t, "rendezvous", "--dir", dir, "--config", config)
 	if got := squeeze(must(t, "server", "status", "--dir", dir)); !strings.Contains(got, "\nrecords 0 3000000\n") || strings.Contains(got, "RELAY") {
 		t.Errorf("status of a rendezvous alone:\n%s", got)
 	}
-	metrics := httpText(t, "http://"+free.Addr().String()+"/metrics")
+	metrics := httpText(t, "http://"+metricsAt+"/metrics")
 	for _, want := range []string{"sremp_rendezvous_max_records 3000000\n", "sremp_rendezvous_requests_total{kind=\"lookup\"} 0\n", "process_resident_memory_bytes ", "sremp_disk_free_bytes "} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("metrics lack %q:\n%s", want, metrics)
 		}
 	}
-	httpText(t, "http://"+free.Addr().String()+"/readyz")
+	httpText(t, "http://"+metricsAt+"/readyz")
 }
 
 func TestVersion(t *testing.T) {
@@ -213,4 +204,11 @@ func httpText(t *testing.T, url string) string {
 		t.Errorf("%s: %s, %v", url, r.Status, err)
 	}
 	return string(b)
+}
+
+// ownAddr returns a loopback address that is this process's alone, below the ports
+// that the kernel gives out: nobody takes it between two starts.
+func ownAddr(port int) string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d:%d", 128+pid>>16&63, pid>>8&255, pid&255, port)
 }

@@ -45,11 +45,11 @@ func TestFleet(t *testing.T) {
 	defer cancel()
 	var relays, books []*member
 	for range 3 {
-		m := newMember(t, program, "relay", database, key)
+		m := newMember(t, len(relays), program, "relay", database, key)
 		relays, l.relays = append(relays, m), append(l.relays, m.addr)
 	}
 	for range 2 {
-		m := newMember(t, program, "rendezvous", database, key)
+		m := newMember(t, 3+len(books), program, "rendezvous", database, key)
 		books, l.rendezvous = append(books, m), append(l.rendezvous, m.addr)
 	}
 

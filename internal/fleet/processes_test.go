@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bufio"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -42,18 +43,17 @@ func build(t testing.TB) string {
 }
 
 // newMember makes a directory with the fleet's key and starts a server there.
-func newMember(t testing.TB, program, role, database string, key []byte) *member {
+// n is a number of its own.
+func newMember(t testing.TB, n int, program, role, database string, key []byte) *member {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "server.key"), key, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	free, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := free.LocalAddr().String()
-	free.Close()
+	// A loopback address of this process alone, below the ports that the kernel gives
+	// out: nobody takes it while the member is dead.
+	pid := os.Getpid()
+	listen := fmt.Sprintf("127.%d.%d.%d:%d", 128+pid>>16&63, pid>>8&255, pid&255, 24700+10*n)
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
