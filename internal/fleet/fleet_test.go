@@ -131,7 +131,7 @@ func TestFleet(t *testing.T) {
 	figure("silence_relay", slices.Max(ofRelay).Seconds(), "s", "longest wait of a sender whose relay was killed; it gives a call 3 s")
 	figure("silence_rendezvous", slices.Max(ofBook).Seconds(), "s", "longest time without an answered lookup")
 	figure("silence_primary", ofPrimary.Seconds(), "s", "longest wait of a sender when the primary was killed")
-	figure("promotion", promoted.Seconds(), "s", "of it until the standby was the primary; a manager needs its own time to notice")
+	figure("promotion", promoted.Seconds(), "s", "of the commands that made the standby the primary; a manager needs its own time to notice")
 	t.Logf("%v from the first message to the end", end.Sub(begin).Round(time.Second))
 }
 
