@@ -32,7 +32,7 @@ func badge(p client.Path, now time.Time) Badge {
 		b.Text = tr.T("offline")
 		b.Tip = tr.T("Not reachable now%s. Messages wait here and will be sent.", since(p.Since, now))
 	}
-	if s := sentence(tr.Text(p.Reason)); s != "" {
+	if s := sentence(reason(p.Reason)); s != "" {
 		b.Tip += "\n" + s
 	}
 	return b

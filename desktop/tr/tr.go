@@ -110,6 +110,14 @@ func (l *Language) Has(key string) bool {
 // Keys returns what the language translates.
 func (l *Language) Keys() []string { return slices.Sorted(maps.Keys(l.texts)) }
 
+// Forms returns the translations of a key: several, where a number decides.
+func (l *Language) Forms(key string) []string {
+	if t := l.texts[key]; t != nil {
+		return slices.Collect(maps.Values(t.Trs))
+	}
+	return nil
+}
+
 func (l *Language) text(key string) string {
 	if t := l.texts[key]; t != nil {
 		return t.Get()
