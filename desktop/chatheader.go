@@ -80,7 +80,7 @@ func (h *chatHeader) connect(p *present.Window) {
 	h.relayOnly = newMenuSwitch(tr.T("Hide my address"), tr.T("Connect through a relay only: the contact never learns your network address"),
 		change(func(s *client.ContactSettings, on *bool) { s.RelayOnly = on }))
 	h.timer = gtk.NewDropDownFromStrings(present.TimerNames())
-	spoken(&h.timer.Widget, tr.T("Messages disappear after"))
+	spokenChoice(h.timer, tr.T("Messages disappear after"))
 	h.timer.NotifyProperty("selected", func() {
 		if !h.quiet {
 			p.SetTimer(int(h.timer.Selected()))

@@ -54,6 +54,7 @@ func newComposer() *composer {
 	scroll.SetPropagateNaturalHeight(true)
 	scroll.SetMaxContentHeight(composerHeight)
 	scroll.SetHExpand(true)
+	scroll.SetFocusable(false) // the entry is
 	scroll.SetChild(c.entry)
 	over := gtk.NewOverlay()
 	over.SetChild(scroll)

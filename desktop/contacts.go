@@ -5,6 +5,7 @@ package desktop
 import (
 	"strconv"
 
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 	"github.com/diamondburned/gotk4/pkg/pango"
 
@@ -91,6 +92,19 @@ func (s *sidebar) connect(p *present.Window) {
 		}
 	})
 	s.search.ConnectStopSearch(p.CloseSearch)
+	// GTK 4.8 keeps the keyboard in the entry when a list follows.
+	keys := gtk.NewEventControllerKey()
+	keys.SetPropagationPhase(gtk.PhaseCapture)
+	keys.ConnectKeyPressed(func(key, _ uint, state gdk.ModifierType) bool {
+		if key != gdk.KEY_Tab || state&gdk.ShiftMask != 0 || s.filters.Visible() {
+			return false
+		}
+		if s.pages.pages["hits"].Visible() {
+			return s.hits.view.GrabFocus()
+		}
+		return s.list.view.GrabFocus()
+	})
+	s.search.AddController(keys)
 	s.search.ConnectActivate(func() { s.hits.view.GrabFocus() })
 	for b, f := range map[*gtk.ToggleButton]present.Filter{
 		s.inbox: present.Inbox, s.requests: present.Requests, s.archive: present.Archive,
@@ -185,7 +199,6 @@ func (h *hitCell) draw(v present.Hit) {
 	a.SetEndIndex(uint(len(who) + len(v.Before) + len(v.Match)))
 	bold.Insert(a)
 	h.text.SetAttributes(bold)
-	spoken(&h.row.Widget, v.Spoken())
 }
 
 // A contactCell is one row of the contact list.
@@ -197,6 +210,7 @@ type contactCell struct {
 	when       *gtk.Label
 	unread     *gtk.Label
 	marks      *gtk.Label // pinned, muted, verified
+	shown      present.Contact
 }
 
 func newContactCell() cell[present.Contact] {
@@ -222,12 +236,14 @@ func newContactCell() cell[present.Contact] {
 	text.SetVAlign(gtk.AlignCenter)
 	c.row = box(gtk.OrientationHorizontal, 12, picture, text)
 	c.row.AddCSSClass("contact")
+	tip(&c.row.Widget, func() string { return c.shown.Label + "\n" + c.shown.Badge.Text })
 	return c
 }
 
 func (c *contactCell) root() gtk.Widgetter { return c.row }
 
 func (c *contactCell) draw(v present.Contact) {
+	c.shown = v
 	c.avatar.draw(v.Initials, v.Colour)
 	pathClass(&c.dot.Widget, v.Badge.Kind)
 	setText(c.name, v.Label)
@@ -254,6 +270,4 @@ func (c *contactCell) draw(v present.Contact) {
 	c.unread.SetVisible(v.Unread > 0)
 	mark(&c.row.Widget, "selected", v.Selected)
 	c.dot.SetVisible(!v.Self)
-	setTip(&c.row.Widget, v.Label+"\n"+v.Badge.Text)
-	spoken(&c.row.Widget, v.Spoken())
 }

@@ -76,6 +76,19 @@ func newConversation() *conversation {
 func (c *conversation) connect(p *present.Window) {
 	c.presenter = p
 	c.header.connect(p)
+	// GTK 4.8 keeps the keyboard in what a list follows.
+	keysBefore := gtk.NewEventControllerKey()
+	keysBefore.SetPropagationPhase(gtk.PhaseCapture)
+	keysBefore.ConnectKeyPressed(func(key, _ uint, state gdk.ModifierType) bool {
+		if key != gdk.KEY_Tab || state&gdk.ShiftMask != 0 || c.header.popover.Visible() {
+			return false
+		}
+		if !c.focusNewest() {
+			c.composer.grab()
+		}
+		return true
+	})
+	c.header.menu.AddController(keysBefore)
 	c.composer.connect(p)
 	c.composer.leaveUp = c.focusNewest
 	c.menu.connect(p)
@@ -228,7 +241,11 @@ func (c *conversation) draw(v present.View) {
 	for i, r := range chat.Rows {
 		keys[i] = r.Key
 	}
-	grown := c.list.set(keys, chat.Rows)
+	// The rows of the conversation before stay, unseen, until those of this one
+	// take their place: rows that change what they show cost a third of new ones.
+	wait := chat.Loading && len(chat.Rows) == 0
+	c.list.view.SetVisible(!wait)
+	grown := !wait && c.list.set(keys, chat.Rows)
 	if grown && len(chat.Rows) > 0 {
 		if last := chat.Rows[len(chat.Rows)-1]; last.Mine && last.Tick.Saving {
 			c.follow = true // one wants to see what one wrote

@@ -91,5 +91,8 @@ func (f *fileBox) draw(key string, v present.FileView) {
 			spoken(&f.picture.Widget, tr.T("Preview of %s", v.Name))
 		}
 	}
+	if v.Picture == nil && f.shown != nil {
+		f.picture.SetPaintable(nil)
+	}
 	f.shown = v.Picture
 }

@@ -13,9 +13,15 @@ type cell[V any] interface {
 	draw(V)
 }
 
+// A value is one that a list shows, with its name for screen readers.
+type value interface {
+	comparable
+	Spoken() string
+}
+
 // A list shows values in a list view. Its model holds keys; a value that changes
 // under its key redraws the cell that shows it, and nothing else.
-type list[V comparable] struct {
+type list[V value] struct {
 	view   *gtk.ListView
 	model  *gtk.StringList
 	keys   []string
@@ -23,7 +29,7 @@ type list[V comparable] struct {
 	slots  map[uintptr]*slot[V] // by list item
 }
 
-type slot[V comparable] struct {
+type slot[V value] struct {
 	cell  cell[V]
 	item  *gtk.ListItem
 	bound bool
@@ -31,7 +37,7 @@ type slot[V comparable] struct {
 	shown V
 }
 
-func newList[V comparable](newCell func() cell[V]) *list[V] {
+func newList[V value](newCell func() cell[V]) *list[V] {
 	l := &list[V]{model: gtk.NewStringList(nil), slots: map[uintptr]*slot[V]{}}
 	f := gtk.NewSignalListItemFactory()
 	f.ConnectSetup(func(item *gtk.ListItem) {
@@ -67,6 +73,9 @@ func (l *list[V]) refresh(s *slot[V]) {
 	}
 	s.shown, s.drawn = l.values[i], true
 	s.cell.draw(s.shown)
+	if row := gtk.BaseWidget(s.cell.root()).Parent(); row != nil {
+		spoken(gtk.BaseWidget(row), s.shown.Spoken()) // what has the keyboard is the row that GTK made
+	}
 }
 
 // set shows values, named by keys. It reports whether the last value is new.

@@ -29,37 +29,34 @@ type messageCell struct {
 	text   *gtk.Label
 	time   *gtk.Label
 	tick   *gtk.Label
-	retry  *gtk.Button
+	retry  *gtk.Button // nil until it was needed
 
 	quote     *gtk.Label
 	reactions *gtk.Label
 	expires   *gtk.Image
-	file      *fileBox
+	file      *fileBox // nil until there is one
 	shown     present.Row
 }
 
 func newMessageCell(menu func(present.Row, gtk.Widgetter)) cell[present.Row] {
 	c := &messageCell{
-		file: newFileBox(), quote: line("quote"), reactions: label("", "reactions"), expires: gtk.NewImageFromIconName("alarm-symbolic"),
+		quote: line("quote"), reactions: label("", "reactions"), expires: gtk.NewImageFromIconName("alarm-symbolic"),
 		day: label("", "day"), text: paragraph("", "text"), time: label("", "meta"), tick: label("", "tick"),
-		retry: gtk.NewButtonWithLabel(tr.T("Try again")),
 	}
 	c.day.SetXAlign(0.5)
 	c.day.SetHExpand(true)
 	c.text.SetMaxWidthChars(bubbleChars)
 	c.text.SetSelectable(true)
-	// The key travels as the action's target: a closure for each row would hold
-	// the row for ever.
-	c.retry.SetActionTargetValue(glib.NewVariantString("")) // first: its type must fit the action's
-	c.retry.SetActionName("win." + actionRetry)
-	c.retry.AddCSSClass("flat")
+	tip(&c.expires.Widget, func() string { return c.shown.Expires })
+	tip(&c.time.Widget, func() string { return c.shown.Date })
+	tip(&c.tick.Widget, func() string { return c.shown.Tick.Tip })
 	c.expires.SetPixelSize(11)
 	c.expires.AddCSSClass("meta")
 	meta := box(gtk.OrientationHorizontal, 5, c.expires, c.time, c.tick)
 	meta.SetHAlign(gtk.AlignEnd)
 	c.reactions.SetHAlign(gtk.AlignStart)
 	c.quote.SetMaxWidthChars(bubbleChars)
-	c.bubble = box(gtk.OrientationVertical, 1, c.quote, c.file, c.text, c.reactions, meta, c.retry)
+	c.bubble = box(gtk.OrientationVertical, 1, c.quote, c.text, c.reactions, meta)
 	c.bubble.AddCSSClass("bubble")
 	click := gtk.NewGestureClick()
 	click.SetButton(secondButton)
@@ -89,7 +86,13 @@ func (c *messageCell) draw(v present.Row) {
 	}
 	setText(c.text, v.Text)
 	c.text.SetVisible(v.File.Name == "")
-	c.file.draw(v.Key, v.File)
+	if c.file == nil && v.File.Name != "" {
+		c.file = newFileBox()
+		c.bubble.InsertChildAfter(c.file, c.quote)
+	}
+	if c.file != nil {
+		c.file.draw(v.Key, v.File)
+	}
 	quote := v.Quote
 	if v.QuoteAuthor != "" {
 		quote = v.QuoteAuthor + ": " + quote
@@ -105,19 +108,29 @@ func (c *messageCell) draw(v present.Row) {
 	setText(c.reactions, reactions)
 	c.reactions.SetVisible(reactions != "")
 	c.expires.SetVisible(v.Expires != "")
-	setTip(&c.expires.Widget, v.Expires)
 	at := v.Time
 	if v.Edited {
 		at = tr.T("edited %s", at)
 	}
 	setText(c.time, at)
-	setTip(&c.time.Widget, v.Date)
 	c.tick.SetVisible(v.Mine)
 	setText(c.tick, v.Tick.Sign)
-	setTip(&c.tick.Widget, v.Tick.Tip)
-	spoken(&c.tick.Widget, v.Tick.Tip)
+	if v.Mine {
+		spoken(&c.tick.Widget, v.Tick.Tip)
+	}
 	mark(&c.tick.Widget, "read", v.Tick.Read)
-	c.retry.SetVisible(v.Failed)
+	if v.Failed && c.retry == nil {
+		// The key travels as the action's target: a closure for each row would hold
+		// the row for ever.
+		c.retry = gtk.NewButtonWithLabel(tr.T("Try again"))
+		c.retry.SetActionTargetValue(glib.NewVariantString("")) // first: its type must fit the action's
+		c.retry.SetActionName("win." + actionRetry)
+		c.retry.AddCSSClass("flat")
+		c.bubble.Append(c.retry)
+	}
+	if c.retry != nil {
+		c.retry.SetVisible(v.Failed)
+	}
 	if v.Failed {
 		c.retry.SetActionTargetValue(glib.NewVariantString(v.Key))
 	}
@@ -137,5 +150,4 @@ func (c *messageCell) draw(v present.Row) {
 		c.bubble.SetMarginStart(0)
 		c.bubble.SetMarginEnd(bubbleGap)
 	}
-	spoken(b, v.Spoken())
 }

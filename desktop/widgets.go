@@ -101,6 +101,24 @@ func spoken(w *gtk.Widget, name string) {
 	w.UpdateProperty([]gtk.AccessibleProperty{gtk.AccessiblePropertyLabel}, []coreglib.Value{*coreglib.NewValue(name)})
 }
 
+// spokenChoice names a choice, and the button in it that has the keyboard. The
+// item in that button has nothing to do.
+func spokenChoice(d *gtk.DropDown, name string) {
+	spoken(&d.Widget, name)
+	var items func(w *gtk.Widget)
+	items = func(w *gtk.Widget) {
+		for c := w.FirstChild(); c != nil; c = gtk.BaseWidget(c).NextSibling() {
+			b := gtk.BaseWidget(c)
+			b.SetFocusable(false)
+			items(b)
+		}
+	}
+	if button := d.FirstChild(); button != nil {
+		spoken(gtk.BaseWidget(button), name)
+		d.ConnectMap(func() { items(gtk.BaseWidget(button)) })
+	}
+}
+
 // pick leaves one of several classes on a widget.
 func pick(w *gtk.Widget, class string, all []string) {
 	for _, c := range all {
@@ -154,6 +172,17 @@ func setText(l *gtk.Label, text string) {
 	if l.Text() != text {
 		l.SetText(text)
 	}
+}
+
+// tip gives a widget a tooltip that is asked for when it is shown: setting one
+// asks the X server each time where the pointer is, which a row cannot afford.
+func tip(w *gtk.Widget, text func() string) {
+	w.SetHasTooltip(true)
+	w.ConnectQueryTooltip(func(_, _ int, _ bool, tooltip *gtk.Tooltip) bool {
+		s := text()
+		tooltip.SetText(s)
+		return s != ""
+	})
 }
 
 func setTip(w *gtk.Widget, text string) {

@@ -70,6 +70,8 @@ func newWindow(app *gtk.Application, o Options) *window {
 		w.Maximize()
 	}
 	w.main = gtk.NewPaned(gtk.OrientationHorizontal)
+	w.main.SetObjectProperty("accessible-role", gtk.AccessibleRoleSeparator) // with the keyboard, its bar
+	spoken(&w.main.Widget, tr.T("Width of the list"))
 	w.main.SetStartChild(w.sidebar)
 	w.main.SetEndChild(w.conversation)
 	w.main.SetResizeStartChild(false)

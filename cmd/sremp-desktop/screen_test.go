@@ -36,6 +36,9 @@ const runAsMain = "SREMP_TEST_MAIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(runAsMain) != "" {
+		if what := os.Getenv(watchVariable); what != "" {
+			watchMyself(what)
+		}
 		main()
 	}
 	status := m.Run()
@@ -196,6 +199,14 @@ type program struct {
 // start starts the desktop on this seat and gives it the keyboard.
 func (s *seat) start(env []string, args ...string) {
 	s.t.Helper()
+	s.launch(env, args...)
+	// Without a window manager nobody gives a window the keyboard.
+	s.tool("xdotool", "search", "--sync", "--onlyvisible", "--name", "^SREMP$", "windowfocus", "--sync")
+}
+
+// launch starts the desktop on this seat.
+func (s *seat) launch(env []string, args ...string) {
+	s.t.Helper()
 	p := &program{cmd: exec.Command(os.Args[0], args...), done: make(chan struct{})}
 	p.cmd.Env = append(append(s.env, runAsMain+"=1"), env...)
 	p.cmd.Stderr = &p.stderr
@@ -219,8 +230,6 @@ func (s *seat) start(env []string, args ...string) {
 			s.t.Logf("%s wrote:\n%s", s.name, p.stderr.String())
 		}
 	})
-	// Without a window manager nobody gives a window the keyboard.
-	s.tool("xdotool", "search", "--sync", "--onlyvisible", "--name", "^SREMP$", "windowfocus", "--sync")
 }
 
 // startAs goes through a first start with a passphrase that is given, and returns

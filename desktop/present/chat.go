@@ -16,6 +16,9 @@ import (
 const (
 	// pageSize is how many messages are loaded at a time.
 	pageSize = 100
+	// chatSize is how many messages are kept of the open conversation: however far
+	// one scrolls, a drawing costs the same. What falls out is loaded again.
+	chatSize = 4 * pageSize
 	// groupGap parts groups: messages of one author that are closer belong to one.
 	groupGap = 5 * time.Minute
 )
@@ -139,7 +142,33 @@ func (w *Window) Later() {
 	last := c.messages[len(c.messages)-1].Seq
 	w.load(c, client.HistoryQuery{Forward: true, After: last, Limit: pageSize}, func(n int) {
 		c.fetching, c.later = false, n == pageSize
+		c.dropFirst(chatSize)
 	})
+}
+
+// dropFirst forgets the first messages beyond n.
+func (c *chat) dropFirst(n int) {
+	if over := len(c.messages) - n; over > 0 {
+		c.forget(c.messages[:over])
+		c.messages = slices.Delete(c.messages, 0, over)
+		c.earlier = true
+	}
+}
+
+// dropLast forgets the last messages beyond n.
+func (c *chat) dropLast(n int) {
+	if len(c.messages) > n {
+		c.forget(c.messages[n:])
+		c.messages = slices.Delete(c.messages, n, len(c.messages))
+		c.later = true
+	}
+}
+
+// forget lets go of what belongs to messages.
+func (c *chat) forget(gone []message) {
+	for _, m := range gone {
+		delete(c.pictures, m.ID)
+	}
 }
 
 // Newest goes to the end of the open conversation.
@@ -175,6 +204,7 @@ func (w *Window) Earlier() {
 	c.fetching = true
 	w.load(c, client.HistoryQuery{Before: c.messages[0].Seq, Limit: pageSize}, func(n int) {
 		c.fetching, c.earlier = false, n == pageSize
+		c.dropLast(chatSize)
 	})
 }
 
@@ -252,6 +282,9 @@ func (c *chat) rows(waiting []*outgoing, peer string, hidden map[client.MessageI
 		}
 		unread = i == first
 		add(r, shownTime(m.Message), m.Missing)
+	}
+	if c.later {
+		return rows // what is being sent comes after what is not loaded
 	}
 	for _, o := range waiting {
 		r := Row{Key: o.key, Kind: MessageRow, Text: Literal(o.text), Author: you(), Mine: true, Tick: tickSaving()}

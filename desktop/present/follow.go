@@ -196,6 +196,7 @@ func (w *Window) message(m client.Message) {
 	}
 	if w.chat != nil && w.chat.id == m.Contact {
 		w.chat.add(m, key)
+		w.chat.dropFirst(2 * chatSize) // rarely, because one may be looking at them
 		w.picturesOf(w.chat)
 		w.markRead()
 	}

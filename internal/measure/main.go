@@ -60,6 +60,8 @@ var parts = []part{
 	{name: "static", command: []string{"make", "dist-speed"}},
 	{name: "mutants", env: []string{"SREMP_SIM_MUTANTS=all"}, // half an hour
 		command: []string{"go", "test", "./internal/sim", "-run", "^TestMutants$", "-count", "1", "-v", "-timeout", "6h"}},
+	{name: "desktop", env: []string{"SREMP_FIGURES=1", "GSK_RENDERER=cairo"}, // a profile of a million messages is made first
+		command: []string{"go", "test", "-tags", "gtk", "./cmd/sremp-desktop", "-run", "^(TestFigures|TestMemory)$", "-count", "1", "-v", "-timeout", "30m"}},
 	{name: "relay", env: []string{"SREMP_FIGURES=1", "SREMP_FULL=1"}, // root and a loop device, for the power cuts
 		command: []string{"go", "test", "./relay", "./relay/sqlite", "./relay/postgres", "-p", "1", "-count", "1", "-v", "-timeout", "30m",
 			"-run", "^(TestDataPlane|TestRestart|TestRestartUnderLoad|TestCrowd|TestKill|TestPowerLoss|TestStoreFigures)$"}},
