@@ -11,9 +11,10 @@ FUZZTIME ?= 10m
 RUNS ?= 20
 SEEDS ?= 200
 HOURS ?= 24
+SOAK ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop desktop-install setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures crash sim mutants natlab-skipped clean FORCE
+.PHONY: help run test build desktop desktop-install setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures crash sim mutants soak natlab-skipped clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -148,6 +149,12 @@ sim: ## SEEDS (200) worlds of HOURS (24) each in virtual time, on all cores; a f
 
 mutants: ## plants bugs, one after the other, and runs worlds until each is found: figures; half an hour
 	SREMP_SIM_MUTANTS=all $(GO) test ./internal/sim -run '^TestMutants$$' -count 1 -v -timeout 6h
+
+soak: build ## real programs behind real NATs, killed, moved and upgraded for SOAK (300) seconds; as root
+	@rm -rf bin/previous && git worktree prune && git worktree add -q --detach bin/previous HEAD~1
+	cd bin/previous && $(GO) build -o ../sremp-previous ./cmd/sremp; cd ../.. && git worktree remove --force bin/previous
+	SREMP_SOAK_SECONDS=$(SOAK) SREMP_SOAK_OLD=$(CURDIR)/bin/sremp-previous SREMP_SOAK_NEW=$(CURDIR)/bin/sremp \
+		$(GO) test ./internal/sim -run '^TestSoak$$' -count 1 -v -timeout 6h
 
 clean: ## remove what was built here
 	rm -rf bin artifacts dist

@@ -58,6 +58,7 @@ var parts = []part{
 		command: []string{"go", "test", "./internal/sim", "-run", "^TestMany$", "-count", "1", "-v", "-timeout", "2h"}},
 	{name: "fleet", command: []string{"make", "fleet"}}, // three minutes
 	{name: "static", command: []string{"make", "dist-speed"}},
+	{name: "soak", command: []string{"make", "soak"}}, // six minutes, as root
 	{name: "mutants", env: []string{"SREMP_SIM_MUTANTS=all"}, // half an hour
 		command: []string{"go", "test", "./internal/sim", "-run", "^TestMutants$", "-count", "1", "-v", "-timeout", "6h"}},
 	{name: "desktop", env: []string{"SREMP_FIGURES=1", "GSK_RENDERER=cairo"}, // a profile of a million messages is made first
