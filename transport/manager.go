@@ -301,11 +301,13 @@ func (m *manager) step(now time.Time) error {
 		closeQUIC(m.p.q, codeLost, "")
 		return nil
 	}
+	if err := m.mapAgain(now); err != nil {
+		return err
+	}
 	if !m.client {
 		m.poke(now)
 		return nil
 	}
-	m.mapAgain(now)
 	l := m.p.link
 	if !l.relayOnly && m.active == slotRelay {
 		if addr, ok := l.prober.validated(); ok && m.due(slotDirect, now) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sremp/sremp/nat"
+	"github.com/sremp/sremp/wire"
 )
 
 // SetMapped replaces the addresses that our gateway says to forward to the
@@ -53,14 +54,20 @@ func (e *Endpoint) withMapped(cs []nat.Candidate) []nat.Candidate {
 	return out
 }
 
-// mapAgain plans a round when a mapping was made after the search before.
-func (m *manager) mapAgain(now time.Time) {
+// mapAgain has a round begin when a mapping was made after the search before: the
+// client plans one, the server asks for it.
+func (m *manager) mapAgain(now time.Time) error {
 	n := m.e.mappings.Load()
 	if n == m.mapSeen {
-		return
+		return nil
 	}
 	m.mapSeen = n
-	if m.client && m.active == slotRelay && !m.p.link.relayOnly && m.nextRound.IsZero() {
+	switch {
+	case m.active != slotRelay || m.p.link.relayOnly:
+	case m.client:
 		m.searchAgain(now)
+	default:
+		return m.send(wire.FrameControlCandidates, wire.ControlCandidates{Round: askRound}.Append(nil))
 	}
+	return nil
 }

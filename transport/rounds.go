@@ -22,6 +22,8 @@ const (
 	roundBurst  = 4
 	roundMargin = 250 * time.Millisecond
 	maxRounds   = 1 << 16
+	// askRound is the round of a list by which the server asks for another round.
+	askRound = maxRounds + 1
 )
 
 // A roundBucket allows bursts of rounds and then one every so often. Its zero
@@ -74,6 +76,11 @@ func (m *manager) handleCandidates(x wire.ControlCandidates) error {
 	}
 	now := time.Now()
 	switch {
+	case m.client && x.Round == askRound:
+		if m.active == slotRelay {
+			m.searchAgain(now)
+		}
+		return nil
 	case x.Round == m.round && m.searched, !m.client && x.Round > m.round && now.Before(m.rounds.next(roundGap, roundBurst)):
 		return errControl // each list makes us send to whom it names
 	case x.Round == m.round:

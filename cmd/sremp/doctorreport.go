@@ -187,7 +187,11 @@ func (e *examination) judgeLifetime(add adder) lifetimeJSON {
 	case l.NotTold:
 		add("note", "lifetime", "The server is too old to measure how long the router keeps a mapping; its operator can install a newer one.")
 	case l.Below > 0 && l.Below <= shortLifetime:
-		add("note", "lifetime", "The router forgets a silent connection after %v to %v: keep-alives are needed often, which costs battery. If its settings have a UDP timeout, raise it.", l.AtLeast, l.Below)
+		after := fmt.Sprintf("after %v to %v", l.AtLeast, l.Below)
+		if l.AtLeast == 0 {
+			after = fmt.Sprintf("within %v", l.Below)
+		}
+		add("note", "lifetime", "The router forgets a silent connection %s: keep-alives are needed often, which costs battery. If its settings have a UDP timeout, raise it.", after)
 	case l.Below > 0:
 		add("ok", "lifetime", "The router keeps a silent connection for %v to %v.", l.AtLeast, l.Below)
 	case l.AtLeast > 0:

@@ -45,6 +45,8 @@ var parts = []part{
 			"-run", "^(TestRoundTripsPeers|TestRace|TestSwitchGap|TestFlaps|TestBlackHoles|TestNarrowPath|TestSmallerMTU|TestIdleDay)$"}},
 	{name: "paths", env: []string{"SREMP_NATLAB_RUNS=1"}, // figures 5 and 7 through real kernel NATs, two minutes
 		command: []string{"go", "test", "./internal/natlab", "-count", "1", "-timeout", "10m", "-v", "-run", "^(TestRebinding|TestBlackHole|TestFamilies|TestNoRoute|TestInterfaceDown)$"}},
+	{name: "idle", env: []string{"SREMP_IDLE=3m"}, // figure 8 of whole clients, eight minutes of mostly waiting
+		command: []string{"go", "test", "./cmd/sremp", "-run", "^TestIdleTraffic$", "-count", "1", "-v"}},
 	{name: "rivals", // about five minutes; coturn is wanted
 		command: []string{"go", "run", "./internal/natlab/rivals", "-runs", "5", "-parallel", "4"}},
 	{name: "rendezvous", env: []string{"SREMP_LAB=1"},
