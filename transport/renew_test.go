@@ -141,9 +141,9 @@ func TestSocketIsNotReplacedOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newSimNet(t)
 		err := error(syscall.ENETUNREACH)
-		opened := 0
+		var opened atomic.Int64
 		e := endpoint(t, Config{PacketConn: n.conn("11.0.0.1:1"), Identity: local(t, "Ann"), Reopen: func(at netip.AddrPort) (net.PacketConn, error) {
-			opened++
+			opened.Add(1)
 			c := &failingConn{PacketConn: n.conn(at.String())}
 			c.err.Store(&err)
 			return c, nil
@@ -153,8 +153,8 @@ func TestSocketIsNotReplacedOften(t *testing.T) {
 			e.WritePacket(netip.MustParseAddrPort("11.0.0.9:1"), []byte{firstForward})
 			time.Sleep(time.Second)
 		}
-		if opened > 20 || opened < 2 {
-			t.Errorf("%d sockets in an hour without a network, want a few", opened)
+		if n := opened.Load(); n > 20 || n < 2 {
+			t.Errorf("%d sockets in an hour without a network, want a few", n)
 		}
 	})
 }
