@@ -122,6 +122,9 @@ func (c *composer) connect(p *present.Window) {
 			return true
 		case key == gdk.KEY_ISO_Left_Tab || key == gdk.KEY_Tab && state&gdk.ShiftMask != 0:
 			return c.leaveUp()
+		case (key == gdk.KEY_v || key == gdk.KEY_V) && state&gdk.ControlMask != 0 && holdsImage(c.entry.Clipboard()):
+			readImage(c.entry.Clipboard(), p.SendPicture)
+			return true
 		case key == gdk.KEY_Up && c.text() == "":
 			p.EditLast()
 			return true

@@ -3,6 +3,8 @@
 package desktop
 
 import (
+	"slices"
+
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
@@ -39,13 +41,16 @@ type conversation struct {
 	scrolling bool // a jump is on its way
 	wanting   bool // more messages will perhaps be asked for
 	later     bool // there are messages after the last row
+
+	places map[identity.PeerID]string // the row that was looked at, of conversations that were left
+	back   string                     // the row to come back to, once it is there
 }
 
 func newConversation() *conversation {
 	c := &conversation{
 		pager: newPager(), header: newChatHeader(), scroll: gtk.NewScrolledWindow(),
 		newest: gtk.NewButtonFromIconName("go-bottom-symbolic"), composer: newComposer(),
-		follow: true,
+		follow: true, places: map[identity.PeerID]string{},
 	}
 	c.list = newList(func() cell[present.Row] { return newMessageCell(c.openMenu) })
 	c.scroll.AddCSSClass("messages")
@@ -221,8 +226,33 @@ func (c *conversation) toKey(key string) {
 	})
 }
 
+// leave remembers the row in the middle of the view.
+func (c *conversation) leave() {
+	if c.shown == (identity.PeerID{}) {
+		return
+	}
+	delete(c.places, c.shown)
+	if c.follow {
+		return // the end, then
+	}
+	for _, s := range c.list.slots {
+		w := gtk.BaseWidget(s.cell.root())
+		if !s.bound || !w.Mapped() {
+			continue
+		}
+		_, y, ok := w.TranslateCoordinates(c.scroll, 0, 0)
+		middle := float64(c.scroll.AllocatedHeight()) / 2
+		if i := s.item.Position(); ok && y <= middle && middle < y+float64(w.AllocatedHeight()) && i < uint(len(c.list.keys)) {
+			c.places[c.shown] = c.list.keys[i]
+		}
+	}
+}
+
 func (c *conversation) draw(v present.View) {
 	chat := v.Chat
+	if !chat.Open || chat.ID != c.shown {
+		c.leave()
+	}
 	if !chat.Open {
 		c.empty.draw(v)
 		c.show("empty")
@@ -235,7 +265,8 @@ func (c *conversation) draw(v present.View) {
 	other := chat.ID != c.shown
 	c.shown = chat.ID
 	if other {
-		c.follow = true
+		c.back = c.places[chat.ID]
+		c.follow = c.back == ""
 	}
 	keys := make([]string, len(chat.Rows))
 	for i, r := range chat.Rows {
@@ -253,8 +284,16 @@ func (c *conversation) draw(v present.View) {
 	}
 	switch {
 	case chat.Jumps != c.jumps:
-		c.jumps = chat.Jumps
+		c.jumps, c.back = chat.Jumps, ""
 		c.toKey(chat.Jump)
+	case c.back != "" && !chat.Loading:
+		if slices.Contains(keys, c.back) {
+			c.toKey(c.back)
+		} else {
+			c.follow = true // it is further up than what is loaded
+			c.toEnd()
+		}
+		c.back = ""
 	case c.follow && !chat.Later && (grown || other):
 		c.toEnd()
 	}

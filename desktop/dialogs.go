@@ -30,6 +30,8 @@ type sheet struct {
 	link    *gtk.Label
 	expires *gtk.Label
 	copied  *gtk.Button
+	words   *gtk.Label
+	inWords *gtk.Button
 }
 
 func newSheet() *sheet {
@@ -74,8 +76,12 @@ func (s *sheet) invitePage() *gtk.Box {
 	s.copied.AddCSSClass("suggested-action")
 	text := paragraph(tr.T("Give this to one person, over a channel that you trust. Whoever uses it first becomes your contact."), "page-text")
 	text.SetMaxWidthChars(50)
-	return box(gtk.OrientationVertical, 12, text, s.qr.frame, s.link,
-		box(gtk.OrientationHorizontal, 10, s.expires, s.copied))
+	s.words, s.inWords = paragraph("", "uri"), gtk.NewButtonWithLabel(tr.T("In words…"))
+	s.words.SetSelectable(true)
+	s.words.SetMaxWidthChars(48)
+	s.inWords.SetTooltipText(tr.T("8 words, to be said over the telephone to somebody who uses one of your servers"))
+	return box(gtk.OrientationVertical, 12, text, s.qr.frame, s.link, s.words,
+		box(gtk.OrientationHorizontal, 10, s.expires, s.inWords, s.copied))
 }
 
 func (s *sheet) connect(p *present.Window) {
@@ -84,6 +90,7 @@ func (s *sheet) connect(p *present.Window) {
 		s.copied.Clipboard().SetText(s.link.Text())
 		s.copied.SetLabel(tr.T("Copied"))
 	})
+	s.inWords.ConnectClicked(p.InviteWords)
 	s.contact.connect(p)
 	s.form.presenter = p
 }
@@ -138,6 +145,9 @@ func (s *sheet) drawInvite(d present.Dialog) {
 	s.link.SetVisible(d.Link != "")
 	s.copied.SetVisible(d.Link != "")
 	setText(s.expires, d.Expires)
+	setText(s.words, d.InviteWords)
+	s.words.SetVisible(d.InviteWords != "")
+	s.inWords.SetVisible(d.Link != "" && d.InviteWords == "")
 	if s.link.Text() != d.Link {
 		s.link.SetText(d.Link)
 		s.copied.SetLabel(tr.T("Copy link"))

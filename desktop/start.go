@@ -18,6 +18,7 @@ type startPage struct {
 	passphrase           *gtk.PasswordEntry
 	button               *gtk.Button
 	spinner              *gtk.Spinner
+	restore              *gtk.Button
 	form                 *gtk.Box
 	stage                present.Stage
 	view                 present.View // drawn last
@@ -40,7 +41,9 @@ func newStartPage() *startPage {
 	s.text.SetJustify(gtk.JustifyCenter)
 	s.text.SetMaxWidthChars(44)
 	s.problem.SetMaxWidthChars(44)
-	s.form = box(gtk.OrientationVertical, 12, s.title, s.text, s.name, s.passphrase, s.problem, s.button, s.spinner)
+	s.restore = gtk.NewButtonWithLabel(tr.T("Restore from a backup…"))
+	s.restore.AddCSSClass("flat")
+	s.form = box(gtk.OrientationVertical, 12, s.title, s.text, s.name, s.passphrase, s.problem, s.button, s.restore, s.spinner)
 	s.form.SetSizeRequest(340, -1)
 	s.form.SetHAlign(gtk.AlignCenter)
 	s.form.SetVAlign(gtk.AlignCenter)
@@ -60,6 +63,7 @@ func (s *startPage) connect(p *present.Window) {
 		}
 	}
 	s.button.ConnectClicked(submit)
+	s.restore.ConnectClicked(p.OpenRestore)
 	s.passphrase.NotifyProperty("text", func() { s.drawButton(s.view) })
 	s.passphrase.ConnectActivate(submit)
 	s.name.ConnectActivate(func() {
@@ -77,6 +81,7 @@ func (s *startPage) draw(v present.View) {
 	s.name.SetVisible(welcome)
 	s.passphrase.SetVisible(locked || welcome && v.AskPassphrase)
 	s.button.SetVisible(welcome || locked)
+	s.restore.SetVisible(welcome)
 	s.button.SetSensitive(!v.Busy)
 	s.spinner.SetSpinning(v.Busy)
 	setText(s.problem, v.Problem)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -39,6 +40,23 @@ func (p *profile) Documents() string {
 		return p.dir
 	}
 	return home
+}
+
+// pastedDir is where pictures are kept that were pasted, in the profile.
+const pastedDir = "pasted"
+
+// Keep implements [present.Host].
+func (p *profile) Keep(png []byte) (string, error) {
+	dir := filepath.Join(p.dir, pastedDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(dir, "picture-*.png") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(png)
+	return f.Name(), errors.Join(err, f.Close())
 }
 
 // source is where this program's source is.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -88,14 +89,8 @@ func (p *profile) Create(ctx context.Context, name, passphrase string) (client.A
 	}
 	cfg := p.config()
 	cfg.Passphrase = []byte(passphrase)
-	if p.keeps.Load() && !p.given && passphrase == "" {
-		var key [32]byte
-		rand.Read(key[:]) // never fails, see crypto/rand.Read
-		if err := p.ring.Store(ctx, key); err != nil {
-			p.keeps.Store(false)
-			return nil, err
-		}
-		cfg.Passphrase, cfg.KeyringKey = nil, &key
+	if err := p.keepKey(ctx, &cfg); err != nil {
+		return nil, err
 	}
 	db, err := sqlite.Create(ctx, p.dir)
 	if err != nil {
@@ -111,6 +106,57 @@ func (p *profile) Create(ctx context.Context, name, passphrase string) (client.A
 		return nil, err
 	}
 	return p.serve(ctx, c)
+}
+
+// keepKey lets the keyring keep the key of a new profile that has no passphrase.
+func (p *profile) keepKey(ctx context.Context, cfg *client.Config) error {
+	if !p.keeps.Load() || p.given || len(cfg.Passphrase) > 0 {
+		return nil
+	}
+	var key [32]byte
+	rand.Read(key[:]) // never fails, see crypto/rand.Read
+	if err := p.ring.Store(ctx, key); err != nil {
+		p.keeps.Store(false)
+		return err
+	}
+	cfg.Passphrase, cfg.KeyringKey = nil, &key
+	return nil
+}
+
+// Restore implements [present.Host].
+func (p *profile) Restore(ctx context.Context, backup, kit, passphrase string) (api client.API, out client.Restored, err error) {
+	f, err := os.Open(backup)
+	if err != nil {
+		return nil, out, fmt.Errorf("%w (%w)", client.ErrNoFile, err)
+	}
+	defer f.Close()
+	cfg := p.config()
+	cfg.Passphrase = []byte(passphrase)
+	if kit != "" {
+		seed, err := identity.ParseKit(kit)
+		if err != nil {
+			return nil, out, err
+		}
+		cfg.Kit = &seed
+		if err := p.keepKey(ctx, &cfg); err != nil {
+			return nil, out, err
+		}
+	}
+	db, err := sqlite.Create(ctx, p.dir)
+	if err != nil {
+		return nil, out, err
+	}
+	cfg.Store = db
+	if out, err = client.Restore(ctx, cfg, f); err != nil {
+		return nil, out, errors.Join(err, db.Close())
+	}
+	cfg.Kit = nil // the passphrase opens it
+	c, err := client.Open(ctx, cfg)
+	if err != nil {
+		return nil, out, err
+	}
+	api, err = p.serve(ctx, c)
+	return api, out, err
 }
 
 // Unlock implements [present.Profile].

@@ -147,3 +147,63 @@ func TestFlags(t *testing.T) {
 		t.Errorf("--help: got %v, %v, %q", p, err, help.String())
 	}
 }
+
+// A backup is restored on a computer without a profile; a wrong passphrase leaves
+// nothing behind that is in the way of the next try.
+func TestRestoreBackup(t *testing.T) {
+	dir := t.TempDir()
+	old := newProfile(t, filepath.Join(dir, "old"))
+	api, err := old.Create(t.Context(), "Alice", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	backup := filepath.Join(dir, "backup")
+	if err := api.Backup(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	kit, err := api.RecoveryKit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := api.WhoAmI(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := newProfile(t, filepath.Join(dir, "new"))
+	if _, _, err := p.Restore(t.Context(), filepath.Join(dir, "none"), "", "secret"); !errors.Is(err, client.ErrNoFile) {
+		t.Errorf("no file: got %v, want ErrNoFile", err)
+	}
+	if _, _, err := p.Restore(t.Context(), backup, "", "wrong"); !errors.Is(err, client.ErrWrongPassphrase) {
+		t.Fatalf("got %v, want ErrWrongPassphrase", err)
+	}
+	restored, out, err := p.Restore(t.Context(), backup, strings.Join(kit, " "), "another")
+	if err != nil {
+		t.Fatalf("after a wrong passphrase: %v", err)
+	}
+	if out.Made.IsZero() {
+		t.Error("it is not said of when the backup is")
+	}
+	if me, err := restored.WhoAmI(t.Context()); err != nil || me.ID != before.ID || me.Name != "Alice" {
+		t.Errorf("got %+v, %v; want the identity of before", me, err)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Unlock(t.Context(), with("another")); err != nil {
+		t.Errorf("with the new passphrase: %v", err)
+	}
+}
+
+func TestPastedPictureIsKept(t *testing.T) {
+	p := newProfile(t, t.TempDir())
+	path, err := p.Keep([]byte("png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "png" || !strings.HasPrefix(path, p.dir) {
+		t.Errorf("%s: %q, %v", path, b, err)
+	}
+}

@@ -37,6 +37,23 @@ func TestLongConversation(t *testing.T) {
 	s.clickOn(s.until("Olga in the list", func(n node) bool { return strings.HasPrefix(n.name, "Olga, ") }))
 	s.inView(last)
 	s.shot("20-long")
+	// Where one was is where one comes back to.
+	s.click(550, 300)
+	s.tool("xdotool", "click", "--repeat", "12", "--delay", "20", "4")
+	middle := ""
+	s.until("a message in the middle", func(n node) bool {
+		if n.role == roleLabel && strings.HasPrefix(n.name, "Message ") && s.isInView(n) {
+			if _, y, _, h := s.extents(n); 200 < y && y+h < 420 {
+				middle = n.name
+			}
+		}
+		return middle != ""
+	})
+	s.clickOn(s.until("the notes", func(n node) bool { return strings.HasPrefix(n.name, "Note to self, ") }))
+	s.until("the notes' header", func(n node) bool { return n.role == roleLabel && n.name == "Note to self" && s.isInView(n) })
+	s.clickOn(s.until("Olga in the list", func(n node) bool { return strings.HasPrefix(n.name, "Olga, ") }))
+	s.inView(middle)
+	s.focused("Message")
 	s.write("One more.")
 	s.key("Return")
 	s.inView("One more.")

@@ -31,12 +31,15 @@ func (w *Window) OpenConnection() {
 }
 
 func (w *Window) connectionFields() []Field {
-	lines := make([]string, 0, 8)
-	for _, f := range w.connectionLines(w.about) {
-		lines = append(lines, f.What+": "+f.Text)
+	words := func(address bool) (lines []string) {
+		for _, f := range w.connectionLines(w.about, address) {
+			lines = append(lines, f.What+": "+f.Text)
+		}
+		return lines
 	}
-	report := strings.Join(lines, "\n")
-	f := []Field{text("facts", strings.Join(lines, "\n\n"))}
+	// The report is to be shown to others.
+	report := strings.Join(words(false), "\n")
+	f := []Field{text("facts", strings.Join(words(true), "\n\n"))}
 	c := w.contacts[w.about]
 	if !c.Self {
 		f = append(f, Field{Key: "hide", Kind: SwitchField, Label: tr.T("Hide my address"), On: c.RelayOnly,

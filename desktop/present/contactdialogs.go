@@ -92,9 +92,13 @@ func (w *Window) SetNick(nick string) {
 	}
 }
 
-// connectionLines words all that is known of the path to a contact.
-func (w *Window) connectionLines(id identity.PeerID) []Fact {
+// connectionLines words all that is known of the path to a contact, with the
+// other side's address or without.
+func (w *Window) connectionLines(id identity.PeerID, address bool) []Fact {
 	c := w.contacts[id]
+	if !address {
+		c.Path.Remote = ""
+	}
 	now := w.now()
 	b := badge(c.Path, now)
 	tip, reason, _ := strings.Cut(b.Tip, "\n")
@@ -108,9 +112,9 @@ func (w *Window) connectionLines(id identity.PeerID) []Fact {
 	if !c.LastSeen.IsZero() {
 		facts = append(facts, Fact{tr.T("Last heard of"), tr.Date(c.LastSeen.In(now.Location()), tr.Mark("Monday, 2 January, 15:04"))})
 	}
-	address := tr.T("Your address is given to this contact, for direct connections.")
+	given := tr.T("Your address is given to this contact, for direct connections.")
 	if c.RelayOnly {
-		address = tr.T("Your address is hidden from this contact: only relays are used.")
+		given = tr.T("Your address is hidden from this contact: only relays are used.")
 	}
-	return append(facts, Fact{tr.T("Your address"), address}, Fact{tr.T("Servers"), network(w.me.Servers)})
+	return append(facts, Fact{tr.T("Your address"), given}, Fact{tr.T("Servers"), network(w.me.Servers)})
 }

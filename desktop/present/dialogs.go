@@ -29,6 +29,23 @@ func (w *Window) OpenInvite() {
 	w.redraw()
 }
 
+// InviteWords makes an invite that 8 words find, too, and shows them: for the
+// telephone. It takes the place of the one that is shown, which stays valid.
+func (w *Window) InviteWords() {
+	if w.dialog.Kind != InviteDialog || w.dialog.Busy || w.dialog.InviteWords != "" {
+		return
+	}
+	w.ask(func(ctx context.Context, api client.API) func() {
+		inv, err := api.Invite(ctx, client.InviteOptions{Words: true})
+		if err != nil {
+			return w.unanswered(tr.T("The words could not be made"), err)
+		}
+		qr, _ := NewQR(strings.ToUpper(inv.URI))
+		return func() { w.dialog.Link, w.dialog.QR, w.dialog.InviteWords = inv.URI, qr, inv.Words }
+	})
+	w.redraw()
+}
+
 // CloseDialog closes the dialog. What was begun goes on: an invite that was made
 // stays valid.
 func (w *Window) CloseDialog() {

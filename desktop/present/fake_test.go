@@ -41,6 +41,7 @@ type fakeAPI struct {
 	keys     client.Keys
 	files    []client.File
 	phrase   string
+	offered  []string // paths of files
 
 	announced  []client.AnnouncedServer
 	page       client.BrowsePage
@@ -80,9 +81,13 @@ func (f *fakeAPI) WhoAmI(ctx context.Context) (client.Me, error) {
 	return client.Me{ID: alice, Name: "Alice", Servers: slices.Clone(f.servers)}, err
 }
 
-func (f *fakeAPI) Invite(ctx context.Context, _ client.InviteOptions) (client.Invite, error) {
+func (f *fakeAPI) Invite(ctx context.Context, o client.InviteOptions) (client.Invite, error) {
 	err := f.call(ctx, "invite")
-	return client.Invite{URI: "sremp:abc234", Expires: time.Now().Add(7 * 24 * time.Hour)}, err
+	words := ""
+	if o.Words {
+		words = "one two three"
+	}
+	return client.Invite{URI: "sremp:abc234", Words: words, Expires: time.Now().Add(7 * 24 * time.Hour)}, err
 }
 
 func (f *fakeAPI) Add(ctx context.Context, uri, nick string) (client.Contact, error) {
@@ -232,6 +237,7 @@ func (f *fakeAPI) Verify(ctx context.Context, id identity.PeerID, proof string) 
 }
 
 func (f *fakeAPI) SendFile(ctx context.Context, to identity.PeerID, d client.FileDraft) (client.Message, error) {
+	f.set(func(f *fakeAPI) { f.offered = append(f.offered, d.Path) })
 	if err := f.call(ctx, "sendfile"); err != nil {
 		return client.Message{}, err
 	}

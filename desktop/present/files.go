@@ -150,6 +150,26 @@ func (w *Window) SendFile(path string) {
 	w.redraw()
 }
 
+// SendPicture offers a picture that was pasted: a PNG.
+func (w *Window) SendPicture(png []byte) {
+	host := w.host
+	if w.chat == nil || !w.writable() || host == nil || len(png) == 0 {
+		return
+	}
+	c := w.chat
+	w.do(func(context.Context) func() {
+		path, err := host.Keep(png)
+		return func() {
+			switch {
+			case err != nil:
+				w.say(problem(tr.T("The picture could not be stored"), err))
+			case w.chat == c:
+				w.SendFile(path)
+			}
+		}
+	})
+}
+
 // ControlFile has the file of a row go on, wait or end.
 func (w *Window) ControlFile(key string, a client.FileAction) {
 	m := w.row(key)

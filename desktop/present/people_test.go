@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/sremp/sremp/client"
 	"github.com/sremp/sremp/identity"
@@ -136,12 +137,26 @@ type fakeHost struct {
 	fakeProfile
 	serving string
 	listen  string
+	kept    []byte
+
+	restored []string
 }
 
 func (h *fakeHost) ProfileSize() int64 { return 5000 }
 func (h *fakeHost) Documents() string  { return "/home/a" }
 func (h *fakeHost) About() []Fact      { return nil }
-func (h *fakeHost) Serving() string    { return h.serving }
+func (h *fakeHost) Restore(_ context.Context, backup, kit, passphrase string) (client.API, client.Restored, error) {
+	h.restored = []string{backup, kit, passphrase}
+	if passphrase == "wrong" {
+		return nil, client.Restored{}, client.ErrWrongPassphrase
+	}
+	return h.api, client.Restored{Made: time.Now()}, nil
+}
+func (h *fakeHost) Keep(b []byte) (string, error) {
+	h.kept = b
+	return "/pasted/picture.png", nil
+}
+func (h *fakeHost) Serving() string { return h.serving }
 func (h *fakeHost) Examine(context.Context) ([]Finding, error) {
 	return []Finding{{"ok", "UDP gets through."}, {"problem", "The clock is wrong."}}, nil
 }
@@ -197,6 +212,68 @@ func TestOwnServer(t *testing.T) {
 		u.run(4 * callTime)
 		if h.serving != "" || u.field("serve").On {
 			t.Error("it runs on")
+		}
+	})
+}
+
+func TestRestore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &fakeHost{fakeProfile: fakeProfile{api: newFake(), attach: client.ErrNoProfile, hasPassphrase: true}}
+		u := newUIWith(t, h, h.api, nil)
+		u.run(0)
+		u.OpenRestore()
+		u.Act("restore", Value{})
+		if u.last().Dialog.Problem == "" {
+			t.Error("no file is no problem")
+		}
+		u.Act("file", Value{Text: "/mnt/b"})
+		u.Type("kit", "some words")
+		u.Act("restore", Value{})
+		if u.last().Dialog.Problem == "" || h.restored != nil {
+			t.Error("words of no kit are taken")
+		}
+		u.Type("kit", "")
+		u.Type("phrase", "wrong")
+		u.Act("restore", Value{})
+		u.run(callTime)
+		if v := u.last(); v.Stage != Welcome || v.Dialog.Problem == "" {
+			t.Errorf("wrong passphrase: %+v", v)
+		}
+		u.Type("phrase", "right")
+		u.Act("restore", Value{})
+		u.run(5 * callTime)
+		if v := u.last(); v.Stage != Main || v.Dialog.Kind != NoDialog || v.Toast.Text == "" || !slices.Equal(h.restored, []string{"/mnt/b", "", "right"}) {
+			t.Errorf("stage %v, restored %q", v.Stage, h.restored)
+		}
+	})
+}
+
+// A picture that is pasted is kept in a file, and sent.
+func TestPastedPicture(t *testing.T) {
+	hosted(t, func(t *testing.T, u *ui, h *fakeHost) {
+		u.Select(bob)
+		u.run(2 * callTime)
+		u.SendPicture([]byte("png"))
+		u.run(3 * callTime)
+		if string(h.kept) != "png" || !slices.Equal(u.api.offered, []string{"/pasted/picture.png"}) {
+			t.Errorf("kept %q, offered %q", h.kept, u.api.offered)
+		}
+	})
+}
+
+// An invite in words takes the place of the link that is shown.
+func TestInviteWords(t *testing.T) {
+	bubble(t, func(t *testing.T, u *ui) {
+		u.OpenInvite()
+		u.InviteWords() // too early
+		u.run(2 * callTime)
+		if d := u.last().Dialog; d.InviteWords != "" || d.Link == "" {
+			t.Fatalf("got %+v", d)
+		}
+		u.InviteWords()
+		u.run(2 * callTime)
+		if d := u.last().Dialog; d.InviteWords != "one two three" || d.QR == nil {
+			t.Errorf("got %+v", d)
 		}
 	})
 }

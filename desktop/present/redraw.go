@@ -40,7 +40,7 @@ func (w *Window) view() View {
 		v.Dialog.Servers = serverRows(w.me.Servers)
 	}
 	if w.dialog.Kind == ConnectionDialog {
-		v.Dialog.Lines = w.connectionLines(w.about)
+		v.Dialog.Lines = w.connectionLines(w.about, true)
 	}
 	if w.dialog.Kind.isForm() {
 		w.drawForm(&v.Dialog)

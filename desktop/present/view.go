@@ -267,6 +267,7 @@ const (
 	AddDialog
 	ServersDialog
 	ConnectionDialog
+	RestoreDialog // while there is no profile
 	KitDialog
 )
 
@@ -278,10 +279,12 @@ type Dialog struct {
 	Kind    DialogKind
 	Busy    bool
 	Problem string
-	Link    string   // InviteDialog: the invite, empty while Busy
-	QR      *QR      // InviteDialog
-	Expires string   // InviteDialog: in words
-	Servers []Server // ServersDialog
+	Link    string // InviteDialog: the invite, empty while Busy
+	QR      *QR    // InviteDialog
+	// InviteDialog: the same in words, if that was asked for.
+	InviteWords string
+	Expires     string   // InviteDialog: in words
+	Servers     []Server // ServersDialog
 
 	Name     string     // of the contact that it is about
 	Words    [12]string // VerifyDialog: to compare; empty while Busy

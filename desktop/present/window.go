@@ -53,6 +53,11 @@ type Host interface {
 	// About returns versions and the like; What is looked up in the
 	// translations. It must not block.
 	About() []Fact
+	// Restore makes the profile of a backup. The words of the kit open it, or,
+	// without a kit, the passphrase, which opens the new profile as well.
+	Restore(ctx context.Context, backup, kit, passphrase string) (client.API, client.Restored, error)
+	// Keep stores a picture that has no file yet and returns its path.
+	Keep(png []byte) (path string, err error)
 	// Examine returns what the doctor finds out about this network.
 	Examine(ctx context.Context) ([]Finding, error)
 	// Serve runs a server on this computer, from now on whenever the profile is
