@@ -14,7 +14,8 @@
 //
 // All of a world that is this package's own follows from the seed. quic-go and
 // TLS draw from the same global source (testing/cryptotest), but the scheduler is
-// not seeded: TestReplay says how often a run repeats itself exactly.
+// not seeded: a run again has the same people, places and accidents, and packets
+// that differ in time. So a world that breaks a law prints its whole history.
 //
 // It has no code outside its tests.
 package sim
