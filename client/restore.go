@@ -15,8 +15,13 @@ import (
 	"github.com/sremp/sremp/ratchet"
 )
 
-// restorePage is how many changes of a restore share a transaction.
-const restorePage = 1024
+// Tuning of a restore: how many changes share a transaction, and how many bytes of
+// them are kept in memory. Messages are found by tags, which lie anywhere in their
+// index: the fewer transactions, the less often its pages are written.
+const (
+	restorePage  = 1 << 14
+	restoreBytes = 8 << 20
+)
 
 // A Restored says what came out of a backup.
 type Restored struct {
@@ -103,6 +108,7 @@ type restorer struct {
 	made     time.Time
 	contacts map[int64]bool
 	changes  []Change
+	size     int // of their bodies, bytes
 }
 
 // forget removes what a restore left that was interrupted: its key is lost.
@@ -173,10 +179,10 @@ func (re *restorer) take(ctx context.Context, row backupRow) (err error) {
 	case TableExpiries:
 		re.changes = append(re.changes, re.v.put(TableExpiries, row.owner, row.seq, 0, row.body))
 	}
-	if len(re.changes) < restorePage {
+	if re.size += len(row.body); len(re.changes) < restorePage && re.size < restoreBytes {
 		return nil
 	}
-	err, re.changes = re.v.store.Apply(ctx, re.changes), nil
+	err, re.changes, re.size = re.v.store.Apply(ctx, re.changes), nil, 0
 	return err
 }
 
