@@ -312,9 +312,20 @@ func TestRelayOnlyAnswersThroughOwnRelays(t *testing.T) {
 	if _, err := p.a.SetContact(t.Context(), bob, ContactSettings{RelayOnly: &yes}); err != nil {
 		t.Fatal(err)
 	}
+	p.awaitRelayOnly(p.a, bob)
 	for _, relays := range [][]wire.Server{nil, {theirs}} {
 		if answered(relays...) {
 			t.Errorf("an offer with the relays %v is answered", relays)
+		}
+	}
+}
+
+// awaitRelayOnly waits until the network knows what was set.
+func (p *postman) awaitRelayOnly(c *Client, id identity.PeerID) {
+	p.t.Helper()
+	for end := time.Now().Add(time.Minute); !c.net.relayOnly(id); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			p.t.Fatal("the network does not know that the contact is relay only")
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -169,9 +170,9 @@ func TestDomainsOfStorage(t *testing.T) {
 		return err == nil
 	})
 	domains.Row(t, contextBackup, func(c string) bool {
-		ad := append(binary.BigEndian.AppendUint64([]byte(c), 0), 1)
-		chunk := sealBox(v.aead, string(ad), make([]byte, backupChunk))
-		r := &backupReader{r: bufio.NewReader(bytes.NewReader(chunk)), aead: v}
+		var at backupPlace
+		ad := c + strings.TrimPrefix(at.data(true), contextBackup)
+		r := &backupReader{r: bufio.NewReader(bytes.NewReader(sealBox(v.aead, ad, make([]byte, backupChunk)))), aead: v}
 		row, err := r.next()
 		if err != nil && !errors.Is(err, ErrBadBackup) {
 			t.Fatal(err)
