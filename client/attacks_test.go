@@ -187,8 +187,7 @@ func TestCopiedDiskDecryptsNothingNew(t *testing.T) {
 	stolen := &memStore{header: bytes.Clone(s.header), rows: maps.Clone(s.rows)}
 	s.mu.Unlock()
 
-	trip("one")
-	trip("two")
+	seen := append(trip("one"), trip("two")...)
 	secret := trip("secret")
 
 	cfg := p.a.cfg
@@ -198,6 +197,9 @@ func TestCopiedDiskDecryptsNothingNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer thief.Close()
+	for _, m := range seen { // the thief has all that went over the network
+		_ = p.deliver(thief, m)
+	}
 	for _, m := range secret {
 		if err := p.deliver(thief, m); err == nil {
 			t.Error("the copy decrypts what was sent after a round trip")
