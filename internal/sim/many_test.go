@@ -33,7 +33,7 @@ func number(t *testing.T, name string, otherwise int) int {
 type outcome struct {
 	seed          uint64
 	virtual       time.Duration
-	right, chance [2]float64 // of the relay and the network
+	right         [2]float64 // of the relay and the network
 	total         int
 	output        []byte
 	failed, cut   bool
