@@ -3,11 +3,16 @@
 package desktop
 
 import (
+	"slices"
+
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"github.com/sremp/sremp/desktop/present"
 )
 
 // A cell is the widgets of one row. It is made once and drawn for many values:
-// the binding keeps widgets that are thrown away, so rows are recycled.
+// the binding never frees widgets whose signals reach Go, because the closure
+// holds the widget that holds the closure. So no cell is ever thrown away.
 type cell[V any] interface {
 	root() gtk.Widgetter
 	draw(V)
@@ -19,14 +24,17 @@ type value interface {
 	Spoken() string
 }
 
-// A list shows values in a list view. Its model holds keys; a value that changes
-// under its key redraws the cell that shows it, and nothing else.
+// A list shows values in a list view. Its model holds places without content;
+// what stands where is in keys and values. A value that changes under its key
+// redraws the cell that shows it, and nothing else.
 type list[V value] struct {
-	view   *gtk.ListView
-	model  *gtk.StringList
-	keys   []string
-	values []V
-	slots  map[uintptr]*slot[V] // by list item
+	view     *gtk.ListView
+	model    *gtk.StringList
+	keys     []string
+	values   []V
+	slots    map[uintptr]*slot[V] // by list item
+	spare    []cell[V]            // of rows that GTK threw away
+	changing bool                 // the model is not that of values yet
 }
 
 type slot[V value] struct {
@@ -41,7 +49,12 @@ func newList[V value](newCell func() cell[V]) *list[V] {
 	l := &list[V]{model: gtk.NewStringList(nil), slots: map[uintptr]*slot[V]{}}
 	f := gtk.NewSignalListItemFactory()
 	f.ConnectSetup(func(item *gtk.ListItem) {
-		s := &slot[V]{cell: newCell(), item: item}
+		s := &slot[V]{item: item}
+		if n := len(l.spare); n > 0 {
+			s.cell, l.spare = l.spare[n-1], l.spare[:n-1]
+		} else {
+			s.cell = newCell()
+		}
 		l.slots[item.Native()] = s
 		item.SetSelectable(false)
 		item.SetChild(s.cell.root())
@@ -59,7 +72,10 @@ func newList[V value](newCell func() cell[V]) *list[V] {
 	})
 	f.ConnectTeardown(func(item *gtk.ListItem) {
 		item.SetChild(nil)
-		delete(l.slots, item.Native())
+		if s, ok := l.slots[item.Native()]; ok {
+			l.spare = append(l.spare, s.cell)
+			delete(l.slots, item.Native())
+		}
 	})
 	l.view = gtk.NewListView(gtk.NewNoSelection(l.model), &f.ListItemFactory)
 	return l
@@ -67,6 +83,9 @@ func newList[V value](newCell func() cell[V]) *list[V] {
 
 // refresh draws the value at the slot's place unless it is drawn already.
 func (l *list[V]) refresh(s *slot[V]) {
+	if l.changing {
+		return
+	}
 	i := s.item.Position()
 	if i >= uint(len(l.values)) || s.drawn && s.shown == l.values[i] {
 		return
@@ -80,24 +99,18 @@ func (l *list[V]) refresh(s *slot[V]) {
 
 // set shows values, named by keys. It reports whether the last value is new.
 func (l *list[V]) set(keys []string, values []V) (grown bool) {
-	head := 0
-	for head < min(len(keys), len(l.keys)) && keys[head] == l.keys[head] {
-		head++
-	}
-	tail := 0
-	for tail < min(len(keys), len(l.keys))-head && keys[len(keys)-1-tail] == l.keys[len(l.keys)-1-tail] {
-		tail++
-	}
-	gone := len(l.keys) - head - tail
-	added := keys[head : len(keys)-tail]
+	grown = len(keys) > 0 && !slices.Contains(l.keys, keys[len(keys)-1])
+	changes := present.Splices(l.keys, keys)
 	l.keys, l.values = keys, values
-	if gone > 0 || len(added) > 0 {
-		l.model.Splice(uint(head), uint(gone), added)
+	l.changing = true
+	for _, c := range changes {
+		l.model.Splice(uint(c.At), uint(c.Gone), make([]string, c.Added))
 	}
+	l.changing = false
 	for _, s := range l.slots {
 		if s.bound {
 			l.refresh(s)
 		}
 	}
-	return tail == 0 && len(added) > 0
+	return grown
 }

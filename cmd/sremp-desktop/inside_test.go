@@ -183,36 +183,40 @@ func (w *watch) scroll() {
 	})
 }
 
-// switches opens one conversation after another, and says how much memory there
-// is in use after a while and much later.
+// switches opens one conversation after another, each when the one before is
+// shown, and says how much memory there is in use after a while, halfway and at
+// the end.
 func (w *watch) switches() {
 	n, worked := 0, time.Duration(0)
 	coreglib.TimeoutAdd(switchEvery, func() bool {
+		if !gtk.BaseWidget(w.messages.Child()).Visible() {
+			return true // on its way
+		}
 		n++
 		w.choose(n % 2)
 		adj := w.messages.VAdjustment()
 		adj.SetValue(adj.Value() / 2)
-		if n == switchWarmUp {
-			worked = busy()
-		}
-		if n == switchWarmUp+switchCounted {
+		name := ""
+		switch n {
+		case switchWarmUp:
+			name, worked = "before", busy()
+		case switchWarmUp + switchCounted/2:
+			name = "halfway"
+		case switchWarmUp + switchCounted:
+			name = "after"
 			w.say("switch_cpu_ms", ms(busy()-worked)/switchCounted)
+		default:
+			return true
 		}
-		if n == switchWarmUp || n == switchWarmUp+switchCounted {
-			name := "before"
-			if n > switchWarmUp {
-				name = "after"
-			}
-			// What is garbage is not held against it: the binding frees widgets when
-			// their finalizers ran.
-			for range 4 {
-				runtime.GC()
-			}
-			debug.FreeOSMemory()
-			w.say(name+"_mb", resident())
-			w.say(name+"_widgets", float64(widgets(&w.window.Widget)))
+		// What is garbage is not held against it: the binding frees widgets when
+		// their finalizers ran.
+		for range 4 {
+			runtime.GC()
 		}
-		if n < switchWarmUp+switchCounted {
+		debug.FreeOSMemory()
+		w.say(name+"_mb", resident())
+		w.say(name+"_widgets", float64(widgets(&w.window.Widget)))
+		if name != "after" {
 			return true
 		}
 		w.end()
