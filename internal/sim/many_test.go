@@ -31,12 +31,12 @@ func number(t *testing.T, name string, otherwise int) int {
 
 // An outcome is what one process says of its seed.
 type outcome struct {
-	seed          uint64
-	virtual       time.Duration
-	right         [2]float64 // of the relay and the network
-	total         int
-	output        []byte
-	failed, cut   bool
+	seed        uint64
+	virtual     time.Duration
+	right       [2]float64 // of the relay and the network
+	total       int
+	output      []byte
+	failed, cut bool
 }
 
 var simLine = regexp.MustCompile(`(?m)^sim: seed \d+, (\S+) of virtual time in .* relay's advantage (-?[\d.]+) of (\d+), network's (-?[\d.]+) of`)
