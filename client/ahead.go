@@ -97,7 +97,7 @@ func (n *network) connect(ctx context.Context, a transport.Attempt, first func()
 		return err
 	}
 	first()
-	n.linked(conn, sent)
+	n.linked(conn, sent, a.RelayOnly)
 	return nil
 }
 
@@ -166,6 +166,9 @@ func (n *network) answerAhead(g *given, a wire.Answer, o wire.Offer) *given {
 	}
 	a.Candidates = n.gather(n.ctx)
 	a.Extensions = append(n.attestation(n.ctx, n.ownServers(), a.Secret), wire.Extension{Type: extensionAhead})
+	if g.open.Err() != nil {
+		return nil
+	}
 	g.answer = a.Append(nil)
 	return g
 }

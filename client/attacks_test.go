@@ -5,8 +5,10 @@ import (
 	"crypto/hpke"
 	"errors"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -314,7 +316,6 @@ func TestRelayOnlyAnswersThroughOwnRelays(t *testing.T) {
 	if _, err := p.a.SetContact(t.Context(), bob, ContactSettings{RelayOnly: &yes}); err != nil {
 		t.Fatal(err)
 	}
-	p.awaitRelayOnly(p.a, bob)
 	for _, relays := range [][]wire.Server{nil, {theirs}} {
 		if answered(relays...) {
 			t.Errorf("an offer with the relays %v is answered", relays)
@@ -322,12 +323,72 @@ func TestRelayOnlyAnswersThroughOwnRelays(t *testing.T) {
 	}
 }
 
-// awaitRelayOnly waits until the network knows what was set.
-func (p *postman) awaitRelayOnly(c *Client, id identity.PeerID) {
-	p.t.Helper()
-	for end := time.Now().Add(time.Minute); !c.net.relayOnly(id); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			p.t.Fatal("the network does not know that the contact is relay only")
+// What was prepared for a contact before it was made relay only does not reach it
+// after: an answer that a repeated offer would get, the attempt that goes with it, a
+// card that waits; and SetContact returns when the network knows (attack 17).
+func TestRelayOnlyRecallsAddresses(t *testing.T) {
+	p := newPostman(t)
+	ours := netip.MustParseAddrPort("192.0.2.9:4433")
+	p.a.net.mu.Lock()
+	p.a.net.addrs = []netip.AddrPort{ours}
+	p.a.net.mu.Unlock()
+	var bob identity.PeerID
+	p.do(p.a, func(k *core) {
+		bob = p.other(k).info.ID
+		if err := k.sendCard(p.other(k)); err != nil {
+			t.Fatal(err)
 		}
+	})
+	p.send(p.a, "between")
+	offer := wire.Offer{Peer: bob, Secret: randomBytes()}
+	before := p.a.net.answer(offer, bob, [32]byte{})
+	if before == nil || before.answer == nil || before.open.Err() != nil {
+		t.Fatal("an offer is not answered; the rest of this test would hold for nothing")
 	}
+
+	// The core stores what SetContact changes and then stands still.
+	start, release, returned := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	p.a.post(func(k *core) {
+		<-start
+		k.then(func() { <-release })
+	})
+	yes := true
+	go func() {
+		_, err := p.a.SetContact(t.Context(), bob, ContactSettings{RelayOnly: &yes})
+		if err == nil && !p.a.net.relayOnly(bob) {
+			err = errors.New("SetContact returned before the network knew")
+		}
+		returned <- err
+	}()
+	for len(p.a.jobs) == 0 {
+		runtime.Gosched()
+	}
+	close(start)
+	select {
+	case err := <-returned:
+		t.Errorf("SetContact = %v although the network could not know yet", err)
+		returned <- err
+	case <-time.After(100 * time.Millisecond): // only without the defence is there anything to wait for
+	}
+	close(release)
+	if err := <-returned; err != nil {
+		t.Fatal(err)
+	}
+	if before.open.Err() == nil {
+		t.Error("the attempt that shows our addresses goes on")
+	}
+	if g := p.a.net.answer(offer, bob, [32]byte{}); g != nil {
+		t.Error("the offer that was answered before gets its answer again")
+	}
+	for _, m := range p.outbox(p.a) {
+		if err := p.deliver(p.b, m); err != nil {
+			t.Fatal(err)
+		}
+		p.do(p.b, func(k *core) {
+			if c := p.other(k); len(c.card.Addrs) > 0 {
+				t.Errorf("the contact learns %v", c.card.Addrs)
+			}
+		})
+	}
+	p.want(p.b, "between")
 }

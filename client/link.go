@@ -32,6 +32,8 @@ type link struct {
 	early uint64      // the counter after the last message that is on its way already, 0 for none
 	since time.Time
 	files atomic.Int32 // streams of files that are served
+
+	hidden bool // it was made without an address of ours
 }
 
 // send queues a frame. It never blocks: false means that the link is behind.
@@ -51,8 +53,8 @@ func (l *link) send(typ uint16, payload []byte) bool {
 func (l *link) idle() bool { return len(l.out) == 0 }
 
 // linked takes a connection over.
-func (n *network) linked(conn *transport.PeerConn, sent early) {
-	l := &link{peer: conn.Peer().Identity, conn: conn, out: make(chan []byte, linkQueue), since: time.Now()}
+func (n *network) linked(conn *transport.PeerConn, sent early, hidden bool) {
+	l := &link{peer: conn.Peer().Identity, conn: conn, out: make(chan []byte, linkQueue), since: time.Now(), hidden: hidden}
 	if conn.EarlyStream() != nil {
 		l.early = sent.next
 		n.c.log.Debug("messages left before the peer had proven itself", "peer", l.peer.Short())
@@ -181,6 +183,11 @@ func (k *core) linkUp(l *link) {
 				}
 			}
 		}
+		return
+	}
+	if c.info.RelayOnly && !l.hidden {
+		k.c.log.Debug("a connection was refused that could show our address", "contact", l.peer.Short())
+		k.then(func() { l.conn.Close(0, "") })
 		return
 	}
 	k.attach(c, l)

@@ -208,7 +208,7 @@ func (n *network) accept() {
 		if err != nil {
 			return
 		}
-		n.linked(conn, early{})
+		n.linked(conn, early{}, false)
 	}
 }
 

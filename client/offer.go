@@ -41,7 +41,8 @@ type given struct {
 	answer  []byte        // nil: none
 	attempt *transport.Attempt
 	at      time.Time
-	once    bool // the attempt was begun
+	once    bool            // the attempt was begun
+	open    context.Context // done: the contact may not have the answer any more
 }
 
 func introAEAD(key [32]byte) cipher.AEAD {
@@ -154,6 +155,9 @@ func (n *network) helloFrom(from netip.AddrPort, payload []byte, peer identity.P
 		return nil
 	}
 	n.begin(g)
+	if g.open.Err() != nil {
+		return nil
+	}
 	return g.answer
 }
 
@@ -170,6 +174,10 @@ func (n *network) introduced(ctx context.Context, in rendezvous.Introduction) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
+	defer context.AfterFunc(g.open, cancel)()
+	if g.open.Err() != nil {
+		return
+	}
 	if err := in.Answer(ctx, sealBox(introAEAD(key), answerContext(o), g.answer)); err != nil {
 		n.c.log.Debug("answer not delivered", "err", err)
 		return
@@ -208,15 +216,21 @@ func (n *network) answer(o wire.Offer, peer identity.PeerID, token [32]byte) *gi
 		return nil
 	}
 	n.mu.Lock()
-	if t := n.targets[from]; t != nil && t.blocked {
-		n.mu.Unlock()
-		return nil
+	open, relayOnly := n.ctx, false
+	if t := n.targets[from]; t != nil {
+		if t.blocked {
+			n.mu.Unlock()
+			return nil
+		}
+		if relayOnly = t.relayOnly; !relayOnly {
+			open = t.open
+		}
 	}
 	if g := n.answers[o.Secret]; g != nil {
 		n.mu.Unlock()
 		select {
 		case <-g.ready:
-			if g.answer == nil {
+			if g.answer == nil || g.open.Err() != nil {
 				return nil
 			}
 			return g
@@ -224,7 +238,7 @@ func (n *network) answer(o wire.Offer, peer identity.PeerID, token [32]byte) *gi
 			return nil
 		}
 	}
-	g := &given{ready: make(chan struct{}), at: time.Now()}
+	g := &given{ready: make(chan struct{}), at: time.Now(), open: open}
 	defer close(g.ready)
 	n.forgetAnswersLocked()
 	n.answers[o.Secret] = g
@@ -242,7 +256,7 @@ func (n *network) answer(o wire.Offer, peer identity.PeerID, token [32]byte) *gi
 	if peer.IsZero() {
 		n.expect(from)
 	}
-	if n.relayOnly(from) {
+	if relayOnly {
 		return n.answerByRelay(g, a, o)
 	}
 	if !peer.IsZero() && n.expects(o) {
@@ -250,10 +264,13 @@ func (n *network) answer(o wire.Offer, peer identity.PeerID, token [32]byte) *gi
 	}
 	var leg *transport.Leg
 	var waits sync.WaitGroup
-	waits.Go(func() { leg = n.join(n.ctx, o) })
+	waits.Go(func() { leg = n.join(open, o) })
 	waits.Go(func() { a.Candidates = n.gather(n.ctx) })
 	waits.Go(func() { a.Extensions = n.attestation(n.ctx, n.ownServers(), a.Secret) })
 	waits.Wait()
+	if open.Err() != nil {
+		return nil
+	}
 	a.Joined = leg != nil
 	n.ep.Open(o.Candidates)
 	g.answer = a.Append(nil)
@@ -326,7 +343,7 @@ func (n *network) begin(g *given) {
 		return
 	}
 	n.run(func() {
-		ctx, cancel := context.WithTimeout(n.ctx, connectTime)
+		ctx, cancel := context.WithTimeout(g.open, connectTime)
 		defer cancel()
 		if err := n.connect(ctx, *g.attempt, func() {}); err != nil {
 			n.c.log.Debug("connection not made", "peer", g.attempt.Peer.Short(), "err", err)

@@ -44,6 +44,11 @@ type target struct {
 	bundle     *identity.Invite // its prekeys are wanted
 	relayOnly  bool             // no packet of ours goes to it, no address of ours into what it gets
 
+	// open ends when the contact is made relay only: all that shows it an address
+	// of ours runs under it.
+	open context.Context
+	hide context.CancelFunc
+
 	wake     chan struct{}    // capacity 1
 	near     []netip.AddrPort // where it says to be on the local network
 	found    bool             // it said so since the last attempt
@@ -100,6 +105,14 @@ func (n *network) contactChanged(k *core, c *contact) {
 	if old != nil {
 		t.wake, t.linked, t.at, t.since, t.cancel = old.wake, old.linked, old.at, old.since, old.cancel
 		t.offering, t.away, t.near, t.found = old.offering, old.away, old.near, old.found
+	}
+	if old != nil && (t.relayOnly || !old.relayOnly) {
+		t.open, t.hide = old.open, old.hide
+	} else {
+		t.open, t.hide = context.WithCancel(n.ctx)
+	}
+	if t.relayOnly {
+		t.hide() // also answers that are being prepared, and attempts
 	}
 	t.watchLocked(n, old)
 	n.targets[t.id] = t
@@ -287,6 +300,9 @@ func (n *network) attempt(id identity.PeerID) error {
 	n.targets[id].away = false
 	t := *n.targets[id]
 	n.mu.Unlock()
+	if !t.relayOnly {
+		defer context.AfterFunc(t.open, cancel)()
+	}
 	defer func() {
 		n.mu.Lock()
 		t := n.targets[id]
@@ -308,6 +324,9 @@ func (n *network) attempt(id identity.PeerID) error {
 			return errNoRelayOfOurs
 		}
 		offer.Candidates, offer.Extensions = nil, nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err() // it may name addresses that are not to be told any more
 	}
 	going := n.goAhead(ctx, &t, &offer)
 	answer, from, err := n.offer(ctx, &t, offer)

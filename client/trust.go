@@ -167,6 +167,7 @@ func (c *Client) SetContact(ctx context.Context, id identity.PeerID, s ContactSe
 	case s.Timer != nil && (*s.Timer < 0 || !goodTimer(*s.Timer)):
 		return Contact{}, ErrBadTimer
 	}
+	var hidden chan error // tells when the network knows; nil if there is nothing to know
 	err = c.do(ctx, func(k *core) error {
 		p, err := k.contact(id)
 		if err != nil {
@@ -193,34 +194,69 @@ func (c *Client) SetContact(ctx context.Context, id identity.PeerID, s ContactSe
 			if p, err = k.writable(id); err != nil {
 				return err
 			}
-			if err := k.setRelayOnly(p, *s.RelayOnly); err != nil {
+			told := make(chan error, 1)
+			if err := k.setRelayOnly(p, *s.RelayOnly, told); err != nil {
 				return err
 			}
+			hidden = told
 		}
 		p.setInfo(k)
 		out = p.view()
 		k.emit(ContactEvent{Contact: out})
 		return nil
 	})
+	if err != nil || hidden == nil {
+		return out, err
+	}
+	select {
+	case err = <-hidden:
+	case <-c.ended:
+		err = ErrClosed
+	}
 	return out, err
 }
 
-// setRelayOnly keeps our addresses from a contact from now on, or no longer.
-func (k *core) setRelayOnly(c *contact, on bool) error {
+// setRelayOnly keeps our addresses from a contact from now on, or no longer. told
+// gets one value, when the network knows it and nothing that waits names one.
+func (k *core) setRelayOnly(c *contact, on bool, told chan<- error) error {
 	c.info.RelayOnly, c.info.LastAddr = on, ""
 	k.profile.CardVersion++
 	k.dirtyProfile = true
+	before := c.flow.NextOut
 	if err := k.sendCard(c); err != nil {
 		return err
 	}
 	id, l := c.info.ID, c.link
 	k.then(func() {
-		k.c.net.contactChanged(k, k.contacts[id])
+		c := k.contacts[id]
+		k.c.net.contactChanged(k, c)
 		if l != nil {
 			l.conn.Close(0, "") // the next one is made as it should be
 		}
+		if on && c != nil {
+			k.hideCards(c, before)
+		}
+		k.settle(func(err error) { told <- err })
 	})
 	return nil
+}
+
+// hideCards replaces the cards below a counter that wait for a contact, which may name
+// addresses, by one of now. It runs after a batch was stored, so that it sees all rows.
+// What a relay holds has left.
+func (k *core) hideCards(c *contact, below uint64) {
+	found := false
+	k.eachOutbox(c, c.flow.Acked.Next, below, func(r outRow) bool {
+		if r.typ == wire.PayloadCard && r.state != outHeld {
+			found = true
+			r.content, r.state, r.plain = k.payload(c, r.typ, r.id, r.counter, k.card(c).Append(nil), nil), outPlain, nil
+			k.putOutbox(c, r)
+		}
+		return true
+	})
+	if found {
+		k.outboxChanged(c)
+	}
 }
 
 func set[T any](to *T, from *T) {
