@@ -199,8 +199,9 @@ func TestCopiedDiskDecryptsNothingNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer thief.Close()
-	for _, m := range seen { // the thief has all that went over the network
+	for _, m := range seen { // the thief has all that went over the network, and acts as its owner did
 		_ = p.deliver(thief, m)
+		p.ack(thief)
 	}
 	for _, m := range secret {
 		if err := p.deliver(thief, m); err == nil {

@@ -369,3 +369,45 @@ func TestOldRepeatIsAcknowledged(t *testing.T) {
 	})
 	p.want(p.b, "once")
 }
+
+// A payload that comes again in another ratchet message, as after a renewal or a
+// restore of its sender's, is shown once, also if nothing marks it as a repeat: its
+// number counts, whatever the ratchet says and whichever id or text it has.
+func TestNumberCountsOnce(t *testing.T) {
+	p := newPostman(t)
+	p.send(p.b, "before")
+	for _, m := range p.outbox(p.b) {
+		if err := p.deliver(p.a, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var again [][]byte
+	p.do(p.b, func(k *core) {
+		c := p.other(k)
+		counter := c.flow.NextOut
+		c.flow.NextOut++
+		c.setFlow(k)
+		for _, x := range []struct {
+			id   MessageID
+			text string
+		}{{MessageID{1}, "once"}, {MessageID{1}, "once"}, {MessageID{1}, "other text"}, {MessageID{2}, "other id"}} {
+			msg, err := c.session.Encrypt(nil, k.payload(c, wire.PayloadText, x.id, counter, []byte(x.text), nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			again = append(again, msg)
+		}
+		c.setSession(k)
+	})
+	for _, m := range again {
+		if err := p.deliver(p.a, m); err != nil {
+			t.Fatalf("the ratchet itself refuses it (%v); the rest of this test would hold for nothing", err)
+		}
+	}
+	p.want(p.a, "before", "once")
+	p.do(p.a, func(k *core) {
+		if c := p.other(k); c.flow.Shown != c.flow.In.Next || len(c.flow.Gaps) > 0 {
+			t.Errorf("shown below %d, received below %d, gaps %v", c.flow.Shown, c.flow.In.Next, c.flow.Gaps)
+		}
+	})
+}
