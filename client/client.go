@@ -176,6 +176,11 @@ func open(ctx context.Context, cfg Config) (*Client, error) {
 		c.cancel()
 		return nil, err
 	}
+	if err := k.keepPort(ctx, c.net.ep.LocalAddr()); err != nil {
+		c.net.close()
+		c.cancel()
+		return nil, err
+	}
 	if cfg.KeepEvents {
 		c.hub.keep()
 	}

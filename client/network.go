@@ -76,7 +76,7 @@ func newNetwork(c *Client, k *core) (*network, error) {
 	n.local.Store(k.local)
 	n.pool = n.newPool()
 	s := c.sockets()
-	pc, err := s.listen(c.cfg.Listen)
+	pc, err := n.listen(k, s)
 	if err != nil {
 		return nil, fmt.Errorf("client: listening on %s: %w", c.cfg.Listen, err)
 	}

@@ -44,6 +44,8 @@ type profile struct {
 
 	KeysSince time.Time `json:"keys_since,omitzero"` // when the X25519 keys were made; zero: with the record
 
+	Port uint16 `json:"port,omitempty"` // of our own choice, kept while there is no server; 0: none yet
+
 	Visible    bool       `json:"visible,omitempty"`   // on the local network, to everybody
 	Listed     listState  `json:"listed,omitempty"`    // on the public lists
 	NoteSecret secret     `json:"note_secret"`         // of our notes to ourselves, see copies.go
