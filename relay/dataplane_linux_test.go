@@ -52,6 +52,7 @@ const (
 func runPlane(t *testing.T, kind string) {
 	pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	ok(t, err)
+	defer pc.Close() // ends the bare forwarders, for which the process would wait
 	ok(t, pc.SetReadBuffer(4<<20))
 	addr := pc.LocalAddr().(*net.UDPAddr).AddrPort()
 	key := must[*identity.ServerKey](t)(identity.NewServerKey(seed(0xff)))
