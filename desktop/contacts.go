@@ -3,9 +3,11 @@
 package desktop
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 	"github.com/diamondburned/gotk4/pkg/pango"
 
@@ -28,6 +30,7 @@ type sidebar struct {
 	requests *gtk.ToggleButton
 	archive  *gtk.ToggleButton
 	nothing  *gtk.Label
+	answer   func() // gives the keyboard to the open conversation
 	open     bool
 	quiet    bool // the search is being changed by us
 }
@@ -46,6 +49,7 @@ func newSidebar() *sidebar {
 	s.filters.AddCSSClass("filters")
 	top := box(gtk.OrientationVertical, 6, s.search, s.filters)
 	top.AddCSSClass("sidebar-top")
+	s.list.choice, s.hits.choice = true, true
 	s.list.view.SetSingleClickActivate(true)
 	spoken(&s.list.view.Widget, tr.T("Contacts"))
 	s.hits.view.SetSingleClickActivate(true)
@@ -78,6 +82,10 @@ func scrolled(child gtk.Widgetter) *gtk.ScrolledWindow {
 func (s *sidebar) connect(p *present.Window) {
 	s.list.view.ConnectActivate(func(i uint) {
 		if i < uint(len(s.list.values)) {
+			if s.list.values[i].Selected {
+				s.answer() // it is open
+				return
+			}
 			p.Select(s.list.values[i].ID)
 		}
 	})
@@ -96,16 +104,17 @@ func (s *sidebar) connect(p *present.Window) {
 	keys := gtk.NewEventControllerKey()
 	keys.SetPropagationPhase(gtk.PhaseCapture)
 	keys.ConnectKeyPressed(func(key, _ uint, state gdk.ModifierType) bool {
-		if key != gdk.KEY_Tab || state&gdk.ShiftMask != 0 || s.filters.Visible() {
+		switch {
+		case key == gdk.KEY_Down:
+		case key != gdk.KEY_Tab || state&gdk.ShiftMask != 0 || s.filters.Visible():
 			return false
 		}
-		if s.pages.pages["hits"].Visible() {
-			return s.hits.view.GrabFocus()
-		}
-		return s.list.view.GrabFocus()
+		return s.enter()
 	})
 	s.search.AddController(keys)
-	s.search.ConnectActivate(func() { s.hits.view.GrabFocus() })
+	s.search.ConnectActivate(func() { s.enter() })
+	enterByKeys(s.list)
+	enterByKeys(s.hits)
 	for b, f := range map[*gtk.ToggleButton]present.Filter{
 		s.inbox: present.Inbox, s.requests: present.Requests, s.archive: present.Archive,
 	} {
@@ -117,8 +126,66 @@ func (s *sidebar) connect(p *present.Window) {
 	}
 }
 
-// grab gives the list the keyboard.
-func (s *sidebar) grab() { s.list.view.GrabFocus() }
+// enter gives the keyboard to what stands below the search.
+func (s *sidebar) enter() bool {
+	switch {
+	case s.pages.pages["hits"].Visible():
+		return grabRow(s.hits, 0)
+	case s.pages.pages["contacts"].Visible():
+		s.grab()
+		return true
+	}
+	return false
+}
+
+// grab gives the keyboard to the open conversation in the list, else to the
+// first one.
+func (s *sidebar) grab() {
+	i := slices.IndexFunc(s.list.values, func(c present.Contact) bool { return c.Selected })
+	grabRow(s.list, max(i, 0))
+}
+
+// grabRow gives the keyboard to a row. GTK 4.8 would give it to the list itself,
+// where neither Enter nor an arrow does anything.
+func grabRow[V value](l *list[V], i int) bool {
+	if i >= len(l.values) {
+		return l.view.GrabFocus()
+	}
+	row := func() bool {
+		for _, s := range l.slots {
+			if s.bound && s.item.Position() == uint(i) {
+				if p := gtk.BaseWidget(s.cell.root()).Parent(); p != nil {
+					return gtk.BaseWidget(p).GrabFocus()
+				}
+			}
+		}
+		return false
+	}
+	if row() {
+		return true
+	}
+	// It is out of sight, and has no widget before the list is there.
+	l.view.ActivateAction("list.scroll-to-item", glib.NewVariantUint32(uint32(i)))
+	return row() || l.view.GrabFocus()
+}
+
+// enterByKeys lets the arrows, Enter and Tab lead from a list that has the keyboard
+// itself to its first row: it had none when it got it.
+func enterByKeys[V value](l *list[V]) {
+	keys := gtk.NewEventControllerKey()
+	keys.ConnectKeyPressed(func(key, _ uint, state gdk.ModifierType) bool {
+		if !l.view.IsFocus() || len(l.values) == 0 || state&(gdk.ShiftMask|gdk.ControlMask|gdk.AltMask) != 0 {
+			return false
+		}
+		switch key {
+		case gdk.KEY_Up, gdk.KEY_Down, gdk.KEY_Home, gdk.KEY_Return, gdk.KEY_KP_Enter, gdk.KEY_Tab:
+			return grabRow(l, 0)
+		}
+		return false
+	})
+	keys.SetPropagationPhase(gtk.PhaseCapture)
+	l.view.AddController(keys)
+}
 
 func (s *sidebar) draw(v present.View) {
 	s.filters.SetVisible(v.Requests > 0 || v.Archived > 0 || v.Filter != present.Inbox)

@@ -35,6 +35,7 @@ type list[V value] struct {
 	slots    map[uintptr]*slot[V] // by list item
 	spare    []cell[V]            // of rows that GTK threw away
 	changing bool                 // the model is not that of values yet
+	choice   bool                 // its rows are chosen, and not only read
 }
 
 type slot[V value] struct {
@@ -56,7 +57,7 @@ func newList[V value](newCell func() cell[V]) *list[V] {
 			s.cell = newCell()
 		}
 		l.slots[item.Native()] = s
-		item.SetSelectable(false)
+		item.SetSelectable(l.choice) // else GTK 4.8 refuses the row the keyboard
 		item.SetChild(s.cell.root())
 	})
 	f.ConnectBind(func(item *gtk.ListItem) {

@@ -26,6 +26,24 @@ func newMessageMenu(over gtk.Widgetter) *messageMenu {
 	m.SetParent(over)
 	m.SetHasArrow(true)
 	m.AddCSSClass("menu-box")
+	// GTK 4.8 would let Tab lead out of a popover that hangs on a scrolled window.
+	keys := gtk.NewEventControllerKey()
+	keys.SetPropagationPhase(gtk.PhaseCapture)
+	keys.ConnectKeyPressed(func(key, _ uint, state gdk.ModifierType) bool {
+		dir := gtk.DirTabForward
+		switch {
+		case key == gdk.KEY_ISO_Left_Tab || key == gdk.KEY_Tab && state&gdk.ShiftMask != 0:
+			dir = gtk.DirTabBackward
+		case key != gdk.KEY_Tab:
+			return false
+		}
+		if c := gtk.BaseWidget(m.Child()); !c.ChildFocus(dir) {
+			c.SetFocusChild(nil)
+			c.ChildFocus(dir)
+		}
+		return true
+	})
+	m.AddController(keys)
 	return m
 }
 

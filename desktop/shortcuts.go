@@ -16,13 +16,13 @@ import (
 // A shortcut is a key and what it does.
 type shortcut struct{ keys, what string }
 
-// action makes a named action of the window with a shortcut, which the window of
-// shortcuts lists.
+// action makes a named action of the window with a shortcut, or several with
+// spaces in between, which the window of shortcuts lists.
 func (w *window) action(name, keys, what string, f func()) *gio.SimpleAction {
 	a := gio.NewSimpleAction(name, nil)
 	a.ConnectActivate(func(*glib.Variant) { f() })
 	w.AddAction(a)
-	w.app.SetAccelsForAction("win."+name, []string{keys})
+	w.app.SetAccelsForAction("win."+name, strings.Fields(keys))
 	w.shortcuts = append(w.shortcuts, shortcut{keys, what})
 	return a
 }
@@ -30,6 +30,7 @@ func (w *window) action(name, keys, what string, f func()) *gio.SimpleAction {
 // chatShortcuts are keys that are no actions of the window.
 func chatShortcuts() []shortcut {
 	return []shortcut{
+		{"Return", tr.T("Open the conversation that has the keyboard in the list")},
 		{"Return", tr.T("Send")},
 		{"<Shift>Return", tr.T("A new line")},
 		{"Up", tr.T("Change the last message, while the entry is empty")},

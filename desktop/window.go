@@ -113,6 +113,8 @@ func (w *window) makeToast() *gtk.Revealer {
 // connect sends what a person does to the presenter.
 func (w *window) connect(p *present.Window) {
 	w.start.connect(p)
+	w.sidebar.answer = w.conversation.composer.grab
+	w.conversation.menu.ConnectClosed(w.conversation.composer.grab)
 	w.sidebar.connect(p)
 	w.conversation.connect(p)
 	w.sheet.connect(p)
@@ -150,6 +152,18 @@ func (w *window) connect(p *present.Window) {
 	w.action("search", "<Control>f", tr.T("Search all messages"), p.OpenSearch)
 	w.action("invite", "<Control>i", tr.T("Invite somebody"), p.OpenInvite)
 	w.action("add", "<Control>n", tr.T("Add a contact by a link"), p.OpenAdd)
+	w.action("next", "<Alt>Down <Control>Page_Down", tr.T("The next conversation"), func() { p.Step(1) })
+	w.action("previous", "<Alt>Up <Control>Page_Up", tr.T("The conversation before"), func() { p.Step(-1) })
+	w.action("list", "F6", tr.T("To the list of conversations, and back"), func() {
+		if !w.sidebar.search.Visible() || w.dialog != present.NoDialog {
+			return
+		}
+		if w.sidebar.FocusChild() != nil && w.conversation.pages["chat"].Visible() {
+			w.conversation.composer.grab()
+			return
+		}
+		w.sidebar.grab()
+	})
 	w.action("servers", "<Control><Shift>s", tr.T("Servers"), p.OpenServers)
 	w.action("attach", "<Control>o", tr.T("Send a file"), w.conversation.composer.choose)
 	w.action("menu", "<Control>m", tr.T("The menu of this conversation"), func() {

@@ -2,6 +2,7 @@ package present
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,6 +125,27 @@ func (w *Window) closeChat() {
 	w.storeDraft()
 	w.chat = nil
 	w.swaps++
+}
+
+// Step opens the conversation that stands below the open one in the list, or above
+// it with a negative step; without an open one the first or the last.
+func (w *Window) Step(step int) {
+	if w.stage != Main || w.dialog.Kind != NoDialog {
+		return
+	}
+	rows := w.contactRows(w.now())
+	i := slices.IndexFunc(rows, func(c Contact) bool { return c.Selected })
+	switch {
+	case i >= 0:
+		i += step
+	case step < 0:
+		i = len(rows) - 1
+	default:
+		i = 0
+	}
+	if i >= 0 && i < len(rows) {
+		w.Select(rows[i].ID)
+	}
 }
 
 // SetFilter chooses what the contact list shows.
