@@ -7,7 +7,10 @@
 // and partitions; its disks lose what was not synced, tear writes, fill up and
 // fail; its clients are killed at any transaction, moved to other networks, put
 // to sleep, restored from backups, and given wrong clocks; its servers are killed
-// and started again.
+// and started again. With SREMP_SIM_LIARS=1, in every fourth world, one server's operator lies: its relay
+// drops, repeats, delays, reorders and forges mail, and its rendezvous hides,
+// exchanges and changes records; the laws stay. Seed 156 of six hours breaks them: a conversation does not
+// recover after such a relay has ended.
 //
 //	go test ./internal/sim -run TestSeed -seed N     # one seed again, with its history
 //	make sim SEEDS=200                               # many, of a day each, on all cores
@@ -15,7 +18,8 @@
 // All of a world that is this package's own follows from the seed. quic-go and
 // TLS draw from the same global source (testing/cryptotest), but the scheduler is
 // not seeded: a run again has the same people, places and accidents, and packets
-// that differ in time. So a world that breaks a law prints its whole history.
+// that differ in time; TestReplay measures how often it goes the same way. So a
+// world that breaks a law prints its whole history.
 //
 // It has no code outside its tests.
 package sim

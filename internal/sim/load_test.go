@@ -201,8 +201,10 @@ func (w *world) other(p *person) *person {
 	}
 }
 
-func (w *world) send(p *person) {
-	q, text := w.other(p), w.text()
+func (w *world) send(p *person) { w.sendTo(p, w.other(p)) }
+
+func (w *world) sendTo(p, q *person) {
+	text := w.text()
 	var timer time.Duration
 	if w.rng.IntN(12) == 0 {
 		timer = time.Duration(1+w.rng.IntN(120)) * time.Minute

@@ -43,9 +43,10 @@ func TestSeed(t *testing.T) {
 	}
 	begun := time.Now()
 	r := runSeed(t, *seedFlag, day)
-	fmt.Printf("sim: seed %d, %v of virtual time in %.1fs, %d events, %d packets, relay's advantage %.3f of %d, network's %.3f of %d\n",
+	fmt.Printf("sim: seed %d, %v of virtual time in %.1fs, %d events, %d packets, relay's advantage %.3f of %d, network's %.3f of %d, %d lies\n",
 		*seedFlag, r.virtual.Round(time.Minute), time.Since(begun).Seconds(), len(r.events), r.packets,
-		r.relay.advantage(), r.relay.total, r.network.advantage(), r.network.total)
+		r.relay.advantage(), r.relay.total, r.network.advantage(), r.network.total, r.lies)
+	fmt.Printf("sim: history %x, seen %x\n", digest(r.events, history.Event.String), digest(perPerson(r.events), seen))
 	if *showFlag != "" {
 		f, err := os.Create(*showFlag)
 		if err != nil {
@@ -78,6 +79,7 @@ type result struct {
 	broken         []string
 	virtual        time.Duration
 	packets        int64
+	lies           int // of the servers' operators
 	relay, network guess
 	searched       map[string]int64
 }
@@ -89,6 +91,7 @@ func runSeed(t *testing.T, seed uint64, day time.Duration) (r result) {
 		w := newWorld(t, seed)
 		defer w.end()
 		w.build(2+w.rng.IntN(len(names)-1), 1+w.rng.IntN(3))
+		w.lie(true)
 		w.live(day, 3*time.Minute)
 		quiet, why := w.heal()
 		w.finals()
@@ -105,7 +108,7 @@ func runSeed(t *testing.T, seed uint64, day time.Duration) (r result) {
 		r.broken = append(r.broken, w.views.found...)
 		r.relay, r.network, r.searched = *w.views.guesses["relay"], *w.views.guesses["network"], w.views.searched
 		w.views.mu.Unlock()
-		r.virtual, r.packets = w.now(), w.net.packets
+		r.virtual, r.packets, r.lies = w.now(), w.net.packets, w.lies()
 	})
 	return r
 }
@@ -121,6 +124,7 @@ func (w *world) heal() (quiet bool, why string) {
 			h.off = false
 		}
 	})
+	w.lie(false)
 	for _, s := range w.servers {
 		if s.running == nil {
 			s.up()
@@ -139,6 +143,7 @@ func (w *world) heal() (quiet bool, why string) {
 		}
 	}
 	w.history.Add(history.Event{At: w.now(), Kind: history.Healed})
+	w.writeAgain()
 	for end := time.Now().Add(healTime); time.Now().Before(end); {
 		time.Sleep(5 * time.Minute)
 		if why = w.underWay(); why == "" {

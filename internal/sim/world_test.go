@@ -99,6 +99,7 @@ type server struct {
 	dir  string // of its databases
 	life int
 	memo *rendezvous.MemoryStore // a rendezvous remembers nothing that clients do not renew
+	liar *liar                   // its operator; nil: an honest one
 
 	running *running
 }
@@ -124,6 +125,9 @@ func (w *world) newServer(i int) *server {
 	s.host = w.net.newHost(public, w.net.newSite(s.name, public, noNAT))
 	s.addr = identity.ServerAddr{ID: key.ID(), Host: public.String(), Port: serverPort}
 	s.host.at.rate = 50e6
+	if w.lied(i) {
+		s.liar = newLiar(w, s.name)
+	}
 	s.up()
 	w.servers = append(w.servers, s)
 	return s
@@ -142,12 +146,16 @@ func (s *server) up() {
 		t.Fatalf("%s does not start again: %v", s.name, err)
 	}
 	r := &running{store: &watchedRelay{Store: sqlite, v: s.w.views, s: s}}
+	s.memo = &rendezvous.MemoryStore{}
+	var records rendezvous.Store = &watchedRendezvous{Store: s.memo, v: s.w.views}
+	if s.liar != nil {
+		r.store, records = &lyingRelay{r.store, s.liar}, &lyingRendezvous{records, s.liar}
+	}
 	log := s.w.log(s.name)
 	if r.relay, err = relay.NewServer(relay.ServerConfig{Key: s.key, Store: r.store, Logger: log}); err != nil {
 		t.Fatal(err)
 	}
-	s.memo = &rendezvous.MemoryStore{}
-	if r.rv, err = rendezvous.NewServer(rendezvous.ServerConfig{Key: s.key, Store: &watchedRendezvous{Store: s.memo, v: s.w.views}, Logger: log}); err != nil {
+	if r.rv, err = rendezvous.NewServer(rendezvous.ServerConfig{Key: s.key, Store: records, Logger: log}); err != nil {
 		t.Fatal(err)
 	}
 	r.ep, err = transport.New(transport.Config{

@@ -105,6 +105,20 @@ func TestCheck(t *testing.T) {
 		{"expired and there", `accepted a b 1 one hour
 			shown b a 1 one
 			final b a 1 one late`, "expired and still there"},
+		{"expired before it came", `accepted a b 1 one hour
+			ticked a b 1 - held
+			healed - - - - late`, "never shown"},
+		{"expired before it came, dropped by a liar", `lying -
+			accepted a b 1 one hour
+			ticked a b 1 - held
+			healed - - - - late`, ""},
+		{"lost by a liar", `lying -
+			accepted a b 1 one
+			final a b 1 one mine held`, "never shown"},
+		{"a liar's delivery, ticked", `lying -
+			accepted a b 1 one
+			ticked a b 1 - delivered
+			final a b 1 one mine delivered`, "ticked as delivered and never shown"},
 		{"edited", good + `
 			edited a b 1 two`, "last text"},
 		{"edited, seen", `accepted a b 1 one

@@ -33,6 +33,7 @@ const (
 	MaybeEdited  Kind = "edited?"  // the same, and it failed: it may have happened
 	MaybeDeleted Kind = "deleted?" // Who wanted ID gone, and it failed: it may be gone
 	Stopped      Kind = "stopped"  // Who's device ended, or had a broken disk: what it did just then it may not have told
+	Lying        Kind = "lying"    // from now on a server may drop, forge and repeat what passes it
 	Healed       Kind = "healed"   // from now on nothing is broken any more
 	Final        Kind = "final"    // at the end Who's device shows ID, Mine or not, at Seq
 	Note         Kind = "note"     // for readers
