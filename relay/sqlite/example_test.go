@@ -13,6 +13,7 @@ import (
 )
 
 // A relay.ServerConfig takes the store as it is; closing it is the caller's.
+// With open admission an owner is registered by its first visit.
 func Example() {
 	ctx := context.Background()
 	must := func(err error) {
@@ -28,11 +29,11 @@ func Example() {
 	defer store.Close()
 
 	owner, now := [32]byte{1}, time.Now()
-	isNew, err := store.Owner(ctx, owner, now, relay.Admission{Open: true, Limit: 10})
-	fmt.Println(isNew, err)
-	isNew, err = store.Owner(ctx, owner, now, relay.Admission{Open: true, Limit: 10})
-	fmt.Println(isNew, err)
+	known, err := store.Owner(ctx, owner, now, relay.Admission{Open: true, Limit: 10})
+	fmt.Println(known, err)
+	known, err = store.Owner(ctx, owner, now, relay.Admission{Open: true, Limit: 10})
+	fmt.Println(known, err)
 	// Output:
 	// true <nil>
-	// false <nil>
+	// true <nil>
 }
