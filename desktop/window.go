@@ -171,7 +171,7 @@ func (w *window) connect(p *present.Window) {
 			w.conversation.header.menu.Popup()
 		}
 	})
-	w.undoing = w.action("undo", "<Control>z", tr.T("Take back what was deleted"), p.Undo)
+	w.undoing = w.action("undo", "<Control>z", tr.T("Take back what was deleted or dropped"), p.Undo)
 	w.action("settings", "<Control>comma", tr.T("Settings"), p.OpenSettings)
 	w.action("lock", "<Control>l", tr.T("Lock"), p.Lock)
 	w.shortcuts = append(w.shortcuts, shortcut{"F10", tr.T("The menu of the program")}) // GTK's own, of the primary menu

@@ -60,7 +60,7 @@ func TestFirstStartAndSettings(t *testing.T) {
 	})
 	s.press("Profile")
 	s.key("Escape")
-	s.focused("Contacts")
+	s.at("Note to self, ") // the list of conversations
 
 	s.key("ctrl+l")
 	s.focused("Passphrase")

@@ -33,89 +33,6 @@ func (w *Window) row(key string) *message {
 	return w.chat.find(key)
 }
 
-// Reply makes the next text answer a message.
-func (w *Window) Reply(key string) { w.compose(key, ComposeReply) }
-
-// Edit puts the text of a message of ours into the entry, to be replaced.
-func (w *Window) Edit(key string) {
-	if m := w.row(key); m != nil && m.Mine {
-		w.compose(key, ComposeEdit)
-	}
-}
-
-// EditLast edits the newest message of ours, if there is one on the page.
-func (w *Window) EditLast() {
-	if w.chat == nil {
-		return
-	}
-	for i := len(w.chat.messages) - 1; i >= 0; i-- {
-		if w.chat.messages[i].Mine {
-			w.Edit(w.chat.messages[i].key)
-			return
-		}
-	}
-}
-
-func (w *Window) compose(key string, mode ComposeMode) {
-	m := w.row(key)
-	if m == nil {
-		return
-	}
-	w.stopCompose()
-	w.chat.compose = compose{mode: mode, id: m.ID}
-	if mode == ComposeEdit {
-		w.chat.compose.draft = w.drafts[w.chat.id]
-		w.drafts[w.chat.id] = m.Text
-	}
-	w.swaps++ // the entry gets the keyboard
-	w.redraw()
-}
-
-// CancelCompose makes the entry's text a new message again.
-func (w *Window) CancelCompose() {
-	if w.chat == nil || w.chat.compose.mode == ComposeNew {
-		return
-	}
-	w.stopCompose()
-	w.swaps++
-	w.redraw()
-}
-
-// stopCompose ends answering and editing; the draft from before comes back.
-func (w *Window) stopCompose() {
-	c := w.chat
-	if c.compose.mode == ComposeEdit {
-		w.putDraft(c.compose.draft)
-	}
-	c.compose = compose{}
-}
-
-// A compose is the mode of the entry.
-type compose struct {
-	mode  ComposeMode
-	id    client.MessageID
-	draft string // with ComposeEdit: what stood in the entry before
-}
-
-// sendEdit stores an edited text.
-func (w *Window) sendEdit(text string) {
-	c, id := w.chat, w.chat.compose.id
-	w.stopCompose()
-	w.swaps++
-	api := w.api
-	w.do(func(ctx context.Context) func() {
-		m, err := api.Edit(ctx, c.id, id, text)
-		return func() {
-			if err != nil {
-				w.say(problem(tr.T("The message could not be changed"), err))
-				return
-			}
-			w.changed(m)
-		}
-	})
-	w.redraw()
-}
-
 // React sets our reaction to a message; the one that is set already is taken
 // back.
 func (w *Window) React(key, emoji string) {
@@ -181,7 +98,7 @@ func (w *Window) hide(with identity.PeerID, id client.MessageID, hidden bool) {
 // waits is done first: there is one way back, to the last step.
 func (w *Window) soon(text string, do func(ctx context.Context) error, undo func()) {
 	w.flush()
-	w.pending = &pending{do: do, undo: undo}
+	w.pending = &pending{do: do, undo: undo, back: tr.T("Nothing was deleted.")}
 	w.say(text)
 	w.toast.Undo = true
 	p := w.pending
@@ -203,6 +120,7 @@ func (w *Window) soon(text string, do func(ctx context.Context) error, undo func
 type pending struct {
 	do   func(ctx context.Context) error
 	undo func()
+	back string // what Undo says
 }
 
 // flush does the step that waits. If it fails, nothing was lost.
@@ -231,21 +149,25 @@ func (w *Window) Undo() {
 	}
 	w.pending = nil
 	p.undo()
-	w.say(tr.T("Nothing was deleted."))
+	w.say(p.back)
 	w.redraw()
 }
 
 // removed takes messages out that are gone.
 func (w *Window) removed(e client.RemovalEvent) {
+	isGone := func(id client.MessageID) bool { return len(e.IDs) == 0 || slices.Contains(e.IDs, id) }
 	for _, id := range e.IDs {
 		delete(w.hidden, id)
 	}
 	if c := w.chat; c != nil && c.id == e.Contact {
 		c.remove(e.IDs)
-		if c.compose.mode != ComposeNew && (len(e.IDs) == 0 || c.byID(c.compose.id) == nil) {
-			w.stopCompose()
+		if c.compose.mode != ComposeNew && isGone(c.compose.id) {
+			c.compose = compose{}
 			w.swaps++
 		}
+	}
+	if isGone(w.composing[e.Contact].id) {
+		delete(w.composing, e.Contact)
 	}
 	w.refresh()
 }

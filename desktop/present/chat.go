@@ -108,8 +108,11 @@ func (w *Window) openChat(id identity.PeerID) {
 
 func (w *Window) newChat(id identity.PeerID) {
 	w.storeDraft()
+	w.leaveCompose()
 	c := w.contacts[id]
-	w.chat = &chat{id: id, loading: true, unread: c.Unread, early: map[client.MessageID]client.DeliveryState{}}
+	w.chat = &chat{
+		id: id, loading: true, unread: c.Unread, early: map[client.MessageID]client.DeliveryState{}, compose: w.composing[id],
+	}
 	if _, ok := w.drafts[id]; !ok && c.Draft != "" {
 		w.drafts[id] = c.Draft
 	}

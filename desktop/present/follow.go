@@ -65,6 +65,7 @@ func (w *Window) clear() {
 	clear(w.hidden)
 	clear(w.hiddenContacts)
 	clear(w.drafts)
+	clear(w.composing)
 	clear(w.typing)
 	w.contacts = map[identity.PeerID]client.Contact{}
 	w.outbox = outbox{}

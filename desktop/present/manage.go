@@ -123,6 +123,7 @@ func (w *Window) DeleteContact() {
 // closeChat shows no conversation.
 func (w *Window) closeChat() {
 	w.storeDraft()
+	w.leaveCompose()
 	w.chat = nil
 	w.swaps++
 }
@@ -167,14 +168,21 @@ func (w *Window) inFilter(c client.Contact) bool {
 	return c.Self || c.Trust != client.TrustUnknown && !c.Archived
 }
 
-// SetDraft remembers what stands in the entry of the open conversation, stores it
-// when it rests, and tells the contact that we write, if it may know.
+// SetDraft remembers what stands in the entry of the open conversation. A draft is
+// stored when it rests; and tells the contact that we write, if it may know.
 func (w *Window) SetDraft(text string) {
 	c := w.chat
-	if c == nil || c.compose.mode == ComposeEdit {
+	switch {
+	case c == nil:
 		return
+	case c.compose.mode == ComposeEdit:
+		c.compose.text = text
+		return
+	case text == "":
+		delete(w.drafts, c.id)
+	default:
+		w.drafts[c.id] = text
 	}
-	w.putDraft(text)
 	c.draftDirty = true
 	c.draftCount++
 	count := c.draftCount
@@ -193,14 +201,6 @@ func (w *Window) SetDraft(text string) {
 	w.setTyping(text != "")
 }
 
-func (w *Window) putDraft(text string) {
-	if text == "" {
-		delete(w.drafts, w.chat.id)
-	} else {
-		w.drafts[w.chat.id] = text
-	}
-}
-
 // storeDraft gives the client the draft of the open conversation.
 func (w *Window) storeDraft() {
 	c := w.chat
@@ -209,9 +209,6 @@ func (w *Window) storeDraft() {
 	}
 	c.draftDirty = false
 	api, text := w.api, w.drafts[c.id]
-	if c.compose.mode == ComposeEdit {
-		text = c.compose.draft
-	}
 	w.do(func(ctx context.Context) func() {
 		_, err := api.SetContact(ctx, c.id, client.ContactSettings{Draft: &text})
 		return func() {

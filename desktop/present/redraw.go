@@ -159,11 +159,14 @@ func (w *Window) chatView(now time.Time) Chat {
 	}
 	_, v.Typing = w.typing[c.ID]
 	if k := w.chat.compose; k.mode != ComposeNew {
-		v.Compose.Mode = k.mode
+		v.Compose.Mode, v.Compose.Text, v.Compose.Author = k.mode, Preview(k.was), you()
 		if m := w.chat.byID(k.id); m != nil {
-			if v.Compose.Text, v.Compose.Author = Preview(m.Text), label; m.Mine {
-				v.Compose.Author = you()
+			if v.Compose.Text = Preview(m.Text); !m.Mine {
+				v.Compose.Author = label
 			}
+		}
+		if k.mode == ComposeEdit {
+			v.Draft = k.text
 		}
 	}
 	return v

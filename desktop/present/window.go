@@ -94,20 +94,22 @@ type Window struct {
 	chat     *chat
 	outbox   outbox
 	drafts   map[identity.PeerID]string
-	swaps    int // counts what View.Chat.Drafts shows
-	dialog   Dialog
-	form     form // of a dialog of fields
-	listing  client.Listing
-	portrait *Picture // of listing
-	visible  bool     // on the local network
-	stored   storage
-	found    found
-	servers  servers
-	findings []Finding
-	active   bool
-	about    identity.PeerID // whom the dialog is about
-	asked    int             // counts dialogs, so that a late answer finds its own
-	toast    Toast
+	// composing is what was begun in conversations that were left.
+	composing map[identity.PeerID]compose
+	swaps     int // counts what View.Chat.Drafts shows
+	dialog    Dialog
+	form      form // of a dialog of fields
+	listing   client.Listing
+	portrait  *Picture // of listing
+	visible   bool     // on the local network
+	stored    storage
+	found     found
+	servers   servers
+	findings  []Finding
+	active    bool
+	about     identity.PeerID // whom the dialog is about
+	asked     int             // counts dialogs, so that a late answer finds its own
+	toast     Toast
 
 	filter         Filter
 	search         search
@@ -136,9 +138,9 @@ func NewWindow(ctx context.Context, c Config) *Window {
 	return &Window{
 		config: c, host: host, ctx: ctx, cancel: cancel,
 		contacts: map[identity.PeerID]client.Contact{},
-		drafts:   map[identity.PeerID]string{},
-		typing:   map[identity.PeerID]time.Time{},
-		hidden:   map[client.MessageID]bool{}, hiddenContacts: map[identity.PeerID]bool{},
+		drafts:   map[identity.PeerID]string{}, composing: map[identity.PeerID]compose{},
+		typing: map[identity.PeerID]time.Time{},
+		hidden: map[client.MessageID]bool{}, hiddenContacts: map[identity.PeerID]bool{},
 	}
 }
 
