@@ -93,10 +93,10 @@ func (h *chatHeader) connect(p *present.Window) {
 	block := menuItem(tr.T("Block"), close(p.Block))
 	remove := menuItem(tr.T("Delete contact"), close(p.DeleteContact))
 	h.people = []gtk.Widgetter{verify, rename, block, remove, h.shareRead, h.shareTyping, h.relayOnly, h.muted, timer}
-	h.popover.SetChild(box(gtk.OrientationVertical, 2, verify, rename, h.pinned, h.muted, h.archived,
+	setMenu(h.popover, verify, rename, h.pinned, h.muted, h.archived,
 		h.shareRead, h.shareTyping, h.relayOnly, timer,
 		menuItem(tr.T("Mark as unread"), close(p.MarkUnread)),
-		menuItem(tr.T("Delete all messages"), close(p.DeleteHistory)), block, remove))
+		menuItem(tr.T("Delete all messages"), close(p.DeleteHistory)), block, remove)
 	h.badge.ConnectClicked(p.OpenConnection)
 }
 

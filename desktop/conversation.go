@@ -94,6 +94,7 @@ func (c *conversation) connect(p *present.Window) {
 		return true
 	})
 	c.header.menu.AddController(keysBefore)
+	c.header.popover.ConnectClosed(c.composer.grab) // else nothing has the keyboard
 	c.composer.connect(p)
 	c.composer.leaveUp = c.focusNewest
 	c.menu.connect(p)

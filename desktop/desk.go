@@ -126,6 +126,11 @@ func (w *window) programMenu() *gtk.MenuButton {
 			w.showShortcuts()
 		}),
 		menuItem(tr.T("Quit"), w.app.Quit)))
+	popover.ConnectClosed(func() {
+		if w.stage == present.Main && w.dialog == present.NoDialog {
+			w.grab() // else nothing has the keyboard
+		}
+	})
 	popover.ConnectMap(func() {
 		autostart.draw(shell.Autostart(w.dir))
 		background.draw(w.state.Background)

@@ -47,8 +47,13 @@ func newSheet() *sheet {
 	s.close.AddCSSClass("flat")
 	s.close.SetTooltipText(tr.T("Close (Esc)"))
 	spoken(&s.close.Widget, tr.T("Close"))
+	// With large text, or in a small window, what does not fit is scrolled to.
+	inside := scrolled(s.pages)
+	inside.SetPropagateNaturalHeight(true)
+	inside.SetPropagateNaturalWidth(true)
+	s.title.SetEllipsize(pango.EllipsizeEnd)
 	card := box(gtk.OrientationVertical, 14,
-		box(gtk.OrientationHorizontal, 8, s.title, s.spinner, s.close), s.pages, s.problem)
+		box(gtk.OrientationHorizontal, 8, s.title, s.spinner, s.close), inside, s.problem)
 	card.AddCSSClass("card")
 	card.SetSizeRequest(440, -1)
 	card.SetHAlign(gtk.AlignCenter)

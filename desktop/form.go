@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// formWidth and formHeight fit a window of 800x600, with text of twice the
-	// size they scroll.
+	// formWidth and formHeight fit a window of 800x600. Large text takes what
+	// there is of it.
 	formWidth, formHeight = 480, 420
 	tabsWidth             = 170
 	formChars             = 54
@@ -66,9 +66,12 @@ func (f *formView) draw(d present.Dialog, opened bool) {
 	if p == nil {
 		p = &formPage{Box: box(gtk.OrientationVertical, 10), rows: map[string]*formRow{}}
 		p.AddCSSClass("form")
-		p.SetSizeRequest(formWidth, -1)
 		f.pages[name] = p
 		f.tabPages.add(name, p)
+	}
+	large := textIsLarge()
+	if p.SetSizeRequest(formWidth, -1); large {
+		p.SetSizeRequest(-1, -1)
 	}
 	if opened {
 		for _, r := range p.rows {
@@ -76,6 +79,9 @@ func (f *formView) draw(d present.Dialog, opened bool) {
 		}
 	}
 	p.draw(f, d.Fields)
+	for _, r := range p.rows {
+		r.buttonsBelow(large)
+	}
 	turned := f.shown != p
 	f.shown = p
 	if turned && len(d.Tabs) > 0 {
@@ -118,6 +124,7 @@ func (f *formView) drawTabs(d present.Dialog, opened bool) {
 			b.SetLabel(d.Tabs[i])
 			if l, ok := b.Child().(*gtk.Label); ok {
 				l.SetXAlign(0)
+				l.SetWrap(true)
 			}
 		}
 	}
@@ -455,6 +462,16 @@ func (r *formRow) drawButtons(all []present.Button) {
 		b.SetSensitive(!v.Off)
 		mark(&b.Widget, "suggested-action", v.Style == present.SuggestedButton)
 		mark(&b.Widget, "destructive-action", v.Style == present.DestructiveButton)
+	}
+}
+
+// buttonsBelow puts buttons below each other, or side by side.
+func (r *formRow) buttonsBelow(on bool) {
+	if r.buttonBox == nil {
+		return
+	}
+	if r.buttonBox.SetOrientation(gtk.OrientationHorizontal); on {
+		r.buttonBox.SetOrientation(gtk.OrientationVertical)
 	}
 }
 

@@ -79,7 +79,7 @@ func (m *messageMenu) open(row present.Row, at gtk.Widgetter) {
 		return
 	}
 	m.row = row
-	m.edit.SetVisible(row.Mine)
+	m.edit.SetVisible(row.Mine && row.File.Name == "")
 	m.quote.SetVisible(row.Quote != "")
 	m.deleteBoth.SetVisible(row.Mine)
 	w := gtk.BaseWidget(at)

@@ -100,6 +100,15 @@ func (s *scheme) choose(d present.Darkness, text int) {
 	}
 }
 
+// largeDPI is of text half as large again as usual.
+const largeDPI = usualDPI * 3 / 2
+
+// textIsLarge reports whether what usually stands side by side may not fit.
+func textIsLarge() bool {
+	dpi, _ := gtk.SettingsGetDefault().ObjectProperty("gtk-xft-dpi").(int)
+	return dpi >= largeDPI*1024
+}
+
 func (s *scheme) apply() {
 	dark := s.usual
 	switch {

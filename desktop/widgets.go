@@ -78,6 +78,19 @@ func (p pager) show(name string) {
 	}
 }
 
+// menuHeight is how high a menu gets before it scrolls: it fits a screen of
+// 800x600.
+const menuHeight = 470
+
+// setMenu puts a column of items into a popover.
+func setMenu(p *gtk.Popover, items ...gtk.Widgetter) {
+	w := scrolled(box(gtk.OrientationVertical, 2, items...))
+	w.SetPropagateNaturalHeight(true)
+	w.SetPropagateNaturalWidth(true)
+	w.SetMaxContentHeight(menuHeight)
+	p.SetChild(w)
+}
+
 // button makes a button with a name for screen readers and a tooltip.
 func button(text, name string, f func()) *gtk.Button {
 	b := gtk.NewButtonWithLabel(text)

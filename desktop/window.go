@@ -107,6 +107,13 @@ func (w *window) makeToast() *gtk.Revealer {
 	w.toast.SetHAlign(gtk.AlignCenter)
 	w.toast.SetVAlign(gtk.AlignEnd)
 	w.toast.SetCanTarget(false)
+	// A notice that is over is not read to anybody either.
+	w.toast.SetVisible(false)
+	w.toast.NotifyProperty("child-revealed", func() {
+		if !w.toast.RevealChild() {
+			w.toast.SetVisible(false)
+		}
+	})
 	return w.toast
 }
 
@@ -278,17 +285,22 @@ func (w *window) drawDialog(v present.View) {
 	w.dialog = v.Dialog.Kind
 	if closed {
 		w.pages.SetSensitive(true)
-		switch {
-		case v.Stage != present.Main:
-		case v.Chat.Open:
-			w.conversation.composer.grab()
-		default:
-			w.sidebar.grab()
+		if v.Stage == present.Main {
+			w.grab()
 		}
 	}
 	w.sheet.draw(v.Dialog)
 	if open {
 		w.pages.SetSensitive(false)
+	}
+}
+
+// grab gives the keyboard to the open conversation, else to the list.
+func (w *window) grab() {
+	if w.conversation.pages["chat"].Visible() {
+		w.conversation.composer.grab()
+	} else {
+		w.sidebar.grab()
 	}
 }
 
@@ -307,6 +319,7 @@ func (w *window) sayToast(text string) {
 	w.toasts++
 	now := w.toasts
 	w.toastText.SetText(text)
+	w.toast.SetVisible(true)
 	w.toast.SetCanTarget(true)
 	w.toast.SetRevealChild(true)
 	coreglib.TimeoutAdd(toastTime, func() {

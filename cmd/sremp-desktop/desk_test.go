@@ -208,7 +208,12 @@ func TestDesk(t *testing.T) {
 	s.shot("51-shortcuts")
 	s.key("Escape")
 
-	// The program is ended in the tray, and the next start is where this one was.
+	// The program is ended in the tray, and the next start is where this one was:
+	// as large, its list as wide, with the conversation that was open.
+	s.resize(880, 640)
+	s.tool("xdotool", "search", "--onlyvisible", "--name", "^SREMP$", "windowfocus", "--sync") // it was at the shortcuts
+	s.key("F8", "ctrl+Right", "Right", "Return")
+	wide := s.listWidth(func(w int) bool { return w > 281 })
 	menu := d.bus.Object(icon, "/StatusNotifierItem/Menu")
 	if err := menu.Call("com.canonical.dbusmenu.Event", 0, int32(2), "clicked", dbus.MakeVariant(""), uint32(0)).Err; err != nil {
 		t.Fatal(err)
@@ -217,6 +222,8 @@ func TestDesk(t *testing.T) {
 	s.start(noPassphrase, "--profile", profile)
 	s.seesPart("Yes, behind the scenes")
 	s.focused("Message")
+	s.isSized(880, 640)
+	s.listWidth(func(w int) bool { return w == wide })
 
 	// The switches of the program's menu.
 	s.key("F10")
@@ -233,4 +240,16 @@ func TestDesk(t *testing.T) {
 	s.key("Escape")
 	s.key("ctrl+w")
 	s.wait()
+}
+
+// listWidth waits until the list of conversations has a width, and returns it.
+func (s *seat) listWidth(ok func(w int) bool) (width int) {
+	s.t.Helper()
+	s.until("a list of that width", func(n node) bool {
+		if n.name == "Contacts" {
+			_, _, width, _ = s.extents(n)
+		}
+		return n.name == "Contacts" && ok(width)
+	})
+	return width
 }

@@ -25,7 +25,7 @@ func (w *Window) Reply(key string) { w.startCompose(key, ComposeReply) }
 
 // Edit puts the text of a message of ours into the entry, to be replaced.
 func (w *Window) Edit(key string) {
-	if m := w.row(key); m != nil && m.Mine {
+	if m := w.row(key); m != nil && m.changeable() {
 		w.startCompose(key, ComposeEdit)
 	}
 }
@@ -36,12 +36,15 @@ func (w *Window) EditLast() {
 		return
 	}
 	for i := len(w.chat.messages) - 1; i >= 0; i-- {
-		if w.chat.messages[i].Mine {
+		if w.chat.messages[i].changeable() {
 			w.Edit(w.chat.messages[i].key)
 			return
 		}
 	}
 }
+
+// changeable reports whether the message is a text of ours; a file stays what it is.
+func (m *message) changeable() bool { return m.Mine && m.File == nil }
 
 func (w *Window) startCompose(key string, mode ComposeMode) {
 	m := w.row(key)

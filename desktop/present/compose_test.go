@@ -109,3 +109,23 @@ func TestChangeFails(t *testing.T) {
 		}
 	})
 }
+
+// A file is not edited: Up goes to the text before it.
+func TestFileIsNotChanged(t *testing.T) {
+	bubble(t, func(t *testing.T, u *ui) {
+		talk(u, 1)
+		u.api.emit(client.MessageEvent{Message: client.Message{
+			ID: client.MessageID{0xef}, Contact: bob, Mine: true, Text: "photo.png", File: &client.File{Name: "photo.png"}, Seq: 9,
+		}})
+		u.run(3 * callTime)
+		rows := u.last().Chat.Rows
+		u.Edit(rows[len(rows)-1].Key)
+		if k := u.last().Chat.Compose; k.Mode != ComposeNew {
+			t.Errorf("a file is edited: %+v", k)
+		}
+		u.EditLast()
+		if got := u.last().Chat.Draft; got != "mine" {
+			t.Errorf("got %q to edit, want the text", got)
+		}
+	})
+}
