@@ -31,14 +31,25 @@ func (n *simNet) conn(addr string) net.PacketConn { return n.connAt(addr, simLat
 
 // connAt returns a socket to which packets take latency.
 func (n *simNet) connAt(addr string, latency time.Duration) net.PacketConn {
-	one := &simnet.Simnet{Router: n.router}
+	router := &startingRouter{Router: n.router}
+	one := &simnet.Simnet{Router: router}
 	pc := one.NewEndpoint(net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)), simnet.NodeBiDiLinkSettings{
 		Latency: latency,
 		Uplink:  simnet.LinkSettings{MTU: 1500}, Downlink: simnet.LinkSettings{MTU: 1500},
 	})
 	one.Start()
+	n.router.AddNode(pc.LocalAddr(), router.link)
 	return &simConn{PacketConn: pc, net: one}
 }
+
+// A startingRouter keeps a link until it has been started: at an address that was
+// used before, packets come in at once.
+type startingRouter struct {
+	simnet.Router
+	link simnet.PacketReceiver
+}
+
+func (r *startingRouter) AddNode(_ net.Addr, link simnet.PacketReceiver) { r.link = link }
 
 // A simConn takes its link down with it.
 type simConn struct {

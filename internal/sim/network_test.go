@@ -149,6 +149,13 @@ func (r *socketRouter) SendPacket(p simnet.Packet) error {
 	return nil
 }
 
+// sent returns how many packets and bytes entered the network.
+func (n *network) sent() (packets, bytes int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.packets, n.bytes
+}
+
 func addrPort(a net.Addr) netip.AddrPort {
 	u := a.(*net.UDPAddr).AddrPort()
 	return netip.AddrPortFrom(u.Addr().Unmap(), u.Port())

@@ -108,7 +108,8 @@ func runSeed(t *testing.T, seed uint64, day time.Duration) (r result) {
 		r.broken = append(r.broken, w.views.found...)
 		r.relay, r.network, r.searched = *w.views.guesses["relay"], *w.views.guesses["network"], w.views.searched
 		w.views.mu.Unlock()
-		r.virtual, r.packets, r.lies = w.now(), w.net.packets, w.lies()
+		r.packets, _ = w.net.sent()
+		r.virtual, r.lies = w.now(), w.lies()
 	})
 	return r
 }
@@ -254,7 +255,8 @@ func (w *world) bounds() (broken []string) {
 		broken = append(broken, fmt.Sprintf("%d goroutines at rest, more than %d", n, maxWaiting))
 	}
 	days := w.now().Hours() / 24
-	if each := float64(w.net.bytes) / float64(len(w.people)) / max(days, 0.5); each > maxTraffic {
+	_, sent := w.net.sent()
+	if each := float64(sent) / float64(len(w.people)) / max(days, 0.5); each > maxTraffic {
 		broken = append(broken, fmt.Sprintf("%.0f MiB a person and day, more than %d", each/(1<<20), maxTraffic>>20))
 	}
 	return broken
