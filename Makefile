@@ -39,7 +39,7 @@ build: setup-run bin/sremp ## build bin/sremp
 
 .PHONY: dist dist-server dist-check dist-speed package-test fleet
 
-dist: setup-test ## the static program, Debian packages of server and desktop, checksums: dist/
+dist: setup-test ## static program, Debian packages of server and desktop, checksums: dist/ (SREMP_MAINTAINER, SREMP_SOURCE: yours)
 	@GO="$(GO)" scripts/dist.sh dist server desktop
 	@cat dist/SHA256SUMS
 

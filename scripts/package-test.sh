@@ -1,9 +1,9 @@
 #!/bin/sh
-# The package that make dist-server made is installed, upgraded from the version
-# before, removed; and the two versions talk to each other. The version before is
-# the newest tag below this commit, or else the commit before. A clone without
-# history has neither: then only what versions left on disk is tested, and it says
-# so.
+# The packages that make dist, or make dist-server, made are installed, the server's
+# is upgraded from the version before, both are removed; and the two versions talk
+# to each other. The version before is the newest tag below this commit, or else the
+# commit before. A clone without history has neither: then only what versions left on
+# disk is tested, and it says so.
 set -eu
 cd "$(dirname "$0")/.."
 GO=${GO:-go}
@@ -22,4 +22,10 @@ else
 fi
 SREMP_DEB=$(ls "$PWD"/dist/sremp-server_*.deb)
 export SREMP_DEB
+desktop=dist/sremp-desktop_$(dpkg-deb -f "$SREMP_DEB" Version)_$(dpkg-deb -f "$SREMP_DEB" Architecture).deb
+if [ -e "$desktop" ]; then
+	export SREMP_DESKTOP_DEB="$PWD/$desktop"
+else
+	echo "package-test: NO DESKTOP IN dist/: another program takes its place in its package; make dist makes it"
+fi
 $GO test ./packaging -count 1 -v -timeout 30m

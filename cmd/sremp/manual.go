@@ -105,7 +105,7 @@ func manualPage(cmd *cobra.Command, date time.Time) string {
 	if cmd.HasParent() {
 		fmt.Fprintf(&b, ".BR %s (1),\n", roff(pageName(cmd.Parent())))
 	}
-	fmt.Fprintf(&b, ".UR %s\n.UE\n", programSource)
+	fmt.Fprintf(&b, ".UR %s\n.UE\n", buildSource)
 	return b.String()
 }
 

@@ -12,14 +12,14 @@ import (
 // versions of its own (spec §1.5).
 const programVersion = "0.1.0"
 
-// Where users of a server can get its source, as the licence wants.
-const (
-	programLicence = "AGPL-3.0"
-	programSource  = "https://github.com/sremp/sremp"
-)
+const programLicence = "AGPL-3.0"
 
-// buildCommit is set by the linker where the build keeps no other record.
-var buildCommit string
+// These are set by the linker: the commit where the build keeps no other record,
+// and where users of a changed server can get its source, as the licence wants.
+var (
+	buildCommit string
+	buildSource = "https://github.com/sremp/sremp"
+)
 
 // programCommit returns the commit that the program was built from, "unknown" if
 // it was not built in a repository.
@@ -52,7 +52,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Use: "version", Short: "Print the version, its commit, licence and source", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(a.stdout, "sremp %s\ncommit %s\nlicence %s\nsource %s\nbuilt with %s for %s/%s\n",
-				programVersion, programCommit(), programLicence, programSource, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+				programVersion, programCommit(), programLicence, buildSource, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}
