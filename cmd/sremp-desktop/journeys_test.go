@@ -6,6 +6,9 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -131,6 +134,75 @@ func TestJourneyServerDies(t *testing.T) {
 	}
 }
 
+// TestJourneyLAN is J2: no server, one network. They meet by a link, a file goes
+// over, one is cut off and returns.
+func TestJourneyLAN(t *testing.T) {
+	ann, bob := newSeat(t, "ann", "960x680"), newSeat(t, "ben", "960x680")
+	dir := t.TempDir()
+	for _, p := range []struct {
+		*seat
+		name string
+	}{{ann, "Ann"}, {bob, "Ben"}} {
+		p.start(noPassphrase, "--profile", filepath.Join(dir, p.name), "--listen", "127.0.0.1:0")
+		p.focused("Your name")
+		p.write(p.name)
+		p.key("Return")
+		p.seesPart("Nobody is here yet.")
+		p.sees("No server")
+	}
+	bob.add(ann.invite())
+	bob.says("Nobody but us.")
+	bob.seesPart("Path: direct, LAN")
+	ann.seesPart("1 unread message")
+	ann.clickOn(ann.until("Ben in the list", func(n node) bool { return strings.HasPrefix(n.name, "Ben, ") }))
+	ann.focused("Message")
+	ann.seesPart("Path: direct, LAN")
+
+	// A file, by the keyboard.
+	path := filepath.Join(t.TempDir(), "film.mkv")
+	film := make([]byte, 40<<20)
+	rand.NewChaCha8([32]byte{1}).Read(film)
+	if err := os.WriteFile(path, film, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ann.key("ctrl+o")
+	ann.choose("Send a file", path)
+	bob.sees("film.mkv")
+	bob.shot("77-lan-consent")
+	bob.press("Accept")
+	bob.sees("Show folder")
+	ann.seesPart("film.mkv")
+	bob.shot("78-lan-file")
+	arrived := ""
+	if err := filepath.WalkDir(bob.home, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "film.mkv" {
+			arrived = path
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(arrived); err != nil || !bytes.Equal(got, film) {
+		t.Errorf("%q has %d bytes, %v; want what was sent", arrived, len(got), err)
+	}
+
+	// Cut off: what is written waits, and nobody says that it arrived.
+	bob.program.cmd.Process.Kill()
+	<-bob.program.done
+	ann.seesPart("Path: offline")
+	ann.says("Are you there?")
+	ann.seesPart("Are you there? (Queued: stored on this computer, will be sent)")
+	ann.shot("79-lan-cut")
+	bob.start(noPassphrase, "--profile", filepath.Join(dir, "Ben"), "--listen", "127.0.0.1:0")
+	bob.seesPart("Are you there?")
+	ann.seesPart("Are you there? (Delivered")
+	ann.seesPart("Path: direct, LAN")
+	for _, s := range []*seat{ann, bob} {
+		s.key("ctrl+q")
+		s.wait()
+	}
+}
+
 // TestJourneyNeverTogether is J3: they are never online together, and the relay
 // is restarted in between.
 func TestJourneyNeverTogether(t *testing.T) {
@@ -193,16 +265,28 @@ func TestJourneyLyingServer(t *testing.T) {
 	ann, bob := newSeat(t, "ann", "960x680"), newSeat(t, "ben", "960x680")
 	ann.startAs("Ann")
 	ann.use(server.addr.String())
-	_, there := bob.startAs("Ben")
+	bobs, _ := bob.startAs("Ben")
 	bob.use(server.addr.String())
 	ann.add(bob.invite())
 	ann.says("Hello Ben")
 	ann.seesPart("Hello Ben (Delivered")
+	ann.key("ctrl+m")
+	ann.press("Compare words…")
+	ann.sees("Is this really Ben?")
+	ann.press("They are the same")
+	ann.seesPart("Verified on ")
+	ann.key("Escape")
+	verified := func() {
+		t.Helper()
+		ann.until("Ben, verified", func(n node) bool {
+			return strings.HasPrefix(n.name, "Ben, ") && strings.Contains(n.name, ", verified")
+		})
+	}
+	verified()
 	server.kill()
 	bob.key("ctrl+q")
 	bob.wait()
-	_ = there
-	serverIn(t, t.TempDir(), server.addr.HostPort()) // another key
+	liar := serverIn(t, t.TempDir(), server.addr.HostPort()) // another key
 	ann.seesPart("another key than its address says")
 	ann.says("This must not go there.")
 	ann.seesPart("This must not go there. (Queued")
@@ -210,6 +294,18 @@ func TestJourneyLyingServer(t *testing.T) {
 	ann.seesPart("The server proved another key than its address says")
 	ann.shot("75-lying-server")
 	ann.key("Escape")
+	verified()
+
+	// It lies to him as well, and the two find each other without it. What waited
+	// arrives then, and not before.
+	bob.start(noPassphrase, "--profile", bobs)
+	bob.seesPart("another key than its address says")
+	bob.seesPart("This must not go there.")
+	ann.seesPart("This must not go there. (Delivered")
+	verified()
+	liar.kill()
+	bob.key("ctrl+q")
+	bob.wait()
 	ann.key("ctrl+q")
 	ann.wait()
 }

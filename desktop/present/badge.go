@@ -1,6 +1,7 @@
 package present
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
@@ -22,6 +23,10 @@ func badge(p client.Path, now time.Time) Badge {
 	case client.PathDirect:
 		b.Text = tr.T("direct") + rtt(p.RTT)
 		b.Tip = tr.T("Packets go straight to the other computer%s.", at(p.Remote))
+		if isLocal(p.Remote) {
+			b.Text = tr.T("direct, LAN") + rtt(p.RTT)
+			b.Tip = tr.T("Packets go straight to the other computer%s, and do not leave the local network.", at(p.Remote))
+		}
 	case client.PathRelay:
 		b.Text = tr.T("relay") + rtt(p.RTT)
 		b.Tip = tr.T("Packets go through a relay%s, which cannot read them.", at(p.Remote))
@@ -36,6 +41,17 @@ func badge(p client.Path, now time.Time) Badge {
 		b.Tip += "\n" + s
 	}
 	return b
+}
+
+// isLocal reports whether an address is one that routers of the internet do not
+// carry (RFC 1918, RFC 4193, RFC 4291 section 2.5.6): its packets stay here.
+func isLocal(remote string) bool {
+	a, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return false
+	}
+	ip := a.Addr().Unmap()
+	return ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsLoopback()
 }
 
 // rtt words a round-trip time with a space before it; empty if it is not known.
