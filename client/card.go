@@ -71,14 +71,15 @@ func (k *core) takeCard(c *contact, body []byte) {
 	if len(card.Record) > 0 {
 		k.takeRecord(c, card.Record)
 	}
-	if c.card != nil && card.Version < c.card.Version {
+	epoch := cardEpoch(&card)
+	if c.card != nil && (epoch < c.cardEpoch || epoch == c.cardEpoch && card.Version < c.card.Version) {
 		return
 	}
 	body = bytes.Clone(body)
 	if card, err = wire.ParseCard(body); err != nil {
 		return
 	}
-	c.card, c.info.Card = &card, newHidden(body)
+	c.card, c.cardEpoch, c.info.Card = &card, epoch, newHidden(body)
 	c.setInfo(k)
 	k.emit(ContactEvent{Contact: c.view()})
 	peer := c.info.ID

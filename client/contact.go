@@ -107,6 +107,8 @@ type contact struct {
 	record  *identity.Record
 	card    *wire.Card // nil before the first
 
+	cardEpoch uint32 // of the record in it
+
 	found *rendezvous.Content // its record at a rendezvous, the newest of this run
 
 	conversation [32]byte
@@ -211,7 +213,7 @@ func loadContact(ctx context.Context, v *vault, me identity.PeerID, row Row) (*c
 		if err != nil {
 			return damaged(err)
 		}
-		c.card = &card
+		c.card, c.cardEpoch = &card, cardEpoch(&card)
 	}
 	waiting, err := v.rows(ctx, Query{Table: TableWaiting, Owner: c.num})
 	if err != nil {

@@ -141,8 +141,8 @@ func (k *core) takeBundle(c *contact, x wire.PrekeyBox, byHand bool) {
 	}
 	b, err := ratchet.ParseBundle(x.Bundle, c.info.ID, k.now())
 	// A contact whose disk is an old copy is at a lower serial, which is no
-	// reason to believe a relay.
-	if err != nil || b.Serial() < c.info.Serial && !(byHand && c.card != nil) {
+	// reason to believe a relay. Another computer of its counts anew.
+	if err != nil || b.Serial() < c.info.Serial && !(byHand && c.card != nil) && !c.isNews(b.Record().Epoch) {
 		k.c.log.Warn("prekeys refused", "contact", c.info.ID.Short(), "err", err)
 		k.unlinkedPath(c, "could not verify the contact's keys, not sent")
 		return

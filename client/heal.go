@@ -43,14 +43,5 @@ func (k *core) reborn(c *contact, msg []byte) ([]byte, error) {
 	if err != nil || r.Identity != c.info.ID || r.Epoch <= c.flow.InEpoch || c.record != nil && r.Epoch < c.record.Epoch {
 		return nil, ratchet.ErrWrongPeer
 	}
-	p, r, plain, err := ratchet.Accept(k.now(), k.local, k.prekeys, [32]byte{}, msg)
-	if err != nil {
-		return nil, err
-	}
-	k.dirtyPrekeys = true
-	c.session = p
-	c.setSession(k)
-	k.takeRecord(c, r.Bytes())
-	k.rewrite(c)
-	return plain, nil
+	return k.acceptAnew(c, msg)
 }

@@ -305,6 +305,10 @@ func (k *core) mailArrived(relayID identity.ServerID, m relay.Mail) {
 		return
 	}
 	c := k.inboxOwner(relayID, m.Inbox)
+	if c == nil && k.isPrekeyInbox(relayID, m.Inbox) {
+		k.returned(m)
+		return
+	}
 	if c == nil {
 		k.c.log.Warn("mail for an unknown inbox dropped")
 		return

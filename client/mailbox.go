@@ -17,8 +17,12 @@ type mailBox struct {
 }
 
 // mailTargets returns the contact's mailboxes, its favourite first: of its card, or
-// before there is one of the invite.
+// before there is one of the invite, or, when the card is of a lost computer, of
+// its prekeys.
 func (k *core) mailTargets(c *contact) (out []mailBox) {
+	if c.cardLost() {
+		return c.returnBoxes()
+	}
 	if c.card != nil {
 		for _, m := range c.card.Mailboxes {
 			if a, ok := fromServer(m.Relay); ok {

@@ -448,13 +448,16 @@ func (n *network) offerByRendezvous(ctx context.Context, t *target, a identity.S
 	if err != nil {
 		return replied{err: err}
 	}
-	defer done()
 	aead := introAEAD(t.intro.bytes())
 	sealed, err := cl.Introduce(ctx, n.c.cfg.Now(), t.id, t.lookup, sealBox(aead, contextOffer, o.Append(nil)))
 	if err != nil {
-		n.lookAround(ctx, cl, t)
+		// Nobody's answer may have taken all the time that there was.
+		if errors.Is(ctx.Err(), context.Canceled) || !n.run(func() { n.lookAround(cl, t); done() }) {
+			done()
+		}
 		return replied{err: err}
 	}
+	defer done()
 	b, err := openBox(aead, answerContext(o), sealed)
 	if err != nil {
 		return replied{err: err}
@@ -464,8 +467,11 @@ func (n *network) offerByRendezvous(ctx context.Context, t *target, a identity.S
 }
 
 // lookAround asks a server that could not introduce us for the contact's record:
-// it may name others, at which we did not know it to be.
-func (n *network) lookAround(ctx context.Context, cl *rendezvous.Client, t *target) {
+// it may name others, at which we did not know it to be, or be of a computer that
+// does not know the keys of the lost one.
+func (n *network) lookAround(cl *rendezvous.Client, t *target) {
+	ctx, cancel := context.WithTimeout(n.ctx, introduceTime)
+	defer cancel()
 	content, online, err := cl.Lookup(ctx, n.c.cfg.Now(), t.id, t.lookup)
 	if err == nil {
 		n.c.post(func(k *core) { k.found(rendezvous.Change{ID: t.id, Content: content, Online: online}) })

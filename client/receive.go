@@ -51,8 +51,15 @@ func parseWaiting(b []byte) (m waitingMessage, err error) {
 // incoming takes a ratchet message of a contact, whichever way it came. It
 // changes nothing if the message does not authenticate.
 func (k *core) incoming(c *contact, msg []byte) error {
-	if c.session == nil || c.info.Trust == Rejected {
+	if c.info.Trust == Rejected {
 		return ratchet.ErrDecrypt
+	}
+	if c.session == nil {
+		plain, err := k.firstAgain(c, msg)
+		if err == nil {
+			k.plaintext(c, plain)
+		}
+		return err
 	}
 	generation := c.session.Generation()
 	plain, err := c.session.Decrypt(k.now(), k.local, k.prekeys, c.info.PSK.bytes(), msg)

@@ -68,7 +68,7 @@ func (k *core) askPrekeys(c *contact) {
 	if k.steady().Sub(r.next) > renewMax {
 		r.wait = 0
 	}
-	if r.wait = min(max(2*r.wait, renewMin), renewMax); c.session == nil {
+	if r.wait = min(max(2*r.wait, renewMin), renewMax); c.sessionLost() {
 		r.wait = min(r.wait, mailRetryMax) // there is nothing to disturb
 	}
 	r.next, r.failures, r.asked = k.steady().Add(r.wait), 0, true
@@ -82,11 +82,7 @@ func (k *core) askPrekeys(c *contact) {
 		inbox, token := prekeyInbox(lookup, at, epoch)
 		return s.FetchPrekeys(ctx, inbox, token)
 	}
-	for _, m := range c.card.Mailboxes {
-		if a, ok := fromServer(m.Relay); ok {
-			from.relays = append(from.relays, a)
-		}
-	}
+	from.relays = c.relays()
 	k.then(func() {
 		k.c.net.run(func() { k.c.net.wantPrekeys(from) })
 	})
@@ -123,14 +119,17 @@ func (n *network) furnishPrekeys(ctx context.Context, cl *relay.Client, f *furni
 	if err := cl.PutPrekeys(ctx, f.prekeys, f.bundle, nil); err != nil {
 		return err
 	}
+	if err := cl.AllowWork(ctx, f.prekeys, knockWork); err != nil {
+		return err
+	}
 	return cl.AllowKnock(ctx, f.prekeys, f.prekeyToken, n.c.cfg.Now().Add(prekeyTokenTTL))
 }
 
 // renewWith starts another session with a contact that we cannot read.
 func (k *core) renewWith(c *contact, b *ratchet.Bundle, oneTime []byte) error {
 	err := c.session.Renew(k.now(), k.local, b, oneTime, [32]byte{})
-	if errors.Is(err, ratchet.ErrWrongPeer) && b.Record().Epoch > max(c.epoch(), c.flow.InEpoch) {
-		// It was restored elsewhere, and we did not hear of it yet.
+	if e := b.Record().Epoch; errors.Is(err, ratchet.ErrWrongPeer) && e >= c.epoch() && c.isNews(e) {
+		// It was restored elsewhere, and we did not hear from there yet.
 		var p *ratchet.Peer
 		if p, err = ratchet.Initiate(k.now(), k.local, b, oneTime, [32]byte{}); err == nil {
 			c.session = p

@@ -168,6 +168,9 @@ func (st *peerState) accept(dst []byte, now time.Time, l *identity.Local, store 
 // unable to read what was encrypted before.
 func (p *Peer) Generation() uint32 { return p.s.generation() }
 
+// Epoch returns that of the newest record that the remote device used.
+func (p *Peer) Epoch() uint32 { return p.s.epoch }
+
 // Answered reports whether the session that is sent on was ever answered; until
 // then messages are initial messages if we began it.
 func (p *Peer) Answered() bool { return p.s.sessions[0].pending == nil }
