@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -16,10 +15,13 @@ import (
 
 // A liar is the operator of a server who works against the people: as a relay it
 // signs for mail and drops it, shows it late, repeated, out of order, in another
-// inbox, to another owner, cut or changed; as a rendezvous it answers with
-// nothing, with records of before, of others, or changed. It knows all that
-// passes the server, through every life of its process, and nothing else. It is
-// a contact who replays and forges as well, as far as that has no session keys.
+// inbox, to another owner, cut or changed; as a rendezvous it answers a lookup
+// with nothing, with records of before, of others, or changed. It remembers some
+// of what passed the server, through every life of its process, and nothing else.
+// What it says it says in the server's own protocol: it makes no frames that are
+// not well formed, forwards packets honestly, and passes on every introduction. It has no key of
+// anybody's and is nobody's contact: a person who lies to contacts is no part of
+// these worlds.
 //
 // Laws are as hard as with honest servers. What it drops its sender sees as held
 // and never as delivered, and a message that comes after it is shown with the
@@ -41,10 +43,9 @@ type liar struct {
 // remembered bounds what a liar keeps of each owner, name and kind.
 const remembered = 64
 
-// lied reports whether the seed's world has a liar for a server.
-func (w *world) lied(i int) bool {
-	return os.Getenv("SREMP_SIM_LIARS") != "" && w.seed%4 == 0 && i == 0
-}
+// lied reports whether the seed's world has a liar for a server: every fourth one
+// has, for its first.
+func (w *world) lied(i int) bool { return w.seed%4 == 0 && i == 0 }
 
 func newLiar(w *world, name string) *liar {
 	return &liar{

@@ -7,10 +7,9 @@
 // and partitions; its disks lose what was not synced, tear writes, fill up and
 // fail; its clients are killed at any transaction, moved to other networks, put
 // to sleep, restored from backups, and given wrong clocks; its servers are killed
-// and started again. With SREMP_SIM_LIARS=1, in every fourth world, one server's operator lies: its relay
-// drops, repeats, delays, reorders and forges mail, and its rendezvous hides,
-// exchanges and changes records; the laws stay. Seed 156 of six hours breaks them: a conversation does not
-// recover after such a relay has ended.
+// and started again. In every fourth world one server's operator lies: its relay
+// drops, repeats, delays, reorders and changes mail, and its rendezvous hides,
+// exchanges and changes records; the laws stay.
 //
 //	go test ./internal/sim -run TestSeed -seed N     # one seed again, with its history
 //	make sim SEEDS=200                               # many, of a day each, on all cores

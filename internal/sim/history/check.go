@@ -36,7 +36,8 @@ type checker struct {
 	restores map[string][]restore
 	unsure   map[string]bool // texts
 	stopped  map[string][]time.Duration
-	liars    bool
+	lying    []time.Duration // when servers began to lie
+	healed   time.Duration   // when they ended; 0: never
 	end      time.Duration
 	broken   []string
 }
@@ -53,9 +54,9 @@ type checker struct {
 //   - the last edit is what both sides see.
 //
 // Who lost a device and began from a backup may have lost what came between the
-// two, and what was on its way out; and what a lying server dropped may have
-// disappeared at its sender before it was asked for again, held and never ticked
-// as delivered. Nobody loses anything else.
+// two, and what was on its way out; and what a server took and dropped while it lied
+// may have disappeared at its sender before it was asked for again, held and never
+// ticked as delivered. Nobody loses anything else.
 func Check(events []Event) []string {
 	c := &checker{events: events, messages: map[string]*message{}, restores: map[string][]restore{}, unsure: map[string]bool{}, stopped: map[string][]time.Duration{}}
 	c.collect()
@@ -109,7 +110,9 @@ func (c *checker) collect() {
 				m.removed[e.Who] = e.At
 			}
 		case Lying:
-			c.liars = true
+			c.lying = append(c.lying, e.At)
+		case Healed:
+			c.healed = e.At
 		case Stopped:
 			c.stopped[e.Who] = append(c.stopped[e.Who], e.At)
 		case BackedUp:
@@ -216,11 +219,22 @@ func (c *checker) arrival(m *message) {
 		c.fail(m.Event, "ticked as delivered and never shown")
 	case m.told != 0 && shown && at > m.told+hold && !c.stoppedBetween(m.Peer, m.told-hold, at):
 		c.fail(m.Event, "ticked as delivered %v before it was shown", at-m.told)
-	case m.told == 0 && !shown && !c.isRemoved(m, m.Who) && (m.After == 0 || len(c.restores) == 0 && !c.liars):
+	case m.told == 0 && !shown && !c.isRemoved(m, m.Who) && (m.After == 0 || len(c.restores) == 0 && !c.mayBeDropped(m)):
 		// What its sender removed, or what expired there, is not encrypted anew for
 		// another device.
 		c.fail(m.Event, "accepted and never shown")
 	}
+}
+
+// mayBeDropped reports whether a server that lied may have taken m: its sender was
+// told that it is held, or ended before it could be.
+func (c *checker) mayBeDropped(m *message) bool {
+	until := c.healed
+	if until == 0 {
+		until = c.end
+	}
+	lied := slices.ContainsFunc(c.lying, func(at time.Duration) bool { return at <= until }) && m.At < until
+	return lied && (m.reached == Held || c.stoppedBetween(m.Who, m.At, until))
 }
 
 func (c *checker) isRemoved(m *message, who string) bool {

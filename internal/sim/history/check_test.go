@@ -112,6 +112,14 @@ func TestCheck(t *testing.T) {
 			accepted a b 1 one hour
 			ticked a b 1 - held
 			healed - - - - late`, ""},
+		{"expired before any server had it", `lying -
+			accepted a b 1 one hour
+			healed - - - - late`, "never shown"},
+		{"expired after the liar's end", `lying -
+			healed -
+			accepted a b 1 one hour
+			ticked a b 1 - held
+			final a b 2 - - late`, "never shown"},
 		{"lost by a liar", `lying -
 			accepted a b 1 one
 			final a b 1 one mine held`, "never shown"},
