@@ -164,6 +164,8 @@ func TestFileThroughMailbox(t *testing.T) {
 	startServer(t, serverDir, addr.HostPort())
 	bob.listen(t)
 	sameFile(t, bob.waitFile(t, client.FileDone), path, bob)
+	// What is sent after the news that the file came is at the relay after it.
+	bob.run(t, "send", "Ann", "it came", "--wait", "held", "--timeout", "3m")
 	bob.end(t, syscall.SIGTERM)
 	ann.listen(t)
 	ann.waitFile(t, client.FileDone)
