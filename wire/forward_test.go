@@ -18,8 +18,20 @@ func forwardPacket(side uint8, counter uint64) []byte {
 
 func TestForwardVectors(t *testing.T) {
 	var got strings.Builder
-	for _, b := range [][]byte{forwardPacket(0, 0), forwardPacket(1, 0x010203), forwardPacket(ForwardFromRelay|1, 0xff_00000001), challenge(1), answer(1)} {
-		got.WriteString(hex.EncodeToString(b) + "\n")
+	got.WriteString("# spec 6.6: one key, one session\n")
+	for _, v := range []struct {
+		name  string
+		bytes []byte
+	}{
+		{"key", forwardKey[:]},
+		{"packet", []byte("a QUIC packet")},
+		{"side_0_counter_0", forwardPacket(0, 0)},
+		{"side_1_counter_66051", forwardPacket(1, 66051)},
+		{"side_3_counter_1095216660481", forwardPacket(ForwardFromRelay|1, 1095216660481)},
+		{"challenge", challenge(1)},
+		{"answer", answer(1)},
+	} {
+		got.WriteString(v.name + " = " + hex.EncodeToString(v.bytes) + "\n")
 	}
 	const file = "testdata/forward.txt"
 	if *update {

@@ -22,10 +22,11 @@ func TestDecoder(t *testing.T) {
 		t.Skip("NO NODE MODULES: docs/spec was not proven by its independent decoder; run npm ci in internal/interop")
 	}
 	tests, err := filepath.Glob("test/*.test.mjs")
-	if err != nil || len(tests) < 4 {
-		t.Fatalf("got %d files of tests, %v; want 4 at least", len(tests), err)
+	if err != nil || len(tests) < 8 {
+		t.Fatalf("got %d files of tests, %v; want 8 at least", len(tests), err)
 	}
-	touch(t, "decoder", "test", "../../identity/testdata", "../../handshake/testdata", "../../ratchet/testdata", "../../wire/testdata", "../../client/testdata")
+	touch(t, "decoder", "test", "../../identity/testdata", "../../handshake/testdata", "../../ratchet/testdata", "../../wire/testdata", "../../client/testdata",
+		"../../relay/testdata", "../../rendezvous/testdata", "../../nat/testdata")
 
 	out, err := exec.CommandContext(t.Context(), node, append([]string{"--test"}, tests...)...).CombinedOutput()
 	if err != nil {
