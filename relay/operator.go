@@ -35,6 +35,15 @@ type Totals struct {
 	Bytes   int64 `json:"bytes"` // of the blobs
 }
 
+// An OwnerUse is what a [Store] holds of one owner.
+type OwnerUse struct {
+	Key     [32]byte
+	Seen    time.Time // the day of the last visit, UTC
+	Inboxes int
+	Mail    int   // blobs
+	Bytes   int64 // of the blobs
+}
+
 // An Operator is what the operator of a relay does with its [Store], beside the
 // running server.
 type Operator interface {
@@ -52,6 +61,8 @@ type Operator interface {
 	Unblock(ctx context.Context, key [32]byte) (bool, error)
 	// Totals counts what is stored of everybody.
 	Totals(ctx context.Context) (Totals, error)
+	// Owners returns those who hold most bytes, at most n, the fullest first.
+	Owners(ctx context.Context, n int) ([]OwnerUse, error)
 	// Blocked returns all blocked names.
 	Blocked(ctx context.Context) ([][32]byte, error)
 	// Knows calls f with every row in which an owner or an inbox occurs: the

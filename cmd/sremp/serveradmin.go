@@ -42,7 +42,7 @@ func (a *app) addOperatorCommands(server *cobra.Command) {
 		RunE:  func(*cobra.Command, []string) error { return usageError{errors.New("token takes new, list or revoke")} },
 	}
 	token.AddCommand(o.tokenNew(), o.tokenList(), o.tokenRevoke())
-	for _, c := range []*cobra.Command{token, o.block(), o.unblock(), o.knows(), o.backup(), o.restore()} {
+	for _, c := range []*cobra.Command{token, o.owners(), o.block(), o.unblock(), o.knows(), o.backup(), o.restore()} {
 		c.PersistentFlags().StringVar(&o.dir, "dir", defaultServerDir, "`directory` of the server; without one here, "+packageDir)
 		c.PersistentFlags().StringVar(&o.database, "database", "", "connection `string` of its PostgreSQL database, if it has one")
 		server.AddCommand(c)
@@ -178,6 +178,32 @@ func (o *admin) named(use, short string, f func(context.Context, relay.Store, [3
 			return o.with(cmd.Context(), func(s relay.Store) error { return f(cmd.Context(), s, key) })
 		},
 	}
+}
+
+func (o *admin) owners() *cobra.Command {
+	most := 20
+	cmd := &cobra.Command{
+		Use: "owners [--most N]", Short: "List the owners who hold most mail: key, day of the last visit, inboxes, mail, bytes", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if most < 1 {
+				return usageError{errors.New("--most is above 0")}
+			}
+			return o.with(cmd.Context(), func(s relay.Store) error {
+				all, err := s.Owners(cmd.Context(), most)
+				if err != nil {
+					return err
+				}
+				for _, u := range all {
+					if _, err := fmt.Fprintf(o.stdout, "%x %s %d %d %d\n", u.Key, u.Seen.Format(time.DateOnly), u.Inboxes, u.Mail, u.Bytes); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().IntVar(&most, "most", most, "how `many`")
+	return cmd
 }
 
 func (o *admin) block() *cobra.Command {

@@ -143,6 +143,9 @@ func TestOperator(t *testing.T) {
 	if got := must(t, "server", "knows", "--dir", server, name); !strings.Contains(got, "owners\n") || !strings.Contains(got, "name "+hex.EncodeToString(inbox[:])) {
 		t.Errorf("knows:\n%s", got)
 	}
+	if got := must(t, "server", "owners", "--dir", server); !strings.HasPrefix(got, name+" 20") || !strings.HasSuffix(got, " 1 0 0") {
+		t.Errorf("owners: got %q, want %s, a day, one inbox, no mail", got, name)
+	}
 	backup := filepath.Join(dir, "backup")
 	must(t, "server", "backup", "--dir", server, backup)
 	expect(t, 1, "", "server", "backup", "--dir", server, backup)

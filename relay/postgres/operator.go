@@ -101,6 +101,26 @@ func (t *tx) blocked(key [32]byte) (bool, error) {
 	return t.get("SELECT 1 FROM blocked WHERE key = $1", []any{key[:]}, &one)
 }
 
+// Owners implements [relay.Operator].
+func (s *Store) Owners(ctx context.Context, n int) (all []relay.OwnerUse, err error) {
+	err = s.rows(ctx, `SELECT o.key, o.day, (SELECT count(*) FROM inboxes WHERE owner = o.id), count(m.id), coalesce(sum(m.size), 0)::bigint
+	FROM owners o LEFT JOIN mail m ON m.owner = o.id GROUP BY o.id, o.key, o.day
+	ORDER BY 5 DESC, 4 DESC, 3 DESC, o.key LIMIT $1`, []any{n}, func() { all = nil },
+		func(rows pgx.Rows) error {
+			var u relay.OwnerUse
+			var key []byte
+			var day int64
+			if err := rows.Scan(&key, &day, &u.Inboxes, &u.Mail, &u.Bytes); err != nil {
+				return err
+			}
+			copy(u.Key[:], key)
+			u.Seen = time.Unix(day*86400, 0).UTC()
+			all = append(all, u)
+			return nil
+		})
+	return all, err
+}
+
 const ofKey = "inbox IN (SELECT id FROM inboxes WHERE name = $1 OR owner = (SELECT id FROM owners WHERE key = $1))"
 
 // knows lists, for each table, the rows in which a key occurs. A test holds it

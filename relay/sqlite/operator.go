@@ -129,6 +129,32 @@ func (t *tx) blocked(key [32]byte) (bool, error) {
 	return t.Get("SELECT 1 FROM blocked WHERE key = ?", []any{key[:]}, &one)
 }
 
+// Owners implements [relay.Operator].
+func (s *Store) Owners(ctx context.Context, n int) (all []relay.OwnerUse, err error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT o.key, o.day, (SELECT count(*) FROM inboxes WHERE owner = o.id), count(m.id), coalesce(sum(m.size), 0)
+	FROM owners o LEFT JOIN mail m ON m.owner = o.id GROUP BY o.id, o.key, o.day
+	ORDER BY 5 DESC, 4 DESC, 3 DESC, o.key LIMIT ?`, n)
+	if err != nil {
+		return nil, failure(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var u relay.OwnerUse
+		var key []byte
+		var day int64
+		if err := rows.Scan(&key, &day, &u.Inboxes, &u.Mail, &u.Bytes); err != nil {
+			return nil, failure(err)
+		}
+		copy(u.Key[:], key)
+		u.Seen = time.Unix(day*86400, 0).UTC()
+		all = append(all, u)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, failure(err)
+	}
+	return all, nil
+}
+
 // knows lists, for each table, the rows in which a key occurs. A test holds it
 // to the schema.
 var knows = []struct{ table, where string }{

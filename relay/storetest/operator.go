@@ -149,6 +149,30 @@ func testBlock(f fixture) {
 	f.wantBodies(alice, t0)
 }
 
+// Owners are listed by what they hold, the fullest first.
+func testOwnersUse(f fixture) {
+	ctx := f.Context()
+	carol := id(70)
+	for _, o := range [][32]byte{bob, carol} {
+		_, err := f.Owner(ctx, o, t0, relay.Admission{Open: true, Limit: 10})
+		f.ok(err)
+	}
+	f.inbox(bob, id(4), false, token)
+	f.put(delivery(id(4), token, []byte("a longer one, of bob's"), t0))
+	f.put(delivery(inbox, token, []byte("one"), t0))
+	f.put(delivery(inbox, token, []byte("two"), t0))
+	all, err := f.Owners(ctx, 10)
+	f.ok(err)
+	day := t0.UTC().Truncate(24 * time.Hour)
+	want := []relay.OwnerUse{{Key: bob, Seen: day, Inboxes: 1, Mail: 1, Bytes: 22}, {Key: alice, Seen: day, Inboxes: 1, Mail: 2, Bytes: 6}, {Key: carol, Seen: day}}
+	if !reflect.DeepEqual(all, want) {
+		f.Errorf("owners %+v, want %+v", all, want)
+	}
+	if few, err := f.Owners(ctx, 1); err != nil || !reflect.DeepEqual(few, want[:1]) {
+		f.Errorf("one owner: %+v, %v; want %+v", few, err, want[:1])
+	}
+}
+
 // Knows shows all that is stored about a name, and nothing of others.
 func testKnows(f fixture) {
 	ctx := f.Context()

@@ -100,7 +100,7 @@ func Test(t *testing.T, open func(t *testing.T) relay.Store) {
 	for _, test := range []func(fixture){
 		testOwners, testInboxes, testPut, testQuota, testRoomComesBack, testKnock, testPrekeys,
 		testForeign, testExpiry, testFetchBatches, testConcurrent, testEndedContext,
-		testTokens, testTotals, testWork, testBlock, testKnows,
+		testTokens, testTotals, testWork, testBlock, testOwnersUse, testKnows,
 	} {
 		name := runtime.FuncForPC(reflect.ValueOf(test).Pointer()).Name()
 		t.Run(name[strings.LastIndex(name, ".test")+5:], func(t *testing.T) {
