@@ -33,6 +33,7 @@ test: setup-test ## run all tests, installing first what they need
 natlab-skipped:
 	@$(GO) test ./internal/natlab -run '^TestNetworkChange$$' -count 1 -v | grep -E '^(NO|THE) NAT LABORATORY' || true
 	@cmp -s internal/interop/package-lock.json internal/interop/node_modules/.installed || echo 'NO DECODER ON THIS MACHINE: docs/spec was not proven by its independent decoder; install nodejs and npm'
+	@command -v promtool >/dev/null || echo 'NO PROMTOOL ON THIS MACHINE: alerts and dashboard were not read by it; install prometheus'
 	@test -x /usr/sbin/miniupnpd || echo 'NO GATEWAY DAEMON ON THIS MACHINE: tests of port mapping were skipped; install miniupnpd-nftables'
 
 build: setup-run bin/sremp ## build bin/sremp

@@ -1,7 +1,6 @@
 package packaging
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,18 +42,9 @@ func TestDashboard(t *testing.T) {
 		}
 	}
 
-	var dashboard struct {
-		Panels []struct {
-			Title   string
-			Targets []struct{ Expr string }
-		}
-	}
-	b, err := os.ReadFile("grafana.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &dashboard); err != nil || len(dashboard.Panels) < 10 {
-		t.Fatalf("the dashboard: %d panels, %v", len(dashboard.Panels), err)
+	dashboard := readDashboard(t)
+	if len(dashboard.Panels) < 10 {
+		t.Fatalf("the dashboard has %d panels", len(dashboard.Panels))
 	}
 	shown := map[string]bool{"sremp_build_info": true} // its instances
 	for _, p := range dashboard.Panels {
