@@ -171,35 +171,61 @@ func TestFilePause(t *testing.T) {
 	a, b := friends(t)
 	takesFiles(t, b, 0)
 	path := writeFile(t, "film.bin", long(300_000_000))
+	for range 20 {
+		if pauseFile(t, a, b, path) {
+			return
+		}
+	}
+	t.Fatal("every file arrived before it could be paused")
+}
+
+// pauseFile sends a file, and pauses and resumes it at each side. It returns false
+// if the file had arrived before a pause: a busy machine looks away for that long.
+func pauseFile(t *testing.T, a, b *client.Client, path string) bool {
+	t.Helper()
 	m := sendFile(t, a, me(t, b), client.FileDraft{Path: path})
 	waitFile(t, b, me(t, a), m.ID, client.FileOffered)
-	control := func(c, other *client.Client, act client.FileAction) client.File {
+	control := func(c, other *client.Client, act client.FileAction) (client.File, bool) {
 		t.Helper()
 		f, err := c.ControlFile(t.Context(), me(t, other), m.ID, act)
-		if err != nil {
+		if now, _ := file(t, b, me(t, a), m.ID); err != nil && now.State != client.FileDone {
 			t.Fatal(err)
 		}
-		return f
+		return f, err == nil
+	}
+	// reaches says whether c sees the state that is awaited before the file is there.
+	reaches := func(c, other *client.Client, want func(client.File) bool) bool {
+		t.Helper()
+		var f client.File
+		eventually(t, "the file", func() (bool, string) {
+			f, _ = file(t, c, me(t, other), m.ID)
+			return want(f) || f.State == client.FileDone, fmt.Sprintf("%+v", f)
+		})
+		return f.State != client.FileDone
+	}
+	is := func(state client.FileState) func(client.File) bool {
+		return func(f client.File) bool { return f.State == state }
 	}
 	control(b, a, client.FileAccept)
 	for _, x := range []struct{ who, other *client.Client }{{b, a}, {a, b}} {
-		waitFile(t, b, me(t, a), m.ID, client.FileMoving)
-		eventually(t, "bytes", func() (bool, string) {
-			f, _ := file(t, b, me(t, a), m.ID)
-			return f.Done > 0, fmt.Sprintf("%+v", f)
-		})
-		control(x.who, x.other, client.FilePause)
-		waitFile(t, x.other, me(t, x.who), m.ID, client.FilePaused)
+		if !reaches(b, a, is(client.FileMoving)) || !reaches(b, a, func(f client.File) bool { return f.Done > 0 }) {
+			return false
+		}
+		if _, ok := control(x.who, x.other, client.FilePause); !ok || !reaches(x.other, x.who, is(client.FilePaused)) {
+			return false
+		}
 		var before client.File
-		eventually(t, "rest", func() (bool, string) {
-			f, _ := file(t, b, me(t, a), m.ID)
-			still := f == before
+		still := func(f client.File) bool {
+			same := f == before
 			before = f
 			time.Sleep(50 * time.Millisecond)
-			return still && f.State == client.FilePaused, fmt.Sprintf("%+v", f)
-		})
+			return same && f.State == client.FilePaused
+		}
+		if !reaches(b, a, still) {
+			return false
+		}
 		// It is not for the other side to go on.
-		if f := control(x.other, x.who, client.FileResume); x.other == a && f.State != client.FilePaused {
+		if f, _ := control(x.other, x.who, client.FileResume); x.other == a && f.State != client.FilePaused {
 			t.Errorf("resumed by the side that did not pause: %+v", f)
 		}
 		control(x.who, x.other, client.FileResume)
@@ -208,6 +234,7 @@ func TestFilePause(t *testing.T) {
 	if sum(t, got.Path) != sum(t, path) {
 		t.Error("another file than the one sent")
 	}
+	return true
 }
 
 // A file in the middle of its transfer goes on over another path: through the
