@@ -20,7 +20,7 @@ import (
 )
 
 // startTimeout bounds initdb and each start on a busy machine.
-const startTimeout = 60 * time.Second
+const startTimeout = 5 * time.Minute
 
 // A Server is a running PostgreSQL server.
 type Server struct {
@@ -79,7 +79,7 @@ func (s *Server) SetSynchronous(t testing.TB, names string) {
 // Promote makes a standby the primary.
 func (s *Server) Promote(t testing.TB) {
 	t.Helper()
-	if out, err := s.command("pg_ctl", "promote", "-w", "-D", filepath.Join(s.dir, "data")).CombinedOutput(); err != nil {
+	if out, err := s.command("pg_ctl", "promote", "-w", "-t", "300", "-D", filepath.Join(s.dir, "data")).CombinedOutput(); err != nil {
 		t.Fatalf("pgtest: promote: %v\n%s", err, out)
 	}
 }
