@@ -65,6 +65,7 @@ func (w *Window) changed(m client.Message) {
 		m.State = max(m.State, o.State)
 		o.Message = m
 	}
+	w.chat.requote(m.ID, m.Text)
 }
 
 // DeleteMessage removes a message here, or with everywhere at the contact as
@@ -159,6 +160,7 @@ func (w *Window) removed(e client.RemovalEvent) {
 	for _, id := range e.IDs {
 		delete(w.hidden, id)
 	}
+	w.search.hits = slices.DeleteFunc(w.search.hits, func(m client.Message) bool { return m.Contact == e.Contact && isGone(m.ID) })
 	if c := w.chat; c != nil && c.id == e.Contact {
 		c.remove(e.IDs)
 		if c.compose.mode != ComposeNew && isGone(c.compose.id) {
@@ -179,4 +181,17 @@ func (c *chat) remove(ids []client.MessageID) {
 		return
 	}
 	c.messages = slices.DeleteFunc(c.messages, func(m message) bool { return slices.Contains(ids, m.ID) })
+	for _, id := range ids {
+		c.requote(id, "")
+	}
+}
+
+// requote changes what answers show of the message that they answer: nothing is
+// left of one that is gone.
+func (c *chat) requote(id client.MessageID, text string) {
+	for i := range c.messages {
+		if m := &c.messages[i]; m.ReplyTo == id {
+			m.Quote = text
+		}
+	}
 }

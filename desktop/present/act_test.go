@@ -395,3 +395,44 @@ func TestQuitDeletes(t *testing.T) {
 		}
 	})
 }
+
+// Of a message that is gone nothing is left: not in answers, not among the hits of
+// a search. One that was changed is shown so in answers to it.
+func TestNothingIsLeft(t *testing.T) {
+	bubble(t, func(t *testing.T, u *ui) {
+		talk(u, 2)
+		asked := u.Window.row(u.key("their 1")).Message
+		u.api.emit(client.MessageEvent{Message: client.Message{
+			ID: client.MessageID{0xef}, Contact: bob, Mine: true, Text: "an answer", ReplyTo: asked.ID, Quote: asked.Text, Seq: 9,
+		}})
+		quote := func() string {
+			rows := u.last().Chat.Rows
+			return rows[len(rows)-1].Quote
+		}
+		u.run(3 * callTime)
+		if got := quote(); got != "their 1" {
+			t.Fatalf("the answer shows %q", got)
+		}
+		asked.Text = "their first"
+		u.api.emit(client.ChangeEvent{Message: asked})
+		u.run(3 * callTime)
+		if got := quote(); got != "their first" {
+			t.Errorf("the answer shows %q, want what it was changed to", got)
+		}
+		u.SetSearch("their")
+		u.run(searchAfter + 3*callTime)
+		if n := len(u.last().Search.Hits); n == 0 {
+			t.Fatal("nothing was found")
+		}
+		u.api.emit(client.RemovalEvent{Contact: bob, IDs: []client.MessageID{asked.ID}})
+		u.run(3 * callTime)
+		if got := quote(); got != "A message that is gone" {
+			t.Errorf("the answer shows %q", got)
+		}
+		for _, h := range u.last().Search.Hits {
+			if strings.HasPrefix(h.After, " 1") {
+				t.Errorf("found still: %+v", h)
+			}
+		}
+	})
+}

@@ -19,6 +19,7 @@ func (w *Window) redraw() {
 // view makes a View that shares nothing with the window.
 func (w *Window) view() View {
 	now := w.now()
+	w.countNames()
 	v := View{
 		Stage: w.stage, Busy: w.busy, Problem: w.problem,
 		AskPassphrase: !w.config.Profile.HasPassphrase(), Warned: w.warned, KeyringOpens: w.keyringOpens(),
@@ -84,7 +85,7 @@ func (w *Window) contactRows(now time.Time) []Contact {
 		}
 		label := w.label(c)
 		r := Contact{
-			ID: c.ID, Label: label, Initials: Initials(label), Colour: Colour(c.ID),
+			ID: c.ID, Label: label, Initials: Initials(w.name(c)), Colour: Colour(c.ID),
 			Last: Preview(c.LastText), When: listTime(c.LastAt, now),
 			Unread: c.Unread, Mentions: c.Mentions, Badge: badge(c.Path, now), Selected: c.ID == selected,
 			Verified: !c.Verified.IsZero(), Pinned: c.Pinned, Muted: c.Muted, Self: c.Self,
@@ -121,14 +122,6 @@ func first(pinned bool) int {
 	return 0
 }
 
-// label is the name under which a contact is shown.
-func (w *Window) label(c client.Contact) string {
-	if c.Self {
-		return tr.T("Note to self")
-	}
-	return Line(c.Label())
-}
-
 // newest is when something last happened with a contact.
 func newest(c client.Contact) time.Time {
 	if c.LastAt.After(c.FirstSeen) {
@@ -141,14 +134,14 @@ func (w *Window) chatView(now time.Time) Chat {
 	c := w.contacts[w.chat.id]
 	label := w.label(c)
 	v := Chat{
-		Open: true, ID: w.chat.id, Label: label, Initials: Initials(label), Colour: Colour(w.chat.id),
+		Open: true, ID: w.chat.id, Label: label, Initials: Initials(w.name(c)), Colour: Colour(w.chat.id),
 		Badge:   badge(c.Path, now),
 		Rows:    w.chat.rows(w.outbox.to(w.chat.id), label, w.hidden, now),
 		Loading: w.chat.loading, Earlier: w.chat.earlier, Later: w.chat.later,
 		Draft: w.drafts[w.chat.id], Drafts: w.swaps,
 		Self: c.Self, Verified: !c.Verified.IsZero(),
 		Request: c.Trust == client.TrustUnknown && !c.Self, Blocked: c.Trust == client.Rejected,
-		Notice: notice(c), Timer: span(c.Timer), Jump: w.chat.jump, Jumps: w.jumps,
+		Notice: w.notice(c), Timer: span(c.Timer), Jump: w.chat.jump, Jumps: w.jumps,
 		Settings: ChatSettings{
 			Pinned: c.Pinned, Muted: c.Muted, Archived: c.Archived,
 			ShareRead: c.ShareRead, ShareTyping: c.ShareTyping, RelayOnly: c.RelayOnly,
@@ -173,6 +166,14 @@ func (w *Window) chatView(now time.Time) Chat {
 }
 
 // notice says what one must know of a contact before one writes on.
+func (w *Window) notice(c client.Contact) string {
+	said := notice(c)
+	if c.Self || !w.hasTwin(c) {
+		return said
+	}
+	return strings.TrimSpace(said + "\n" + tr.T("Somebody else is called so, too, or nearly so. The two are told apart by what stands in brackets."))
+}
+
 func notice(c client.Contact) string {
 	switch {
 	case c.Trust == client.Rejected:

@@ -93,6 +93,7 @@ type Window struct {
 	contacts map[identity.PeerID]client.Contact
 	chat     *chat
 	outbox   outbox
+	names    map[string]int // how many contacts look so
 	drafts   map[identity.PeerID]string
 	// composing is what was begun in conversations that were left.
 	composing map[identity.PeerID]compose
@@ -138,6 +139,7 @@ func NewWindow(ctx context.Context, c Config) *Window {
 	return &Window{
 		config: c, host: host, ctx: ctx, cancel: cancel,
 		contacts: map[identity.PeerID]client.Contact{},
+		names:    map[string]int{},
 		drafts:   map[identity.PeerID]string{}, composing: map[identity.PeerID]compose{},
 		typing: map[identity.PeerID]time.Time{},
 		hidden: map[client.MessageID]bool{}, hiddenContacts: map[identity.PeerID]bool{},
