@@ -20,7 +20,7 @@ case $time in
 esac
 
 module=$($GO list -m)
-targets=$(grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do
+targets=$(grep -rl --include='*_test.go' --exclude-dir=bin --exclude-dir=node_modules '^func Fuzz' . | while read -r file; do
 	package=$(dirname "$file")
 	sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' "$file" | sed "s|^|${package#./} |"
 done | sort)
@@ -35,10 +35,23 @@ share=$((seconds / count))
 [ "$share" -ge 2 ] || share=2
 echo "$count targets, $share s each"
 
+# A target that is fuzzed when its time is over sometimes fails with nothing but
+# that (go.dev/issue/75804, mended in Go 1.27): without an input that fails it has its turn again.
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+fuzz() {
+	for _ in 1 2 3; do
+		$GO test "$module/$1" -run '^$' -fuzz "^$2\$" -fuzztime "${share}s" >"$out" 2>&1 && cat "$out" && return 0
+		cat "$out"
+		grep -q '^    context deadline exceeded$' "$out" && ! grep -q 'Failing input' "$out" || return 1
+	done
+	return 1
+}
+
 failed=
 while read -r package target; do
 	echo "== $package $target"
-	$GO test "$module/$package" -run '^$' -fuzz "^$target\$" -fuzztime "${share}s" || failed="$failed $package/$target"
+	fuzz "$package" "$target" </dev/null || failed="$failed $package/$target"
 done <<END
 $targets
 END
