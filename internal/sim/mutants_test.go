@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -48,6 +49,9 @@ func readMutant(path string) (m mutant, err error) {
 }
 
 const root = "../.." // of the module
+
+// mutantDay is how long things go on happening in a world that is to find a bug.
+const mutantDay = 3 * time.Hour
 
 // plant writes the changed files to dir and returns an overlay for go build. It
 // fails when the code has changed so that a text is no longer there.
@@ -140,9 +144,15 @@ func (m mutant) hunt(t *testing.T, dir, overlay string) (seed uint64, law string
 	for range number(t, "SREMP_SIM_WORKERS", 2) {
 		wg.Go(func() {
 			for n := next.Add(1); n <= uint64(m.seeds) && ctx.Err() == nil; n = next.Add(1) {
-				o := child(ctx, binary, n, 3*time.Hour, memory, "5m")
-				if ctx.Err() != nil || !o.failed {
-					continue
+				o := child(ctx, binary, n, mutantDay, memory, "5m")
+				if ctx.Err() != nil || !o.failed || bytes.Contains(o.output, []byte("panic: test timed out")) {
+					continue // a slow machine finds nothing
+				}
+				if honest := child(ctx, os.Args[0], n, mutantDay, memory, "0"); honest.failed {
+					if ctx.Err() == nil {
+						t.Errorf("seed %d of %v fails without a planted bug:\n%s", n, mutantDay, tail(honest.output))
+					}
+					continue // it shows nothing
 				}
 				mu.Lock()
 				if seed == 0 || n < seed {
@@ -160,7 +170,7 @@ func (m mutant) hunt(t *testing.T, dir, overlay string) (seed uint64, law string
 // firstLaw is what a failing world says first.
 func firstLaw(out []byte) string {
 	for line := range strings.Lines(string(out)) {
-		if _, law, ok := strings.Cut(line, "seed_test.go:"); ok && strings.HasPrefix(line, "    ") {
+		if _, law, ok := strings.Cut(line, "_test.go:"); ok && strings.HasPrefix(line, "    ") {
 			_, law, _ = strings.Cut(law, ": ")
 			law, _, _ = strings.Cut(law, ":  ")
 			return strings.TrimSpace(law[:min(len(law), 90)])
