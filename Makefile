@@ -151,11 +151,11 @@ sim: ## SEEDS (200) worlds of HOURS (24) each in virtual time, on all cores; a f
 mutants: ## plants bugs, one after the other, and runs worlds until each is found: figures; half an hour
 	SREMP_SIM_MUTANTS=all $(GO) test ./internal/sim -run '^TestMutants$$' -count 1 -v -timeout 6h
 
-soak: build ## real programs behind real NATs, killed, moved and upgraded for SOAK (300) seconds; as root
+soak: setup-run ## real programs behind real NATs, killed, moved and upgraded for SOAK (300) seconds; as root
 	@rm -rf bin/previous && git worktree prune && git worktree add -q --detach bin/previous HEAD~1
-	cd bin/previous && $(GO) build -o ../sremp-previous ./cmd/sremp; cd ../.. && git worktree remove --force bin/previous
-	SREMP_SOAK_SECONDS=$(SOAK) SREMP_SOAK_OLD=$(CURDIR)/bin/sremp-previous SREMP_SOAK_NEW=$(CURDIR)/bin/sremp \
-		$(GO) test ./internal/sim -run '^TestSoak$$' -count 1 -v -timeout 6h
+	SREMP_SOAK_SECONDS=$(SOAK) SREMP_SOAK_OLD=$(CURDIR)/bin/previous SREMP_SOAK_NEW=$(CURDIR) \
+		$(GO) test ./internal/sim -run '^TestSoak$$' -count 1 -v -timeout 6h; \
+		e=$$?; git worktree remove --force bin/previous; exit $$e
 
 clean: ## remove what was built here
 	rm -rf bin artifacts dist

@@ -37,6 +37,7 @@ type soak struct {
 	server  *program
 	restart func() *program // starts the server
 	texts   int
+	clocks  string // directory of the files that say how wrong everybody's clock is
 }
 
 // A program is a running process.
@@ -66,10 +67,17 @@ func (s *soak) note(who, format string, args ...any) {
 	s.history.Add(history.Event{At: s.now(), Kind: history.Note, Who: who, Text: fmt.Sprintf(format, args...)})
 }
 
-// start runs the binary at a place; each line that it prints goes to line.
-func (s *soak) start(at interface{ Start(*exec.Cmd) error }, line func(string), args ...string) *program {
+// step makes somebody's clock wrong by so many seconds from now on.
+func (s *soak) step(who string, seconds int) {
+	name := filepath.Join(s.clocks, who)
+	err := errors.Join(os.WriteFile(name+".new", fmt.Append(nil, seconds), 0o600), os.Rename(name+".new", name))
+	s.note(who, "the clock is wrong by %v: %v", time.Duration(seconds)*time.Second, err)
+}
+
+// start runs the binary at somebody's place; each line that it prints goes to line.
+func (s *soak) start(who string, at interface{ Start(*exec.Cmd) error }, line func(string), args ...string) *program {
 	cmd := exec.Command(s.binary, args...)
-	cmd.Env = append(os.Environ(), "SREMP_PASSPHRASE=soak")
+	cmd.Env = append(os.Environ(), "SREMP_PASSPHRASE=soak", stepVariable+"="+filepath.Join(s.clocks, who))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
@@ -98,7 +106,7 @@ func (s *soak) start(at interface{ Start(*exec.Cmd) error }, line func(string), 
 func (u *soaker) run(args ...string) (string, error) {
 	var out bytes.Buffer
 	var mu sync.Mutex
-	p := u.s.start(u.at, func(l string) { mu.Lock(); out.WriteString(l + "\n"); mu.Unlock() }, append([]string{"--profile", u.dir}, args...)...)
+	p := u.s.start(u.name, u.at, func(l string) { mu.Lock(); out.WriteString(l + "\n"); mu.Unlock() }, append([]string{"--profile", u.dir}, args...)...)
 	stop := time.AfterFunc(2*time.Minute, func() { p.cmd.Process.Kill() })
 	defer stop.Stop()
 	<-p.done
@@ -123,7 +131,7 @@ var soakStates = []string{"queued", "held", "delivered", "read"}
 // up starts a person's client.
 func (u *soaker) up() {
 	u.s.history.Add(history.Event{At: u.s.now(), Kind: history.Stopped, Who: u.name})
-	u.listen = u.s.start(u.at, func(line string) {
+	u.listen = u.s.start(u.name, u.at, func(line string) {
 		var x said
 		if json.Unmarshal([]byte(line), &x) != nil {
 			return
@@ -196,22 +204,31 @@ func (u *soaker) fill() (empty func()) {
 	}
 }
 
-// TestSoak runs programs SREMP_SOAK_OLD, from the middle on SREMP_SOAK_NEW, for
-// SREMP_SOAK_SECONDS: kills and restarts of each, changes of networks, full disks.
-// What they tell is held against the same laws. Without seconds it does nothing.
+// TestSoak runs the program of the checkout SREMP_SOAK_OLD, from the middle on of
+// SREMP_SOAK_NEW, for SREMP_SOAK_SECONDS: kills and restarts of each, changes of
+// networks, full disks, clocks that step by up to three hours. What they tell is
+// held against the same laws. Without seconds it does nothing.
 func TestSoak(t *testing.T) {
 	seconds := number(t, "SREMP_SOAK_SECONDS", 0)
 	if seconds == 0 {
 		return
 	}
-	s := &soak{t: t, rng: source(uint64(number(t, "SREMP_SIM_FIRST", 1)), "soak"), begun: time.Now(), binary: os.Getenv("SREMP_SOAK_OLD")}
+	s := &soak{t: t, rng: source(uint64(number(t, "SREMP_SIM_FIRST", 1)), "soak"), clocks: t.TempDir()}
+	var binaries [2]string
+	for i, name := range []string{"SREMP_SOAK_OLD", "SREMP_SOAK_NEW"} {
+		var err error
+		if binaries[i], err = buildStepped(os.Getenv(name), t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.begun, s.binary = time.Now(), binaries[0]
 	s.build()
 	end := s.begun.Add(time.Duration(seconds) * time.Second)
 	upgrade := s.begun.Add(time.Duration(seconds) * time.Second / 2)
-	kills, changes, fills := 0, 0, 0
+	kills, changes, fills, steps := 0, 0, 0, 0
 	for time.Now().Before(end) {
-		if s.binary != os.Getenv("SREMP_SOAK_NEW") && time.Now().After(upgrade) {
-			s.binary = os.Getenv("SREMP_SOAK_NEW")
+		if s.binary != binaries[1] && time.Now().After(upgrade) {
+			s.binary = binaries[1]
 			s.note("", "from now on the new binary")
 			s.server.kill(syscall.SIGTERM)
 			s.server = s.restart()
@@ -222,7 +239,7 @@ func TestSoak(t *testing.T) {
 		}
 		u := s.people[s.rng.IntN(len(s.people))]
 		to := s.people[(slices.Index(s.people, u)+1+s.rng.IntN(len(s.people)-1))%len(s.people)]
-		switch n := s.rng.IntN(20); {
+		switch n := s.rng.IntN(22); {
 		case n < 12:
 			u.send(to)
 		case n < 15:
@@ -248,6 +265,10 @@ func TestSoak(t *testing.T) {
 			empty := u.fill()
 			u.send(to)
 			empty()
+		case n < 21:
+			steps++
+			who := [...]string{u.name, u.name, "server"}[s.rng.IntN(3)]
+			s.step(who, [...]int{0, 1}[s.rng.IntN(2)]*(s.rng.IntN(6*3600)-3*3600))
 		default:
 			time.Sleep(time.Duration(s.rng.IntN(1000)) * time.Millisecond)
 		}
@@ -260,8 +281,8 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	broken := history.Check(s.history.Events())
-	fmt.Printf("figure: proof.soak.broken_laws %d of_%d messages AGAINST %d kills, %d changes of a NAT, %d full disks and an upgrade in %d s\n",
-		len(broken), messages, kills, changes, fills, seconds)
+	fmt.Printf("figure: proof.soak.broken_laws %d of_%d messages AGAINST %d kills, %d changes of a NAT, %d full disks, %d steps of a clock and an upgrade in %d s\n",
+		len(broken), messages, kills, changes, fills, steps, seconds)
 	if len(broken) > 0 {
 		s.history.Write(os.Stdout)
 	}
@@ -299,7 +320,7 @@ func (s *soak) build() {
 	}
 	s.restart = func() *program {
 		told := make(chan string, 1)
-		p := s.start(server, func(line string) {
+		p := s.start("server", server, func(line string) {
 			if a, ok := strings.CutPrefix(line, "address: "); ok {
 				told <- a
 			}
@@ -368,6 +389,10 @@ func (s *soak) until(what string, problem func() string) {
 
 // finish waits until all is delivered, and writes down what everybody has.
 func (s *soak) finish() {
+	s.step("server", 0)
+	for _, u := range s.people {
+		s.step(u.name, 0)
+	}
 	s.history.Add(history.Event{At: s.now(), Kind: history.Healed})
 	each := func(f func(u, v *soaker)) {
 		for _, u := range s.people {
