@@ -70,6 +70,9 @@ type flow struct {
 	Acked       counterSet `json:"acked"`              // of ours
 	AckedSum    digest     `json:"acked_sum,omitzero"` // of ours that were acknowledged; zero: not known
 	ReadThrough uint64     `json:"read"`               // of ours, by the contact
+	// Of ours through ReadThrough, those that the contact did not have when it
+	// read: ascending.
+	ReadPast []wire.Range `json:"read_past,omitempty"`
 
 	InEpoch uint32     `json:"in_epoch"`
 	In      counterSet `json:"in"` // received

@@ -140,7 +140,7 @@ func (k *core) viewMessage(c *contact, seq int64, m storedMessage) Message {
 	state := Delivered
 	if m.mine && m.counter != 0 {
 		switch {
-		case m.counter <= c.flow.ReadThrough:
+		case isRead(m.counter, c.flow.ReadThrough, c.flow.ReadPast):
 			state = Read
 		case !c.flow.Acked.has(m.counter):
 			state = Queued

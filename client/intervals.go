@@ -136,6 +136,28 @@ func (s *counterSet) insert(g wire.Range) {
 	}
 }
 
+// gaps returns the ranges through a counter that the set does not have.
+func (s *counterSet) gaps(through uint64) (out []wire.Range) {
+	at := s.Next
+	for _, g := range s.Ranges {
+		if g.First > through {
+			break
+		}
+		out = append(out, wire.Range{First: at, Last: g.First - 1})
+		at = g.Last + 1
+	}
+	if at <= through {
+		out = append(out, wire.Range{First: at, Last: through})
+	}
+	return out
+}
+
+// isRead reports whether a message of ours was read, through a counter, but for
+// those that were not there then.
+func isRead(counter, through uint64, past []wire.Range) bool {
+	return counter <= through && !slices.ContainsFunc(past, func(g wire.Range) bool { return g.First <= counter && counter <= g.Last })
+}
+
 // ack returns what was received as an acknowledgement.
 func (f *flow) ack() wire.Ack {
 	a := wire.Ack{Epoch: f.InEpoch, Next: f.In.Next, Ranges: f.In.Ranges}

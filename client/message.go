@@ -176,6 +176,7 @@ type contactView struct {
 	myName      string
 	acked       counterSet
 	readThrough uint64
+	readPast    []wire.Range
 	nextSeq     int64
 	texts       int64 // of the core
 }
@@ -185,7 +186,7 @@ func (k *core) viewOf(c *contact) *contactView {
 	acked.Ranges = append([]wire.Range(nil), acked.Ranges...)
 	return &contactView{
 		num: c.num, id: c.info.ID, me: k.local.PeerID(), myName: k.local.Record().Name,
-		acked: acked, readThrough: c.flow.ReadThrough,
+		acked: acked, readThrough: c.flow.ReadThrough, readPast: slices.Clone(c.flow.ReadPast),
 		nextSeq: c.flow.NextSeq, texts: k.texts,
 	}
 }
@@ -252,7 +253,7 @@ func (c *Client) stateOf(ctx context.Context, view *contactView, m storedMessage
 	switch {
 	case !m.mine || m.counter == 0:
 		return Delivered, nil
-	case m.counter <= view.readThrough:
+	case isRead(m.counter, view.readThrough, view.readPast):
 		return Read, nil
 	case view.acked.has(m.counter):
 		return Delivered, nil

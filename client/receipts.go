@@ -68,7 +68,10 @@ func (k *core) peerRead(c *contact, m wire.ReadMark) {
 		return
 	}
 	before := c.flow.ReadThrough
-	c.flow.ReadThrough = m.Through
+	if past := c.flow.ReadPast; len(past) > 0 {
+		before = past[0].First - 1 // they may have come since
+	}
+	c.flow.ReadThrough, c.flow.ReadPast = m.Through, c.flow.Acked.gaps(m.Through)
 	c.setFlow(k)
 	peer := c.info.ID
 	k.then(func() { k.tellRead(k.contacts[peer], before, m.Through) })
@@ -95,7 +98,7 @@ func (k *core) tellRead(c *contact, after, through uint64) {
 			if m.counter <= after {
 				return
 			}
-			if m.counter <= through {
+			if isRead(m.counter, through, c.flow.ReadPast) {
 				k.c.hub.emit(DeliveryEvent{ID: m.id, Contact: c.info.ID, State: Read})
 			}
 		}

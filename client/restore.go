@@ -163,7 +163,7 @@ func (re *restorer) take(ctx context.Context, row backupRow) (err error) {
 			return bad(err)
 		}
 		f.AckedSum = digest{}
-		f.NextOut, f.Acked, f.ReadThrough, f.ReadTold, f.AckDue = 1, counterSet{Next: 1}, 0, 0, false
+		f.NextOut, f.Acked, f.ReadThrough, f.ReadPast, f.ReadTold, f.AckDue = 1, counterSet{Next: 1}, 0, nil, 0, false
 		re.changes = append(re.changes, re.v.putJSON(TableFlows, row.owner, 0, f))
 	case TableMessages:
 		m, err := parseStored(row.body)
