@@ -112,7 +112,7 @@ func built(t *testing.T, content []byte) (x wire.FileOffer, chunk func(i uint64)
 // waitState waits for a's newest file, whose last step is a goroutine's.
 func (l *liar) waitState(want FileState) (f File) {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(l.t.Context(), 3*time.Minute)
 	defer cancel()
 	events, err := l.a.Subscribe(ctx)
 	if err != nil {
@@ -298,7 +298,7 @@ func awaitIn(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for !cond() {
 		select {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,8 @@ type postman struct {
 	a, b  *Client
 	clock *testClock
 	logs  *lockedBuffer
+
+	mute bool // clients reach each other by it alone
 }
 
 type testClock struct {
@@ -59,11 +62,23 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// A mute socket sends nothing: the postman carries everything, and cards, which say
+// where to find each other, lead to no connection beside it.
+type mute struct{ net.PacketConn }
+
+func (mute) WriteTo(b []byte, _ net.Addr) (int, error) { return len(b), nil }
+
 func (p *postman) open(name string) *Client {
 	p.t.Helper()
 	cfg := Config{
 		Store: newMemStore(), KDF: identity.KDFParams{Time: 1, MemoryKiB: 8, Threads: 1}, Listen: "127.0.0.1:0",
 		Now: p.clock.now, Logger: slog.New(slog.NewTextHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	if p.mute {
+		cfg.ListenPacket = func(addr string) (net.PacketConn, error) {
+			pc, err := net.ListenPacket("udp", addr)
+			return mute{pc}, err
+		}
 	}
 	if err := Create(p.t.Context(), cfg, name); err != nil {
 		p.t.Fatal(err)
@@ -98,7 +113,7 @@ func (p *postman) other(k *core) *contact {
 // newPostman returns two contacts; b joined by a's invite.
 func newPostman(t testing.TB) *postman {
 	t.Helper()
-	p := &postman{t: t, clock: &testClock{}, logs: &lockedBuffer{}}
+	p := &postman{t: t, clock: &testClock{}, logs: &lockedBuffer{}, mute: true}
 	p.a, p.b = p.open("Alice"), p.open("Bob")
 	made, err := p.a.Invite(t.Context(), InviteOptions{})
 	if err != nil {

@@ -99,7 +99,7 @@ func TestSegments(t *testing.T) {
 
 func waitSegments(t *testing.T, c *Client, s *memStore, want int) {
 	t.Helper()
-	for until := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(3 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		_, n := segments(t, c, s)
 		if n == want {
 			return
@@ -167,7 +167,7 @@ func TestDeletedLeavesSegments(t *testing.T) {
 	if got := found(t, c, "second version"); len(got) != 1 {
 		t.Errorf("found %q, want the edited text", got)
 	}
-	for until := time.Now().Add(30 * time.Second); len(found(t, c, "fleeting")) > 0; time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(3 * time.Minute); len(found(t, c, "fleeting")) > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatal("a message did not disappear from the search")
 		}
