@@ -146,6 +146,12 @@ func TestSpoken(t *testing.T) {
 		s.key("Escape")
 		s.until("the dialog gone", func(n node) bool { return n.name == "Message" && n.states&(1<<stateFocused) != 0 })
 	}
+	s.clickOn(s.until("the badge", func(n node) bool { return strings.HasPrefix(n.name, "Path: ") }))
+	s.sees("Examine this network")
+	s.audit("connection")
+	s.around("connection", "Tab")
+	s.key("Escape")
+	s.focused("Message")
 	s.key("shift+Tab")
 	s.key("Return")
 	s.focused("Answer")

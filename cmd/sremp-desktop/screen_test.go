@@ -35,6 +35,9 @@ const (
 const runAsMain = "SREMP_TEST_MAIN"
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(clipboardVariable); path != "" {
+		holdClipboard(path)
+	}
 	if os.Getenv(runAsMain) != "" {
 		if what := os.Getenv(watchVariable); what != "" {
 			watchMyself(what)
