@@ -142,25 +142,31 @@ func (s *seat) isDark(path string) bool {
 	return (r+g+b)/3 < 0x8000
 }
 
-// fits has everything that is shown lie within the window's width, and what the
-// keyboard reaches have a size.
+// fits waits until everything that is shown lies within the window's width, and
+// what the keyboard reaches has a size: a layout may be under way.
 func (s *seat) fits(page string, width int) {
 	s.t.Helper()
-	shown, err := s.look()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, n := range shown {
-		if n.role != roleLabel && n.states&(1<<stateFocusable) == 0 {
-			continue
+	within(s.t, page, func() (bool, string) {
+		shown, err := s.look()
+		if err != nil {
+			return false, err.Error()
 		}
-		// Rows that are scrolled out of sight keep the place of a larger window.
-		if x, _, w, h := s.extents(n); w > 0 && (x < 0 || x+w > width) && (n.role != roleRow && s.isInView(n)) {
-			s.t.Errorf("%s: %q reaches from %d to %d, the window is %d wide", page, n.name, x, x+w, width)
-		} else if n.states&(1<<stateFocusable) != 0 && (w < 8 || h < 8) {
-			s.t.Errorf("%s: %q is %d wide and %d high", page, n.name, w, h)
+		for _, n := range shown {
+			focusable := n.states&(1<<stateFocusable) != 0
+			if n.role != roleLabel && !focusable {
+				continue
+			}
+			x, _, w, h := s.extents(n)
+			switch {
+			// Rows that are scrolled out of sight keep the place of a larger window.
+			case w > 0 && (x < 0 || x+w > width) && n.role != roleRow && s.isInView(n):
+				return false, fmt.Sprintf("%q reaches from %d to %d, the window is %d wide", n.name, x, x+w, width)
+			case focusable && (w < 8 || h < 8):
+				return false, fmt.Sprintf("%q is %d wide and %d high", n.name, w, h)
+			}
 		}
-	}
+		return true, ""
+	})
 }
 
 // TestLooks shows the window small and large, light and dark, with text of twice
