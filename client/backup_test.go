@@ -35,7 +35,7 @@ func openWith(t *testing.T, dir string, change func(*client.Config)) (*client.Cl
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := client.Config{Store: s, KDF: weak, Listen: "127.0.0.1:0", Logger: testLogger(t, dir[len(dir)-5:])}
+	cfg := client.Config{Store: s, KDF: weak, Listen: loopback(t).String() + ":0", Logger: testLogger(t, dir[len(dir)-5:])}
 	change(&cfg)
 	c, err := client.Open(t.Context(), cfg)
 	if err == nil {
@@ -91,7 +91,7 @@ func TestKeyring(t *testing.T) {
 		t.Fatal(err)
 	}
 	ring := &[32]byte{7}
-	cfg := client.Config{Store: s, KeyringKey: ring, KDF: weak, Listen: "127.0.0.1:0"}
+	cfg := client.Config{Store: s, KeyringKey: ring, KDF: weak, Listen: loopback(t).String() + ":0"}
 	if err := client.Create(t.Context(), cfg, "Alice"); err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +134,7 @@ func restore(t *testing.T, backup string, change func(*client.Config)) (string, 
 // A lost computer: contacts heal by themselves, verified stays verified, what
 // waited for it arrives, and the lost computer receives nothing new.
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	a, adir := newClient(t, "Alice")
 	b, _ := newClient(t, "Bob")
 	aID, bID := me(t, a), me(t, b)
@@ -231,6 +232,7 @@ func TestRestore(t *testing.T) {
 // A backup that was cut, changed or is none is refused, at every chunk; its size
 // does not follow what is in it.
 func TestBackupDamaged(t *testing.T) {
+	t.Parallel()
 	a, _ := newClient(t, "Alice")
 	size := func() int64 {
 		file := filepath.Join(t.TempDir(), "backup")
@@ -290,6 +292,7 @@ func flip(b []byte, i int) []byte {
 // Somebody restored writes to a contact who is away: the message that begins the
 // new session names its sender, and the relay must not read that.
 func TestRestoredSenderIsHidden(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	a, _ := newClient(t, "Alice Hidden")
 	b, bDir := newClient(t, "Bob")

@@ -147,6 +147,7 @@ func TestBackupGrows(t *testing.T) {
 // An interrupted addition loses nothing but itself, wherever it was interrupted or
 // damaged, and the next one repairs it.
 func TestBackupTail(t *testing.T) {
+	t.Parallel()
 	b := newBackedUp(t)
 	b.note("one")
 	first := b.backup()

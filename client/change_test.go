@@ -149,6 +149,7 @@ func TestDelete(t *testing.T) {
 
 // Disappearing messages go on both sides, also while a client is closed.
 func TestDisappearing(t *testing.T) {
+	t.Parallel()
 	a, b, aID, bID := pair(t)
 	ctx := t.Context()
 	second := time.Second

@@ -243,6 +243,7 @@ func crash(t *testing.T, inviterDies, after bool, step int) {
 
 // A full disk is said, nothing is lost, and it goes on when there is space.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	a, b := newPerson(t, "Alice"), newPerson(t, "Bob")
 	store := &crashStore{err: client.ErrDiskFull, lives: true}
 	a.open(nil)
@@ -272,6 +273,7 @@ func TestDiskFull(t *testing.T) {
 
 // A client whose disk is gone for good, for reading too, still closes.
 func TestCloseWithoutDisk(t *testing.T) {
+	t.Parallel()
 	a, b := newPerson(t, "Alice"), newPerson(t, "Bob")
 	store := &goneStore{}
 	a.open(nil)

@@ -12,6 +12,7 @@ import (
 // A disk that is gone for good keeps nobody waiting: neither who asks for
 // something, longer than they want, nor who closes the client.
 func TestDiskIsGone(t *testing.T) {
+	t.Parallel()
 	disk := faults.New()
 	t.Cleanup(disk.Remove)
 	a := newPersonOn(t, disk, "Alice")

@@ -66,6 +66,7 @@ func TestListing(t *testing.T) {
 
 // What a restarted client took off stays off, and what it put on comes back.
 func TestListingStays(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	ada, dir := newClient(t, "Ada")
 	bob, _ := newClient(t, "Bob")

@@ -32,6 +32,7 @@ func (c counting) Handle(_ context.Context, r slog.Record) error {
 // connection, before the contact has proven itself, and arrives once and in
 // order.
 func TestEarlyMessages(t *testing.T) {
+	t.Parallel()
 	var sent atomic.Int64
 	reopen := func(dir string) *client.Client {
 		s, err := sqlite.Open(t.Context(), dir)

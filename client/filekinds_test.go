@@ -49,6 +49,7 @@ func TestVoiceNote(t *testing.T) {
 // A file that disappears leaves nothing on either side: no message, no entry, and
 // of what was received no file, where the receiver wants that.
 func TestDisappearingFile(t *testing.T) {
+	t.Parallel()
 	a, b := friends(t)
 	dir := takesFiles(t, b, 25e6)
 	s, err := b.Settings(t.Context())
@@ -84,6 +85,7 @@ func TestDisappearingFile(t *testing.T) {
 // The first contact of two who are never there together, with three messages and a
 // photo, and a relay that was restarted in between.
 func TestPhotoAtFirstContact(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	b, bDir := newClient(t, "Bob")
 	useServer(t, b, s)

@@ -32,6 +32,7 @@ func accounts(t *testing.T) (s *testServer, a, b *person) {
 // A file reaches somebody who is never there when its sender is, and the sender
 // learns that it did.
 func TestFileWhileAway(t *testing.T) {
+	t.Parallel()
 	_, a, b := accounts(t)
 	dir := takesFiles(t, b.c, 25e6)
 	s, err := b.c.Settings(t.Context())
@@ -55,6 +56,7 @@ func TestFileWhileAway(t *testing.T) {
 	if sum(t, got.Path) != sum(t, path) || filepath.Dir(got.Path) != dir {
 		t.Errorf("received %+v, not the file that was sent", got)
 	}
+	flushed(t, b.c) // the report too: Bob does not come back
 	b.c.Close()
 
 	a.open(nil)
@@ -64,6 +66,7 @@ func TestFileWhileAway(t *testing.T) {
 // A file that is too large to be sent unasked goes when it is wanted, also when
 // the two never meet.
 func TestLargeFileWhileAway(t *testing.T) {
+	t.Parallel()
 	_, a, b := accounts(t)
 	b.c.Close()
 	path := writeFile(t, "film.bin", 9_000_000)
@@ -122,6 +125,7 @@ func flushed(t *testing.T, c *client.Client) {
 // Either side dies in the middle, more than once; the file arrives whole, and
 // what was verified is not sent again.
 func TestFileSurvivesCrashes(t *testing.T) {
+	t.Parallel()
 	a, b := newPerson(t, "Alice"), newPerson(t, "Bob")
 	a.open(nil)
 	b.open(nil)
@@ -168,6 +172,7 @@ func TestFileSurvivesCrashes(t *testing.T) {
 
 // Pause holds a transfer, resume goes on from the same byte, by either side.
 func TestFilePause(t *testing.T) {
+	t.Parallel()
 	a, b := friends(t)
 	takesFiles(t, b, 0)
 	path := writeFile(t, "film.bin", long(300_000_000))
@@ -240,6 +245,7 @@ func pauseFile(t *testing.T, a, b *client.Client, path string) bool {
 // A file in the middle of its transfer goes on over another path: through the
 // relay when the contact gets no address of ours any more, and directly again.
 func TestFileOverAnotherPath(t *testing.T) {
+	t.Parallel()
 	_, a, b := accounts(t)
 	takesFiles(t, b.c, 0)
 	path := writeFile(t, "film.bin", 60_000_000)
@@ -271,6 +277,7 @@ func TestFileOverAnotherPath(t *testing.T) {
 // A contact with two relays gets its mail, and its files, although the first is
 // gone: by the second, at once. What the first alone held comes by it too.
 func TestSecondMailbox(t *testing.T) {
+	t.Parallel()
 	first, a, b := accounts(t)
 	second := startServerKey(t, 7)
 	if err := b.c.AddServer(t.Context(), second.addr); err != nil {

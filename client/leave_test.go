@@ -11,6 +11,7 @@ import (
 // J12: who moves to another relay gets what was left at the old one by a contact
 // that has not heard of it, and the contact then uses the new one.
 func TestMoveToAnotherServer(t *testing.T) {
+	t.Parallel()
 	old, next := startServerKey(t, 1), startServerKey(t, 2)
 	a, aDir := newClient(t, "Alice")
 	useServer(t, a, old)

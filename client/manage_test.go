@@ -105,6 +105,7 @@ func TestNotificationLevels(t *testing.T) {
 // A muted conversation is silent but for mentions, and for those only while
 // that is wanted; what is read or deleted is withdrawn.
 func TestMutedAndWithdrawn(t *testing.T) {
+	t.Parallel()
 	a, b, aID, bID := pair(t)
 	n := watch(t, a)
 	yes := true
@@ -221,6 +222,7 @@ func waitLast(t *testing.T, c *client.Client, with identity.PeerID, want string)
 // A contact that is deleted is gone with all that it said, from the disk too;
 // with another invite it comes again, as somebody new.
 func TestDeleteContact(t *testing.T) {
+	t.Parallel()
 	a, aDir := newClient(t, "Alice")
 	b, _ := newClient(t, "Bob")
 	add(t, b, invite(t, a))
@@ -272,6 +274,7 @@ func TestDeleteAllHistory(t *testing.T) {
 
 // Erase leaves nothing to open, and nothing at the servers.
 func TestErase(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	a, dir := newClient(t, "Alice")
 	useServer(t, a, s)
@@ -329,6 +332,7 @@ func TestSuccessor(t *testing.T) {
 
 // 8 words on the phone are enough, though the inviter has gone since.
 func TestInviteWords(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	a, aDir := newClient(t, "Alice")
 	useServer(t, a, s)

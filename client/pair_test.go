@@ -3,15 +3,19 @@ package client_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sremp/sremp/client"
 	"github.com/sremp/sremp/client/sqlite"
 	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/internal/leak"
 )
 
 // weak is fast, for tests.
@@ -22,6 +26,35 @@ func testLogger(t *testing.T, who string) *slog.Logger {
 		return nil
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("who", who)
+}
+
+// TestMain has more tests stand side by side than there are cores: most of their time
+// they wait for a disk, or for who is to try again.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "8"); err != nil { // -parallel has the last word
+		panic(err)
+	}
+	leak.Main(m)
+}
+
+// hosts are the loopback addresses of tests, by their names.
+var hosts = struct {
+	sync.Mutex
+	of map[string]netip.Addr
+}{of: map[string]netip.Addr{}}
+
+// loopback returns the address of a test's programs, which no other test uses: nobody
+// takes the port of a program that is away for a moment.
+func loopback(t *testing.T) netip.Addr {
+	hosts.Lock()
+	defer hosts.Unlock()
+	a, ok := hosts.of[t.Name()]
+	if !ok {
+		n := len(hosts.of)
+		a = netip.AddrFrom4([4]byte{127, 2, byte(n / 250), byte(1 + n%250)})
+		hosts.of[t.Name()] = a
+	}
+	return a
 }
 
 func create(t *testing.T, dir, name string) {
@@ -43,7 +76,7 @@ func open(t *testing.T, dir string) *client.Client {
 		t.Fatal(err)
 	}
 	c, err := client.Open(t.Context(), client.Config{
-		Store: s, Passphrase: []byte("pw"), Listen: "127.0.0.1:0", Logger: testLogger(t, dir[len(dir)-5:]),
+		Store: s, Passphrase: []byte("pw"), Listen: loopback(t).String() + ":0", Logger: testLogger(t, dir[len(dir)-5:]),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ func startServerKey(t *testing.T, seed byte) *testServer {
 		t.Fatal(err)
 	}
 	s := &testServer{t: t, key: key, path: filepath.Join(t.TempDir(), "relay.db")}
-	s.addr = identity.ServerAddr{ID: key.ID(), Host: "127.0.0.1"}
+	s.addr = identity.ServerAddr{ID: key.ID(), Host: loopback(t).String()}
 	s.start()
 	t.Cleanup(func() { s.stop() })
 	return s
@@ -66,7 +66,7 @@ func (s *testServer) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	pc, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), s.addr.Port)))
+	pc, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback(s.t), s.addr.Port)))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -129,6 +129,7 @@ func add(t *testing.T, c *client.Client, uri string) {
 // J3: the two are never online at the same time, and the relay is restarted in
 // between.
 func TestNeverOnlineTogether(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	b, bDir := newClient(t, "Bob")
 	useServer(t, b, s)
@@ -163,6 +164,7 @@ func TestNeverOnlineTogether(t *testing.T) {
 
 // With a server both meet through the rendezvous, and the chat outlives it.
 func TestServerDies(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	a, _ := newClient(t, "Alice")
 	b, _ := newClient(t, "Bob")

@@ -79,6 +79,7 @@ func TestRequest(t *testing.T) {
 
 // Somebody blocked is disconnected and learns nothing; unblocked, all is well.
 func TestBlock(t *testing.T) {
+	t.Parallel()
 	a, b, aID, bID := pair(t)
 	ctx := t.Context()
 	if err := a.SetTrust(ctx, bID, client.Rejected); err != nil {
@@ -109,6 +110,7 @@ func TestBlock(t *testing.T) {
 // A contact that is relay only is reached through a relay of ours, although a
 // direct path is there, and gets no address of ours; taken back, it is direct.
 func TestRelayOnly(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	a, _ := newClient(t, "Alice")
 	b, _ := newClient(t, "Bob")

@@ -12,6 +12,7 @@ import (
 // An invite whose knock the relay does not take any more still leads to its
 // maker: the first message is paid for by work.
 func TestKnockByWork(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	b, bDir := newClient(t, "Bob")
 	useServer(t, b, s)
@@ -45,6 +46,7 @@ func TestKnockByWork(t *testing.T) {
 // What a full mailbox refuses stays in the outbox, is not shown as held, and
 // arrives once there is room.
 func TestQuotaKeepsMessages(t *testing.T) {
+	t.Parallel()
 	s, a, b := accounts(t)
 	b.c.Close()
 	s.relay.SetLimits(relay.Limits{InboxBlobs: 1})

@@ -40,6 +40,7 @@ func (s *screen) shows(t *testing.T, want string) {
 // The inviter opens the chat before the other has used the invite, waits, and
 // then chats; on a terminal, by script(1) of util-linux.
 func TestChatOnTerminal(t *testing.T) {
+	t.Parallel() // it mostly waits
 	_, addr := startServer(t, t.TempDir(), "127.0.0.1:0")
 	ann, bob := newUser(t, "Ann", addr), newUser(t, "Bob", addr)
 	invite := ann.run(t, "invite")

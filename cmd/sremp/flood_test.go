@@ -37,6 +37,7 @@ const floodSenders = 32
 // Both sides send at full speed: each message arrives exactly once, and in the
 // order in which its sender's history has it.
 func TestFlood(t *testing.T) {
+	t.Parallel() // it mostly waits
 	n := floodSize(t)
 	_, addr := startServer(t, t.TempDir(), "127.0.0.1:0")
 	ann, bob := newUser(t, "Ann", addr), newUser(t, "Bob", addr)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"os"
 	"os/exec"
@@ -25,6 +26,11 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv(askVariable) == "" {
 		os.Setenv(passphraseVariable, "correct horse")
+	}
+	// Most of their time the tests wait for processes: more of them stand side by side than
+	// there are cores. -parallel has the last word.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
 	}
 	testscript.Main(m, map[string]func(){"sremp": func() {
 		os.Exit(start(identity.KDFParams{Time: 1, MemoryKiB: 8, Threads: 1})) // with the defaults a race detector would need seconds for each

@@ -14,6 +14,7 @@ import (
 // The lines of README.md that lead to the first chat do, as they stand there: in
 // their order, with nothing between them but what they print.
 func TestReadme(t *testing.T) {
+	t.Parallel() // it mostly waits
 	lines := readmeLines(t)
 	if len(lines) < 5 || len(lines) > 10 {
 		t.Fatalf("got %d lines, want ten at most", len(lines))
