@@ -23,7 +23,7 @@ func (a *app) chatScreen(ctx context.Context, s *session, with client.Contact) e
 	if err != nil {
 		return err
 	}
-	p := tea.NewProgram(newChatModel(ctx, s, with.ID), tea.WithContext(ctx),
+	p := tea.NewProgram(newChatModel(ctx, s, with.ID), tea.WithContext(ctx), tea.WithoutSignalHandler(),
 		tea.WithInput(a.stdin), tea.WithOutput(a.stdout), tea.WithAltScreen(), tea.WithMouseCellMotion())
 	go func() { // ends with the subscription; Send does nothing once the program has ended
 		for e := range events {
