@@ -432,8 +432,13 @@ func (w *world) clock(p *person) {
 	if w.rng.IntN(2) == 0 {
 		skew = 0
 	}
-	p.skew.Store(int64(skew))
-	w.note(p.name, "the clock is wrong by %v", skew.Round(time.Second))
+	w.setClock(p, skew)
+}
+
+func (w *world) setClock(p *person, skew time.Duration) {
+	if p.skew.Swap(int64(skew)) != int64(skew) {
+		w.history.Add(history.Event{At: w.now(), Kind: history.Clock, Who: p.name, After: skew})
+	}
 }
 
 func (w *world) breakDisk(p *person) {

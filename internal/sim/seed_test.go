@@ -137,7 +137,7 @@ func (w *world) heal() (quiet bool, why string) {
 		}
 		p.disk.repair()
 		p.store.diesIn(powerPlan{})
-		p.skew.Store(0)
+		w.setClock(p, 0)
 		p.back = 0
 		if p.client == nil {
 			p.restart()

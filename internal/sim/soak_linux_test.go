@@ -71,7 +71,10 @@ func (s *soak) note(who, format string, args ...any) {
 func (s *soak) step(who string, seconds int) {
 	name := filepath.Join(s.clocks, who)
 	err := errors.Join(os.WriteFile(name+".new", fmt.Append(nil, seconds), 0o600), os.Rename(name+".new", name))
-	s.note(who, "the clock is wrong by %v: %v", time.Duration(seconds)*time.Second, err)
+	if err != nil {
+		s.t.Error(err)
+	}
+	s.history.Add(history.Event{At: s.now(), Kind: history.Clock, Who: who, After: time.Duration(seconds) * time.Second})
 }
 
 // start runs the binary at somebody's place; each line that it prints goes to line.

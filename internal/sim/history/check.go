@@ -29,6 +29,9 @@ type message struct {
 
 type restore struct{ backup, at time.Duration }
 
+// A step is a clock's: from at on it is wrong by skew.
+type step struct{ at, skew time.Duration }
+
 type checker struct {
 	events   []Event
 	messages map[string]*message // by id
@@ -36,6 +39,7 @@ type checker struct {
 	restores map[string][]restore
 	unsure   map[string]bool // texts
 	stopped  map[string][]time.Duration
+	clocks   map[string][]step
 	lying    []time.Duration // when servers began to lie
 	healed   time.Duration   // when they ended; 0: never
 	end      time.Duration
@@ -56,9 +60,11 @@ type checker struct {
 // Who lost a device and began from a backup may have lost what came between the
 // two, and what was on its way out; and what a server took and dropped while it lied
 // may have disappeared at its sender before it was asked for again, held and never
-// ticked as delivered. Nobody loses anything else.
+// ticked as delivered. So may what a sender's clock, set forward, took for old before
+// it could be encrypted for a session that had to begin anew, because the power had
+// failed on one side. Nobody loses anything else.
 func Check(events []Event) []string {
-	c := &checker{events: events, messages: map[string]*message{}, restores: map[string][]restore{}, unsure: map[string]bool{}, stopped: map[string][]time.Duration{}}
+	c := &checker{events: events, messages: map[string]*message{}, restores: map[string][]restore{}, unsure: map[string]bool{}, stopped: map[string][]time.Duration{}, clocks: map[string][]step{}}
 	c.collect()
 	c.walk()
 	for _, m := range c.inOrder {
@@ -109,6 +115,8 @@ func (c *checker) collect() {
 			if m := c.messages[e.ID]; m != nil {
 				m.removed[e.Who] = e.At
 			}
+		case Clock:
+			c.clocks[e.Who] = append(c.clocks[e.Who], step{e.At, e.After})
 		case Lying:
 			c.lying = append(c.lying, e.At)
 		case Healed:
@@ -219,7 +227,7 @@ func (c *checker) arrival(m *message) {
 		c.fail(m.Event, "ticked as delivered and never shown")
 	case m.told != 0 && shown && at > m.told+hold && !c.stoppedBetween(m.Peer, m.told-hold, at):
 		c.fail(m.Event, "ticked as delivered %v before it was shown", at-m.told)
-	case m.told == 0 && !shown && !c.isRemoved(m, m.Who) && (m.After == 0 || len(c.restores) == 0 && !c.mayBeDropped(m)):
+	case m.told == 0 && !shown && !c.isRemoved(m, m.Who) && (m.After == 0 || len(c.restores) == 0 && !c.mayBeDropped(m) && !c.mayBeOld(m)):
 		// What its sender removed, or what expired there, is not encrypted anew for
 		// another device.
 		c.fail(m.Event, "accepted and never shown")
@@ -235,6 +243,28 @@ func (c *checker) mayBeDropped(m *message) bool {
 	}
 	lied := slices.ContainsFunc(c.lying, func(at time.Duration) bool { return at <= until }) && m.At < until
 	return lied && (m.reached == Held || c.stoppedBetween(m.Who, m.At, until))
+}
+
+// skew returns by how much somebody's clock was wrong.
+func (c *checker) skew(who string, at time.Duration) (skew time.Duration) {
+	for _, s := range c.clocks[who] {
+		if s.at <= at {
+			skew = s.skew
+		}
+	}
+	return skew
+}
+
+// mayBeOld reports whether a step of its sender's clock made m disappear there by the
+// time at which all was healed, and a device of the two had ended, so that their
+// session may have begun anew.
+func (c *checker) mayBeOld(m *message) bool {
+	if len(c.stopped[m.Who])+len(c.stopped[m.Peer]) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(c.clocks[m.Who], func(s step) bool {
+		return s.at > m.At && s.at <= c.healed && s.at-m.At+s.skew-c.skew(m.Who, m.At) >= m.After
+	})
 }
 
 func (c *checker) isRemoved(m *message, who string) bool {

@@ -33,7 +33,7 @@ func script(t *testing.T, lines string) (out []Event) {
 				e.Mine = true
 			case "gap":
 				e.Missing = 1
-			case "hour":
+			case "hour", "ahead":
 				e.After = time.Hour
 			case "1":
 				e.N = 1
@@ -120,6 +120,22 @@ func TestCheck(t *testing.T) {
 			accepted a b 1 one hour
 			ticked a b 1 - held
 			final a b 2 - - late`, "never shown"},
+		{"made old by a clock, in a session that began anew", `stopped b
+			accepted a b 1 one hour
+			clock a - - - ahead
+			healed -`, ""},
+		{"made old by a clock, in a session that went on", `accepted a b 1 one hour
+			clock a - - - ahead
+			healed -`, "never shown"},
+		{"made old by another's clock", `stopped b
+			accepted a b 1 one hour
+			clock b - - - ahead
+			healed -`, "never shown"},
+		{"made old by a clock that was as wrong before", `stopped b
+			clock a - - - ahead
+			accepted a b 1 one hour
+			clock a - - - ahead
+			healed -`, "never shown"},
 		{"lost by a liar", `lying -
 			accepted a b 1 one
 			final a b 1 one mine held`, "never shown"},

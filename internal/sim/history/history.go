@@ -33,6 +33,7 @@ const (
 	MaybeEdited  Kind = "edited?"  // the same, and it failed: it may have happened
 	MaybeDeleted Kind = "deleted?" // Who wanted ID gone, and it failed: it may be gone
 	Stopped      Kind = "stopped"  // Who's device ended, or had a broken disk: what it did just then it may not have told
+	Clock        Kind = "clock"    // Who's clock is wrong by After from now on
 	Lying        Kind = "lying"    // from now on a server may drop, forge and repeat what passes it
 	Healed       Kind = "healed"   // from now on nothing is broken any more
 	Final        Kind = "final"    // at the end Who's device shows ID, Mine or not, at Seq
@@ -81,7 +82,9 @@ func (e Event) String() string {
 	if e.Missing > 0 {
 		s += fmt.Sprintf(" missing=%d", e.Missing)
 	}
-	if e.After > 0 {
+	if e.Kind == Clock {
+		s += " is wrong by " + e.After.Round(time.Second).String()
+	} else if e.After > 0 {
 		s += " for " + e.After.String()
 	}
 	if e.N > 0 {
