@@ -269,6 +269,51 @@ func TestProbesGetNoAnswer(t *testing.T) {
 	}
 }
 
+// Somebody whom we have blocked does not come back by an invite of ours that it
+// still has: its knock changes nothing, and does not use the invite up.
+func TestBlockedKnocksInVain(t *testing.T) {
+	p, first := newKnock(t)
+	bob, err := p.b.WhoAmI(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.do(p.a, func(k *core) {
+		c := k.newContact(bob.ID, "Bob")
+		c.info.Trust = Rejected
+		c.setInfo(k)
+		k.knock(identity.PeerID{}, first)
+		if c.session != nil || c.info.Trust != Rejected || !k.inviteByToken(first.Token).Bound.IsZero() {
+			t.Errorf("session %v, trust %v, invite bound to %v", c.session != nil, c.info.Trust, k.inviteByToken(first.Token).Bound)
+		}
+	})
+	p.want(p.a)
+}
+
+// A connection of somebody whom we have blocked is closed, and becomes neither the
+// one that we write to nor a guest's.
+func TestBlockedIsDisconnected(t *testing.T) {
+	a, b := openAt(t, "Ann"), openAt(t, "Bob")
+	befriend(t, a, b)
+	bob := b.mustMe(t)
+	var l *link
+	until(t, "a connection", func() bool { // for a moment, two may have ended each other
+		err := a.do(t.Context(), func(k *core) error {
+			c := k.contacts[bob]
+			if l = c.link; l == nil {
+				return nil
+			}
+			c.link, c.info.Trust = nil, Rejected
+			k.linkUp(l)
+			if c.link != nil || k.guests[bob] != nil {
+				t.Errorf("linked: %v, a guest: %v", c.link != nil, k.guests[bob] != nil)
+			}
+			return nil
+		})
+		return err == nil && l != nil
+	})
+	until(t, "the end of the connection", func() bool { return l.conn.Err() != nil })
+}
+
 // Texts of 1 to 4096 bytes show at most six sizes where they lie sealed for the
 // network and for the mailbox (attack 22).
 func TestTextsShowFewSizes(t *testing.T) {

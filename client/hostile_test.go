@@ -113,6 +113,24 @@ func (p *postman) other(k *core) *contact {
 // newPostman returns two contacts; b joined by a's invite.
 func newPostman(t testing.TB) *postman {
 	t.Helper()
+	p, first := newKnock(t)
+	p.do(p.a, func(k *core) { k.knock(identity.PeerID{}, first) })
+	for i := range 2 { // cards and acknowledgements, both ways
+		for _, m := range p.outbox(p.a) {
+			p.deliver(p.b, m)
+		}
+		p.deliver(p.a, p.ack(p.b))
+		p.deliver(p.b, p.ack(p.a))
+		if i == 1 && len(p.outbox(p.a))+len(p.outbox(p.b)) > 0 {
+			t.Fatal("cards were not acknowledged")
+		}
+	}
+	return p
+}
+
+// newKnock returns two clients, and b's knock with an invite of a's.
+func newKnock(t testing.TB) (*postman, wire.Knock) {
+	t.Helper()
 	p := &postman{t: t, clock: &testClock{}, logs: &lockedBuffer{}, mute: true}
 	p.a, p.b = p.open("Alice"), p.open("Bob")
 	made, err := p.a.Invite(t.Context(), InviteOptions{})
@@ -130,19 +148,7 @@ func newPostman(t testing.TB) *postman {
 	var box wire.PrekeyBox
 	p.do(p.a, func(k *core) { box = k.prekeyBox() })
 	p.do(p.b, func(k *core) { k.takeBundle(p.other(k), box, true) })
-	first := p.outbox(p.b)
-	p.do(p.a, func(k *core) { k.knock(identity.PeerID{}, wire.Knock{Token: inv.Knock(), Message: first[0]}) })
-	for i := range 2 { // cards and acknowledgements, both ways
-		for _, m := range p.outbox(p.a) {
-			p.deliver(p.b, m)
-		}
-		p.deliver(p.a, p.ack(p.b))
-		p.deliver(p.b, p.ack(p.a))
-		if i == 1 && len(p.outbox(p.a))+len(p.outbox(p.b)) > 0 {
-			t.Fatal("cards were not acknowledged")
-		}
-	}
-	return p
+	return p, wire.Knock{Token: inv.Knock(), Message: p.outbox(p.b)[0]}
 }
 
 // outbox returns the ratchet messages that c has waiting.
