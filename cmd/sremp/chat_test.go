@@ -160,3 +160,28 @@ func TestChatScreen(t *testing.T) {
 	x.shown.shows(t, "half a thought")
 	x.press(keyCtrlC)
 }
+
+// What is typed before the screen stands is not lost, nor is its Enter; and nothing
+// asks the terminal for its colours, in the answer to which it would be.
+func TestChatTypedAhead(t *testing.T) {
+	t.Parallel() // it mostly waits
+	ann := newUser(t, "Ann")
+	ann.listen(t)
+	if _, err := ann.api.Send(t.Context(), ann.id, "a note"); err != nil { // without which she is no contact of hers
+		t.Fatal(err)
+	}
+	x := startTerminal(t, 100, 20, command(t, "--profile", ann.dir, "chat", ann.id.String()))
+	if _, err := x.keys.WriteString("typed ahead\r"); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "what was typed", func() (bool, string) {
+		got := ann.texts(t, ann, true)
+		return slices.Contains(got, "typed ahead"), fmt.Sprint(got)
+	})
+	x.shown.shows(t, "\x1b[?1049h") // the screen
+	x.shown.mu.Lock()
+	defer x.shown.mu.Unlock()
+	if got := x.shown.b.String(); strings.Contains(got, "\x1b]") {
+		t.Errorf("the terminal was asked: %q", got)
+	}
+}

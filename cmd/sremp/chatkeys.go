@@ -39,7 +39,7 @@ func (m chatModel) key(msg tea.KeyMsg) (tea.Model, tea.Cmd) {
 		cmd = m.up(-1)
 	case tea.KeyDown:
 		cmd = m.up(1)
-	case tea.KeyEnter:
+	case tea.KeyEnter, tea.KeyCtrlJ: // Enter before the screen stood comes as a line feed
 		cmd = m.enter()
 	default:
 		if m.mode == modeSearch {

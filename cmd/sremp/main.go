@@ -10,7 +10,10 @@ import (
 	"syscall"
 
 	"github.com/sremp/sremp/identity"
+	"github.com/sremp/sremp/internal/quiet"
 )
+
+func init() { quiet.End() } // what asks at start has been initialised
 
 func main() { os.Exit(start(identity.DefaultKDF())) }
 

@@ -60,7 +60,7 @@ var allowed = map[string][]string{
 	"desktop":         with(core, "client", "desktop/present", "desktop/shell", "desktop/tr"),
 
 	"cmd/sremp": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "relay", "relay/sqlite", "relay/postgres", "relay/websocket", "rendezvous",
-		"rendezvous/postgres", "rendezvous/sqlite", "transport", "nat", "portmap", "store", "internal/natlab"),
+		"rendezvous/postgres", "rendezvous/sqlite", "transport", "nat", "portmap", "store", "internal/natlab", "internal/quiet"),
 	"cmd/sremp-desktop": with(core, "client", "client/config", "client/keyring", "client/rpc", "client/sqlite", "desktop", "desktop/present", "desktop/shell", "desktop/tr",
 		"transport", "store"),
 
@@ -79,6 +79,7 @@ var allowed = map[string][]string{
 	"internal/sim":           {},
 	"internal/sim/history":   {}, // judges without knowing the code
 	"internal/pgtest":        {},
+	"internal/quiet":         {},
 	"packaging":              {},
 	"internal/capacity":      {},
 	"internal/fleet":         {},
