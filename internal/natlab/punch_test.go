@@ -162,14 +162,15 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 	}
 	// Who offers has known the other before, and opens its NAT for where that was: it
 	// need not wait for the answer to be reached.
-	ahead := !predicted(cands[0]) && !predicted(cands[1])
+	var ahead atomic.Bool
+	ahead.Store(!predicted(cands[0]) && !predicted(cands[1]))
 	answered := make(chan transport.Answer, 1)
 	offering := func() transport.Attempt {
 		a := attempt(offers, false)
-		if ahead {
+		if ahead.Load() {
 			a.Remote, a.Relay, a.Attested, a.Later, a.Waiting = outside(cands[answers]), nil, nil, answered, true
 			a.ToldAfter = p.intro[offers].RTT()
-			ahead = ends[offers].Open(a.Remote)
+			ahead.Store(ends[offers].Open(a.Remote))
 		}
 		return a
 	}
@@ -230,18 +231,18 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 		case in := <-p.intro[answers].Introductions():
 			ends[answers].Open(cands[offers])
 			a := wire.Answer{What: wire.AnswerConnect, Candidates: cands[answers], Joined: true}
-			if ahead {
+			if ahead.Load() {
 				wg.Go(func() { in.Answer(ctx, a.Append(nil)) }) // not needed for the first path
 			} else if err := in.Answer(ctx, a.Append(nil)); err != nil {
 				return
 			}
-			connect(answers, attempt(answers, !ahead))
+			connect(answers, attempt(answers, !ahead.Load()))
 		case <-ctx.Done():
 		}
 	})
 	wg.Go(func() {
 		o := wire.Offer{Peer: ids[offers].PeerID(), Candidates: cands[offers]}
-		if a := offering(); ahead {
+		if a := offering(); ahead.Load() {
 			wg.Go(func() {
 				defer close(answered)
 				if _, err := p.intro[offers].Introduce(ctx, time.Now(), p.names[answers].PeerID(), lookup, o.Append(nil)); err == nil {
