@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/sremp/sremp/client"
 )
 
 // A screen collects what a pseudo-terminal shows.
@@ -183,5 +185,28 @@ func TestChatTypedAhead(t *testing.T) {
 	defer x.shown.mu.Unlock()
 	if got := x.shown.b.String(); strings.Contains(got, "\x1b]") {
 		t.Errorf("the terminal was asked: %q", got)
+	}
+}
+
+// A file in the chat: how far it is stands beside it, and it comes when one says so.
+func TestChatFile(t *testing.T) {
+	t.Parallel() // it mostly waits
+	ann, bob := newUser(t, "Ann"), newUser(t, "Bob")
+	ann.listen(t)
+	bob.listen(t)
+	meet(t, ann, bob)
+	film := writeFile(t, "film.bin", 30_000_000) // more than comes unasked
+	x := startTerminal(t, 160, 20, command(t, "--profile", bob.dir, "chat", "Ann"))
+	x.shown.shows(t, "Enter sends")
+	ann.run(t, "send", "Bob", "--file", film)
+	x.shown.shows(t, strings.Repeat("░", progress)+"] file film.bin, 30 MB, offered")
+	x.press("/accept\r")
+	x.shown.shows(t, "file film.bin, 30 MB, received: ")
+	sameFile(t, bob.waitFile(t, client.FileDone), film, bob)
+
+	half := client.File{Name: "film.bin", Size: 30_000_000, Done: 15_000_000, State: client.FileMoving}
+	want := "[" + strings.Repeat("█", progress/2) + strings.Repeat("░", progress/2) + "] file film.bin, 30 MB, moving, 50 %"
+	if got := bar(half) + describeFile(half); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
