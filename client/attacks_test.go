@@ -314,6 +314,57 @@ func TestBlockedIsDisconnected(t *testing.T) {
 	until(t, "the end of the connection", func() bool { return l.conn.Err() != nil })
 }
 
+// What has disappeared is in no list, search or quote, and what was notified of it
+// is withdrawn (attack 23).
+func TestDisappearedIsQuotedNowhere(t *testing.T) {
+	p := newPostman(t)
+	ann, bob := p.a.mustMe(t), p.b.mustMe(t)
+	events, err := p.a.Subscribe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := p.b.SendDraft(t.Context(), ann, Draft{Text: "for an hour", Timer: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := p.outbox(p.b)
+	if err := p.deliver(p.a, all[len(all)-1]); err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.a.SendDraft(t.Context(), bob, Draft{Text: "an answer", ReplyTo: m.ID, Timer: -1})
+	if err != nil || r.Quote != "for an hour" {
+		t.Fatalf("got %+v, %v, want the quote", r, err)
+	}
+	p.clock.advance(2 * time.Hour)
+	p.do(p.a, func(k *core) { k.tick() })
+	h, err := p.a.History(t.Context(), bob, HistoryQuery{})
+	if err != nil || len(h) != 1 || h[0].ID != r.ID || h[0].Quote != "" {
+		t.Errorf("got %+v, %v, want the answer without a quote", h, err)
+	}
+	if found, err := p.a.Search(t.Context(), SearchQuery{Text: "an hour"}); err != nil || len(found) > 0 {
+		t.Errorf("found %+v, %v, want nothing", found, err)
+	}
+	notified, late := false, time.After(2*time.Minute)
+	for {
+		select {
+		case e := <-events:
+			switch e := e.(type) {
+			case NotificationEvent:
+				notified = notified || e.Message == m.ID
+			case WithdrawEvent:
+				if slices.Contains(e.IDs, m.ID) {
+					if !notified {
+						t.Error("it was withdrawn, and had not been notified")
+					}
+					return
+				}
+			}
+		case <-late:
+			t.Fatal("it is not withdrawn")
+		}
+	}
+}
+
 // Texts of 1 to 4096 bytes show at most six sizes where they lie sealed for the
 // network and for the mailbox (attack 22).
 func TestTextsShowFewSizes(t *testing.T) {
