@@ -30,7 +30,19 @@ func TestNotesKitBackup(t *testing.T) {
 	if out := do(0, "search", "OAT"); !strings.Contains(out, "(edited)") || !strings.Contains(out, "buy oat milk") {
 		t.Errorf("search printed %q", out)
 	}
-	do(0, "set", "me", "--nick", "Notes", "--pin")
+	do(0, "set", "me", "--nick", "Notes", "--pin", "--mute", "--draft", "and bread")
+	var c struct {
+		Nick, Draft   string
+		Pinned, Muted bool
+	}
+	if err := json.Unmarshal([]byte(do(0, "contacts", "--json")), &c); err != nil || !c.Pinned || !c.Muted || c.Nick != "Notes" || c.Draft != "and bread" {
+		t.Errorf("contacts: %+v, %v, want it pinned and muted, with a nick and a draft", c, err)
+	}
+	do(0, "set", "me", "--archive")
+	if shown, all := do(0, "contacts"), do(0, "contacts", "--all"); shown != "" || !strings.Contains(all, "Notes") {
+		t.Errorf("archived: contacts printed %q, with --all %q", shown, all)
+	}
+	do(0, "set", "me", "--archive=false")
 	do(exitUsage, "set", "me", "--disappear", "soon")
 	var m struct{ Text string }
 	if err := json.Unmarshal([]byte(do(0, "export")), &m); err != nil || m.Text != "buy oat milk" {
@@ -60,7 +72,9 @@ func TestNotesKitBackup(t *testing.T) {
 
 	profile = filepath.Join(dir, "new")
 	do(23, "restore", backup)
-	do(0, "restore", backup, "--kit", kit)
+	if _, errs, status := sremp(t, "--profile", profile, "restore", backup, "--kit", kit); status != 0 || !strings.Contains(errs, "later is not in the backup") {
+		t.Errorf("restore: status %d, %q, want what is not in the backup said", status, errs)
+	}
 	if out := do(0, "history", "me"); !strings.Contains(out, "buy oat milk") {
 		t.Errorf("the restored history is %q", out)
 	}
