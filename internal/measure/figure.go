@@ -33,7 +33,7 @@ func parse(part, out string) (found []figure) {
 		// go test -v puts its own prefix before what a test logs.
 		if i := slices.Index(f, "figure:"); i >= 0 && len(f) >= i+4 {
 			if v, err := strconv.ParseFloat(f[i+2], 64); err == nil {
-				found = append(found, figure{Name: f[i+1], Value: v, Unit: f[i+3], Against: strings.Join(f[i+4:], " ")})
+				found = append(found, figure{Name: f[i+1], Value: v, Unit: f[i+3], Against: against(f[i+4:])})
 			}
 			continue
 		}
@@ -48,6 +48,12 @@ func parse(part, out string) (found []figure) {
 		}
 	}
 	return found
+}
+
+// against is what follows the unit; the word AGAINST may stand before a goal.
+func against(words []string) string {
+	s := strings.TrimPrefix(strings.Join(words, " "), "AGAINST ")
+	return strings.Replace(s, " AGAINST ", ", goal ", 1)
 }
 
 // unitWord makes a unit part of a name: ns/op is ns_op.

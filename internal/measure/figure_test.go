@@ -11,6 +11,8 @@ const printed = `goos: linux
 BenchmarkEncrypt/100B-2   	  500000	      1234 ns/op	  81.00 MB/s	     112 B/op	       1 allocs/op
 === RUN   TestFlood
     flood_test.go:10: figure: chat.messages_per_second 2500.5 msg/s against nothing yet
+figure: client.1.send_p50 1.14 fsyncs AGAINST 2
+figure: client.3.throughput 0.53 of raw QUIC AGAINST 0.85
 figure: incomplete 3
 PASS
 `
@@ -22,6 +24,8 @@ func TestParse(t *testing.T) {
 		{Name: "ratchet.Encrypt/100B.B_op", Value: 112, Unit: "B/op"},
 		{Name: "ratchet.Encrypt/100B.allocs_op", Value: 1, Unit: "allocs/op"},
 		{Name: "chat.messages_per_second", Value: 2500.5, Unit: "msg/s", Against: "against nothing yet"},
+		{Name: "client.1.send_p50", Value: 1.14, Unit: "fsyncs", Against: "2"},
+		{Name: "client.3.throughput", Value: 0.53, Unit: "of", Against: "raw QUIC, goal 0.85"},
 	}
 	if got := parse("ratchet", printed); !reflect.DeepEqual(got, want) {
 		t.Errorf("parse = %+v, want %+v", got, want)
