@@ -139,7 +139,7 @@ relay-figures: ## the relay's figures: data plane, stores, kills and power cuts 
 crash: ## a client dies, or its disk fails, at 600 points of conversations; two minutes
 	SREMP_CRASH_POINTS=600 $(GO) test ./client -run '^Test(CrashPoints|PowerFailsAtEveryWrite)$$' -count 1 -parallel 50 -v
 
-client-figures: ## the client's figures: sending, searching 100 k and 1 M messages, restoring them, idling; six minutes
+client-figures: ## the client's figures: sending, searching 100 k and 1 M messages, restoring them, idling; thirteen minutes
 	$(GO) test ./client -run '^$$' -bench '^BenchmarkSend$$' -benchtime 3s -count 1 -v
 	$(GO) test ./client -run '^$$' -bench '^BenchmarkHistory$$' -benchtime 1x -count 1 -v
 	SREMP_BENCH_MESSAGES=1000000 $(GO) test ./client -run '^$$' -bench '^BenchmarkHistory$$' -benchtime 1x -count 1 -v -timeout 20m
