@@ -26,11 +26,7 @@ func TestBothRestored(t *testing.T) {
 			aID, bID := me(t, a), me(t, b)
 			useServer(t, a, s)
 			useServer(t, b, s2)
-			add(t, b, invite(t, a))
-			send(t, b, aID, "hello")
-			delivered(t, b, a, bID, aID, "hello")
-			send(t, a, bID, "welcome")
-			delivered(t, a, b, aID, bID, "welcome")
+			greet(t, a, b, aID, bID)
 			dirs := map[*client.Client]string{}
 			for _, c := range []*client.Client{a, b} {
 				file := filepath.Join(t.TempDir(), "backup")

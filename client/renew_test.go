@@ -21,6 +21,16 @@ func copyOf(t *testing.T, dir string) string {
 	return to
 }
 
+// greet makes b a contact of a by an invite; each has a first message of the other.
+func greet(t *testing.T, a, b *client.Client, aID, bID identity.PeerID) {
+	t.Helper()
+	add(t, b, invite(t, a))
+	send(t, b, aID, "hello")
+	delivered(t, b, a, bID, aID, "hello")
+	send(t, a, bID, "welcome")
+	delivered(t, a, b, aID, bID, "welcome")
+}
+
 // delivered waits until a text of one is shown once to the other, and has its
 // tick.
 func delivered(t *testing.T, from, to *client.Client, fromID, toID identity.PeerID, text string) {
@@ -60,11 +70,7 @@ func TestOldCopy(t *testing.T) {
 			aID, bID := me(t, a), me(t, b)
 			useServer(t, a, s)
 			useServer(t, b, s)
-			add(t, b, invite(t, a))
-			send(t, b, aID, "hello")
-			delivered(t, b, a, bID, aID, "hello")
-			send(t, a, bID, "welcome")
-			delivered(t, a, b, aID, bID, "welcome")
+			greet(t, a, b, aID, bID)
 			a.Close()
 			old := copyOf(t, adir)
 			a = open(t, adir)
@@ -112,11 +118,7 @@ func TestOldCopyApart(t *testing.T) {
 	aID, bID := me(t, a), me(t, b)
 	useServer(t, a, s)
 	useServer(t, b, s)
-	add(t, b, invite(t, a))
-	send(t, b, aID, "hello")
-	delivered(t, b, a, bID, aID, "hello")
-	send(t, a, bID, "welcome")
-	delivered(t, a, b, aID, bID, "welcome")
+	greet(t, a, b, aID, bID)
 	a.Close()
 	old := copyOf(t, adir)
 	a = open(t, adir)
@@ -174,11 +176,7 @@ func TestRestoreApart(t *testing.T) {
 	aID, bID := me(t, a), me(t, b)
 	useServer(t, a, s)
 	useServer(t, b, s)
-	add(t, b, invite(t, a))
-	send(t, b, aID, "hello")
-	delivered(t, b, a, bID, aID, "hello")
-	send(t, a, bID, "welcome")
-	delivered(t, a, b, aID, bID, "welcome")
+	greet(t, a, b, aID, bID)
 	file := filepath.Join(t.TempDir(), "backup")
 	if err := a.Backup(t.Context(), file); err != nil {
 		t.Fatal(err)

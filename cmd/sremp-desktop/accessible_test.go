@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sremp/sremp/client"
 	"github.com/sremp/sremp/client/rpc"
 )
 
@@ -102,19 +101,8 @@ func TestSpoken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer here.Close()
-	me, err := here.WhoAmI(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	olga := newFriend(t, "Olga")
-	invite, err := here.Invite(t.Context(), client.InviteOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := olga.Add(t.Context(), invite.URI, ""); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := olga.Send(t.Context(), me.ID, "Hello"); err != nil {
+	olga, lena := invited(t, here, "Olga")
+	if _, err := olga.Send(t.Context(), lena.ID, "Hello"); err != nil {
 		t.Fatal(err)
 	}
 	s.clickOn(s.until("Olga in the list", func(n node) bool { return strings.HasPrefix(n.name, "Olga, ") }))

@@ -12,6 +12,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/client/rpc"
 	"github.com/sremp/sremp/client/sqlite"
 	"github.com/sremp/sremp/identity"
 )
@@ -34,6 +35,21 @@ func newFriend(t *testing.T, name string) *client.Client {
 	}
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// invited makes a person whom the user of here has invited, and returns the user
+// as that person's contact.
+func invited(t *testing.T, here *rpc.Client, name string) (friend *client.Client, host client.Contact) {
+	t.Helper()
+	invite, err := here.Invite(t.Context(), client.InviteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	friend = newFriend(t, name)
+	if host, err = friend.Add(t.Context(), invite.URI, ""); err != nil {
+		t.Fatal(err)
+	}
+	return friend, host
 }
 
 // has waits until a conversation of a client has a message.

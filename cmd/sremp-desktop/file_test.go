@@ -18,25 +18,14 @@ import (
 func TestFiles(t *testing.T) {
 	s := newSeat(t, "files", "960x680")
 	_, here := s.startAs("Lena")
-	me, err := here.WhoAmI(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	olga := newFriend(t, "Olga")
-	inv, err := here.Invite(t.Context(), client.InviteOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := olga.Add(t.Context(), inv.URI, ""); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := olga.Send(t.Context(), me.ID, "Look at this:"); err != nil {
+	olga, lena := invited(t, here, "Olga")
+	if _, err := olga.Send(t.Context(), lena.ID, "Look at this:"); err != nil {
 		t.Fatal(err)
 	}
 	s.clickOn(s.until("Olga in the list", func(n node) bool { return len(n.name) > 5 && n.name[:5] == "Olga," }))
 	path := filepath.Join(t.TempDir(), "sunset <b>.png")
 	writePicture(t, path)
-	if _, err := olga.SendFile(t.Context(), me.ID, client.FileDraft{Path: path}); err != nil {
+	if _, err := olga.SendFile(t.Context(), lena.ID, client.FileDraft{Path: path}); err != nil {
 		t.Fatal(err)
 	}
 	s.seesPart("sunset _b_.png") // cleaned of what a file system may refuse
@@ -53,7 +42,7 @@ func TestFiles(t *testing.T) {
 	if err := f.Truncate(60 << 20); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := olga.SendFile(t.Context(), me.ID, client.FileDraft{Path: large}); err != nil {
+	if _, err := olga.SendFile(t.Context(), lena.ID, client.FileDraft{Path: large}); err != nil {
 		t.Fatal(err)
 	}
 	s.sees("film.mkv")

@@ -21,19 +21,8 @@ func TestHostileContent(t *testing.T) {
 	s := newSeat(t, "hostile", "960x680")
 	d := newDesktopBus(t, s)
 	_, here := s.startAs("Lena")
-	me, err := here.WhoAmI(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	invite, err := here.Invite(t.Context(), client.InviteOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	// Her name is written with a Cyrillic letter, in two directions.
-	olga := newFriend(t, "О<i>lga</i> אולגה")
-	if _, err := olga.Add(t.Context(), invite.URI, ""); err != nil {
-		t.Fatal(err)
-	}
+	olga, lena := invited(t, here, "О<i>lga</i> אולגה")
 	row := s.until("her row", func(n node) bool { return strings.Contains(n.name, "О<i>lga</i> אולגה, ") })
 	for _, m := range []struct{ said, shown string }{
 		{`<b>bold</b> <a href="https://example.org">click</a> &amp; <span size="99999">big</span>`, ""},
@@ -48,7 +37,7 @@ func TestHostileContent(t *testing.T) {
 		if m.shown == "" {
 			m.shown = m.said
 		}
-		if _, err := olga.Send(t.Context(), me.ID, m.said); err != nil {
+		if _, err := olga.Send(t.Context(), lena.ID, m.said); err != nil {
 			t.Fatalf("%q: %v", m.said, err)
 		}
 		if m.said[0] == '<' {
@@ -147,26 +136,14 @@ func TestHostileNames(t *testing.T) {
 func TestDisappeared(t *testing.T) {
 	s := newSeat(t, "gone", "960x680")
 	_, here := s.startAs("Lena")
-	me, err := here.WhoAmI(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	invite, err := here.Invite(t.Context(), client.InviteOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	olga := newFriend(t, "Olga")
-	lena, err := olga.Add(t.Context(), invite.URI, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	olga, lena := invited(t, here, "Olga")
 	s.clickOn(s.until("Olga in the list", func(n node) bool { return strings.HasPrefix(n.name, "Olga, ") }))
 	s.focused("Message")
 	timer := vanishAfter
 	if _, err := olga.SetContact(t.Context(), lena.ID, client.ContactSettings{Timer: &timer}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := olga.Send(t.Context(), me.ID, "The rendezvous is at the lighthouse"); err != nil {
+	if _, err := olga.Send(t.Context(), lena.ID, "The rendezvous is at the lighthouse"); err != nil {
 		t.Fatal(err)
 	}
 	said := has(t, here, s.idOf(here, "Olga"), "the text", func(m client.Message) bool { return strings.Contains(m.Text, "lighthouse") })

@@ -42,18 +42,7 @@ func holdClipboard(path string) {
 func TestPaste(t *testing.T) {
 	s := newSeat(t, "paste", "960x680")
 	_, here := s.startAs("Lena")
-	me, err := here.WhoAmI(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	invite, err := here.Invite(t.Context(), client.InviteOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	olga := newFriend(t, "Olga")
-	if _, err := olga.Add(t.Context(), invite.URI, ""); err != nil {
-		t.Fatal(err)
-	}
+	olga, lena := invited(t, here, "Olga")
 	s.clickOn(s.until("Olga in the list", func(n node) bool { return strings.HasPrefix(n.name, "Olga, ") }))
 	s.focused("Message")
 
@@ -63,7 +52,7 @@ func TestPaste(t *testing.T) {
 	other.Env = append(s.env, clipboardVariable+"="+path)
 	s.helper(other)
 	s.key("ctrl+v")
-	got := has(t, olga, me.ID, "the picture", func(m client.Message) bool { return m.File != nil })
+	got := has(t, olga, lena.ID, "the picture", func(m client.Message) bool { return m.File != nil })
 	if !strings.HasSuffix(got.File.Name, ".png") || got.File.Size == 0 {
 		t.Errorf("got %+v, want a picture", got.File)
 	}
