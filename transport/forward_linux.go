@@ -22,8 +22,14 @@ const (
 	forwardWait = 200 * time.Millisecond
 	// forwardPause is what a busy reader sleeps between calls: a system call, and
 	// being woken, cost as much for one packet as for ten, and one write can take
-	// ten. It is what a packet is late by at most.
+	// ten. It is what a packet is late by at most. From steadyRate packets a second
+	// on it falls with the square of the rate, to shortPause: one call has enough
+	// packets then, and the round trip through the relay, of which the pause is the
+	// longest part on a short line, must not be what holds up a connection that a
+	// processor could serve.
 	forwardPause = time.Millisecond
+	shortPause   = 20 * time.Microsecond
+	steadyRate   = 40_000
 	// A reader is busy when packets come closer than busyGap, until quietPauses
 	// have passed without any.
 	busyGap     = time.Millisecond
@@ -224,13 +230,13 @@ func (f *forwarder) run(ctx context.Context) {
 		}
 	}()
 	var last time.Time
-	quiet, full := quietPauses, false
+	quiet, full, rest := quietPauses, false, forwardPause
 	for ctx.Err() == nil {
 		var n int
 		var errno unix.Errno
 		if quiet < quietPauses {
 			if !full {
-				pause()
+				pause(rest)
 			}
 			n, errno = f.look()
 		} else {
@@ -250,15 +256,27 @@ func (f *forwarder) run(ctx context.Context) {
 		if quiet < quietPauses || now.Sub(last) < busyGap {
 			quiet = 0
 		}
+		packets := f.sort(n, now)
+		rest = nextPause(rest, now.Sub(last), packets)
 		last, full = now, n == forwardMessages
-		f.sort(n, now)
 		f.send(now)
 	}
 }
 
+// nextPause is what a busy reader sleeps after it slept last and packets came
+// within gap: a quarter of the way to the pause of that rate.
+func nextPause(last, gap time.Duration, packets int64) time.Duration {
+	want := forwardPause
+	if rate := float64(packets) / max(gap, 1).Seconds(); rate > steadyRate {
+		few := steadyRate / rate
+		want = max(time.Duration(float64(forwardPause)*few*few), shortPause)
+	}
+	return last + (want-last)/4
+}
+
 // pause is time.Sleep with the kernel's clock: the runtime's rounds up to 1 ms.
-func pause() {
-	ts := unix.NsecToTimespec(forwardPause.Nanoseconds())
+func pause(d time.Duration) {
+	ts := unix.NsecToTimespec(d.Nanoseconds())
 	// An early return is as good.
 	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
 }
@@ -289,11 +307,11 @@ func (f *forwarder) clear() {
 	}
 }
 
-// sort routes every datagram and gathers what goes to one address.
-func (f *forwarder) sort(n int, now time.Time) {
+// sort routes every datagram and gathers what goes to one address. It returns how
+// many there were.
+func (f *forwarder) sort(n int, now time.Time) (packets int64) {
 	f.segments, f.groups = f.segments[:0], f.groups[:0]
 	f.index = noGroups()
-	packets := int64(0)
 	for i := range n {
 		h := &f.in[i]
 		data := f.buffers[i][:h.n]
@@ -314,6 +332,7 @@ func (f *forwarder) sort(n int, now time.Time) {
 		}
 	}
 	f.packets.Add(packets)
+	return packets
 }
 
 func noGroups() (index [256]int16) {

@@ -199,6 +199,42 @@ func TestBalancer(t *testing.T) {
 }
 
 // Without segmentation in the kernel the readers go on one datagram a write.
+// A busy reader sleeps as long as ever while there is little, and the less the more
+// comes, so that a fast connection's round trip is not made of sleep.
+func TestNextPause(t *testing.T) {
+	settled := func(rate float64) time.Duration {
+		d := forwardPause
+		for range 100 {
+			// What comes while it sleeps and works.
+			gap := d + 100*time.Microsecond
+			d = nextPause(d, gap, int64(rate*gap.Seconds()))
+		}
+		return d
+	}
+	if got := settled(steadyRate * 0.75); got != forwardPause {
+		t.Errorf("at three quarters of the steady rate it sleeps %v, want %v", got, forwardPause)
+	}
+	before := forwardPause
+	for _, rate := range []float64{2, 3, 5} {
+		got := settled(rate * steadyRate)
+		if got >= before || got < shortPause {
+			t.Errorf("at %v times the steady rate it sleeps %v, want less than %v, and %v at least", rate, got, before, shortPause)
+		}
+		before = got
+	}
+	if got := settled(100 * steadyRate); got > 2*shortPause {
+		t.Errorf("at 100 times the steady rate it sleeps %v, want about %v", got, shortPause)
+	}
+	// Calm brings the long pause back, also after a gap of none.
+	d := nextPause(shortPause, 0, 1000)
+	for range 50 {
+		d = nextPause(d, time.Second, 1)
+	}
+	if d < forwardPause*9/10 {
+		t.Errorf("after calm it sleeps %v, want about %v", d, forwardPause)
+	}
+}
+
 func TestForwardWithoutGSO(t *testing.T) {
 	server, _ := echoServer(t, serverKey(t, 1), nil)
 	to := listenIn(t, "udp4", "127.0.0.1:0")
