@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
@@ -64,6 +65,19 @@ func OpenOn(ctx context.Context, vfs, path string, migrations fs.FS) (*sql.DB, e
 	return openDB(ctx, path, pragmas, migrations)
 }
 
+// OpenSharedOn is OpenOn for a [Writer] and readers beside it: the connections of
+// the pool share one cache, and the index of the log with it. So readers see what
+// is not yet committed, and no connection syncs a commit, for the pragma is that of
+// the cache: the Writer does, as everywhere.
+func OpenSharedOn(ctx context.Context, vfs, path string, migrations fs.FS) (*sql.DB, error) {
+	pragmas := pragmas()
+	pragmas.Set("vfs", vfs)
+	pragmas.Set("_locking_mode", "EXCLUSIVE")
+	pragmas.Set("cache", "shared")
+	pragmas.Set("_synchronous", "NORMAL")
+	return openDB(ctx, path, pragmas, migrations)
+}
+
 func pragmas() url.Values {
 	return url.Values{
 		"_foreign_keys":  {"on"},
@@ -76,12 +90,18 @@ func pragmas() url.Values {
 
 func openDB(ctx context.Context, path string, pragmas url.Values, migrations fs.FS) (*sql.DB, error) {
 	dsn := url.URL{Scheme: "file", Path: path, RawQuery: pragmas.Encode()}
-	db, err := sql.Open("sqlite3", dsn.String())
+	driver := "sqlite3"
+	if pragmas.Has("cache") {
+		driver = sharing()
+	}
+	db, err := sql.Open(driver, dsn.String())
 	if err != nil {
 		return nil, fmt.Errorf("store: opening %s: %w", path, err)
 	}
 	if pragmas.Has("vfs") {
-		db.SetMaxOpenConns(1)
+		if driver == "sqlite3" {
+			db.SetMaxOpenConns(1)
+		}
 		var mode string
 		err = db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
 		if err == nil && mode != "wal" {
@@ -97,6 +117,18 @@ func openDB(ctx context.Context, path string, pragmas url.Values, migrations fs.
 	}
 	return db, nil
 }
+
+// sharing registers, once, and names the driver whose connections take no locks on
+// the tables of a cache that they share: the writer would not wait for them, but
+// fail.
+var sharing = sync.OnceValue(func() string {
+	const name = "sqlite3 sharing a cache"
+	sql.Register(name, &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
+		_, err := c.Exec("PRAGMA read_uncommitted = 1", nil)
+		return err
+	}})
+	return name
+})
 
 // Check runs SQLite's quick check over the whole file: [ErrDamaged] if it finds
 // anything. It reads every page, so large databases take seconds.

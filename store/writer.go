@@ -42,6 +42,9 @@ type WriterConfig struct {
 	// database in memory is no longer true: a transaction was rolled back, or
 	// another connection has written. nil: they keep nothing.
 	Forget func()
+	// SyncLog syncs the log of a database of [OpenSharedOn]. nil: the log is the file
+	// beside the database.
+	SyncLog func() error
 }
 
 // A Writer owns the one connection of a database, opened by [Open], that writes,
@@ -220,6 +223,12 @@ func (w *Writer) sync() {
 // syncLog syncs the log. SQLite locks the database and never the log: to open it
 // beside SQLite is safe.
 func (w *Writer) syncLog() (err error) {
+	if w.c.SyncLog != nil {
+		if err := w.c.SyncLog(); err != nil {
+			return fmt.Errorf("store: syncing the log: %w", err)
+		}
+		return nil
+	}
 	if w.log == nil {
 		if w.log, err = os.OpenFile(w.path+"-wal", os.O_RDWR, 0); err != nil {
 			return fmt.Errorf("store: opening the log: %w", err)

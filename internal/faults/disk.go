@@ -4,10 +4,14 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/psanford/sqlite3vfs"
 )
@@ -56,6 +60,7 @@ type Disk struct {
 	from  int // the first operation that fails
 	to    int // the last one
 	off   bool
+	dies  func() // called when the power fails; nil: nobody cares
 }
 
 type file struct {
@@ -136,6 +141,44 @@ func (d *Disk) Fail(f Fault, after, n int) {
 	d.fault, d.from, d.to = f, d.ops+after, d.ops+after+n-1
 }
 
+// WhenOff has f called, once, in the operation in which the power fails. It does
+// nothing with the disk.
+func (d *Disk) WhenOff(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dies = f
+}
+
+// Cut has the power fail now, between two operations.
+func (d *Disk) Cut() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.off = true
+}
+
+// Sync syncs a file as another than SQLite does, with the errors of a file system.
+func (d *Disk) Sync(name string) error {
+	err := d.do(Op{File: name, Kind: Sync})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sqlite3vfs.FullError):
+		return syscall.ENOSPC
+	}
+	return syscall.EIO
+}
+
+// Bytes returns all that is in the files, one after the other, as who copies the
+// disk of a running machine has it.
+func (d *Disk) Bytes() (b []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(d.files)) {
+		b = append(b, d.files[name].data...)
+	}
+	return b
+}
+
 // Off reports whether the power failed.
 func (d *Disk) Off() bool {
 	d.mu.Lock()
@@ -197,6 +240,9 @@ func (d *Disk) do(op Op) error {
 		switch d.fault {
 		case PowerOff:
 			d.off = true
+			if d.dies != nil {
+				d.dies()
+			}
 			if op.Kind == Write { // it may have reached the disk
 				d.apply(op)
 			}

@@ -84,6 +84,28 @@ func (d *disk) powerFails(rng *rand.Rand) {
 	d.full, d.failing = false, false
 }
 
+// open implements drive.
+func (d *disk) open(context.Context) (client.Store, error) { return openJournal(d) }
+
+// cutIn implements drive: a log ends with a whole transaction or before it.
+func (d *disk) cutIn(int) bool { return false }
+
+// breaks implements drive.
+func (d *disk) breaks(full bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.full, d.failing = full, !full
+}
+
+// repair implements drive.
+func (d *disk) repair() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	broken := d.full || d.failing
+	d.full, d.failing = false, false
+	return broken
+}
+
 // image is what a thief copies.
 func (d *disk) image() []byte {
 	d.mu.Lock()
@@ -98,13 +120,6 @@ func (d *disk) replace(b []byte) {
 	d.synced, d.pending = b, nil
 }
 
-// A powerPlan is the transaction at which a machine dies.
-type powerPlan struct {
-	left  int  // transactions until then; 0: none
-	after bool // the fatal one is durable
-	die   func()
-}
-
 // A journal is a client.Store: a log of transactions on a disk, each with its
 // checksum, and all rows in memory.
 type journal struct {
@@ -113,8 +128,6 @@ type journal struct {
 	mu     sync.Mutex
 	header []byte
 	rows   map[rowKey]client.Row
-	dead   bool
-	plan   powerPlan
 }
 
 type rowKey struct {
@@ -187,18 +200,6 @@ func (j *journal) take(r record) {
 func (j *journal) commit(r record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.dead {
-		return errOff
-	}
-	fatal := false
-	if j.plan.left > 0 {
-		j.plan.left--
-		fatal = j.plan.left == 0
-	}
-	if fatal && !j.plan.after {
-		j.dieLocked()
-		return errOff
-	}
 	// Bodies are the caller's.
 	for i := range r.Changes {
 		r.Changes[i].Body = slices.Clone(r.Changes[i].Body)
@@ -217,21 +218,10 @@ func (j *journal) commit(r record) error {
 		return err
 	}
 	j.take(r)
-	if fatal {
-		j.dieLocked()
-		return errOff
-	}
 	if len(j.d.synced) > compactAt {
 		return j.compactLocked()
 	}
 	return nil
-}
-
-func (j *journal) dieLocked() {
-	j.dead = true
-	if j.plan.die != nil {
-		j.plan.die()
-	}
 }
 
 func (j *journal) compactLocked() error {
@@ -246,20 +236,6 @@ func (j *journal) compactLocked() error {
 	return err
 }
 
-// off ends the machine's power: nothing more is stored or read.
-func (j *journal) off() {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.dead = true
-}
-
-// diesIn has the machine die at its n-th transaction from now.
-func (j *journal) diesIn(p powerPlan) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.plan = p
-}
-
 // Header implements client.Store.
 func (j *journal) Header(context.Context) ([]byte, error) {
 	j.mu.Lock()
@@ -271,10 +247,7 @@ func (j *journal) Header(context.Context) ([]byte, error) {
 func (j *journal) SetHeader(_ context.Context, h []byte) error { return j.commit(record{Header: h}) }
 
 // Apply implements client.Store.
-func (j *journal) Apply(ctx context.Context, changes []client.Change) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
+func (j *journal) Apply(_ context.Context, changes []client.Change) error {
 	return j.commit(record{Changes: slices.Clone(changes)})
 }
 
@@ -282,9 +255,6 @@ func (j *journal) Apply(ctx context.Context, changes []client.Change) error {
 func (j *journal) Rows(_ context.Context, q client.Query) (out []client.Row, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.dead {
-		return nil, errOff
-	}
 	if q.Below == q.From+1 {
 		if r, ok := j.rows[rowKey{q.Table, q.Owner, q.From}]; ok && (q.Tag == 0 || r.Tag == q.Tag) {
 			return []client.Row{r}, nil

@@ -11,6 +11,15 @@
 // drops, repeats, delays, reorders and changes mail, and its rendezvous hides,
 // exchanges and changes records; the laws stay.
 //
+// In every fifth world the databases of persons and relays are the programs' own,
+// of SQLite, on disks of package faults: the power fails at any write or sync, of
+// what was not synced any part is lost, the last write torn; they fill up and they
+// fail. The pragmas are the programs', except that a client has one connection
+// that locks its file for itself, and a relay's connections share a cache: these
+// disks have no shared memory. In the other worlds persons have a journal of this
+// package's on a modelled disk, which costs less, and relays files that lose
+// nothing. A rendezvous keeps nothing that clients do not renew.
+//
 //	go test ./internal/sim -run TestSeed -seed N     # one seed again, with its history
 //	make sim SEEDS=200                               # many, of a day each, on all cores
 //

@@ -176,20 +176,12 @@ func (w *world) tend() {
 		}
 	}
 	for _, s := range w.servers {
+		s.disk.tend(s)
 		if s.running == nil && w.rng.IntN(4) == 0 {
 			s.up()
 			w.note(s.name, "starts again")
 		}
 	}
-}
-
-// repair reports whether there was something to repair.
-func (d *disk) repair() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	broken := d.full || d.failing
-	d.full, d.failing = false, false
-	return broken
 }
 
 // other returns somebody else.
@@ -444,9 +436,7 @@ func (w *world) setClock(p *person, skew time.Duration) {
 func (w *world) breakDisk(p *person) {
 	full := w.rng.IntN(2) == 0
 	p.stopped()
-	p.disk.mu.Lock()
-	p.disk.full, p.disk.failing = full, !full
-	p.disk.mu.Unlock()
+	p.disk.breaks(full)
 	if p.back == 0 {
 		w.away(p, 10*time.Minute)
 	}
@@ -454,7 +444,7 @@ func (w *world) breakDisk(p *person) {
 }
 
 func (w *world) breakServer(*person) {
-	if s := w.servers[w.rng.IntN(len(w.servers))]; s.running != nil {
+	if s := w.servers[w.rng.IntN(len(w.servers))]; s.running != nil && !s.disk.breaks(s) {
 		s.kill()
 	}
 }

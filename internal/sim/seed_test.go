@@ -90,6 +90,9 @@ func runSeed(t *testing.T, seed uint64, day time.Duration) (r result) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, seed)
 		defer w.end()
+		if w.onSQLite() {
+			w.note("", "all databases are SQLite's, on disks that fail at any write or sync")
+		}
 		w.build(2+w.rng.IntN(len(names)-1), 1+w.rng.IntN(3))
 		w.lie(true)
 		w.live(day, 3*time.Minute)
@@ -127,6 +130,7 @@ func (w *world) heal() (quiet bool, why string) {
 	})
 	w.lie(false)
 	for _, s := range w.servers {
+		s.disk.mend(s)
 		if s.running == nil {
 			s.up()
 		}

@@ -38,6 +38,7 @@ type soak struct {
 	restart func() *program // starts the server
 	texts   int
 	clocks  string // directory of the files that say how wrong everybody's clock is
+	logs    string // directory for what the programs log, "" for none
 }
 
 // A program is a running process.
@@ -84,6 +85,16 @@ func (s *soak) start(who string, at interface{ Start(*exec.Cmd) error }, line fu
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if s.logs != "" {
+		f, err := os.OpenFile(filepath.Join(s.logs, who+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer f.Close()
+		fmt.Fprintf(f, "=== %.3fs %q\n", s.now().Seconds(), args)
+		cmd.Args = append(cmd.Args, "--verbose")
+		cmd.Stderr = f
 	}
 	if at != nil {
 		err = at.Start(cmd)
@@ -210,13 +221,14 @@ func (u *soaker) fill() (empty func()) {
 // TestSoak runs the program of the checkout SREMP_SOAK_OLD, from the middle on of
 // SREMP_SOAK_NEW, for SREMP_SOAK_SECONDS: kills and restarts of each, changes of
 // networks, full disks, clocks that step by up to three hours. What they tell is
-// held against the same laws. Without seconds it does nothing.
+// held against the same laws. Without seconds it does nothing. What they log goes
+// to the directory SREMP_SOAK_LOGS, if it is set.
 func TestSoak(t *testing.T) {
 	seconds := number(t, "SREMP_SOAK_SECONDS", 0)
 	if seconds == 0 {
 		return
 	}
-	s := &soak{t: t, rng: source(uint64(number(t, "SREMP_SIM_FIRST", 1)), "soak"), clocks: t.TempDir()}
+	s := &soak{t: t, rng: source(uint64(number(t, "SREMP_SIM_FIRST", 1)), "soak"), clocks: t.TempDir(), logs: os.Getenv("SREMP_SOAK_LOGS")}
 	var binaries [2]string
 	for i, name := range []string{"SREMP_SOAK_OLD", "SREMP_SOAK_NEW"} {
 		var err error

@@ -23,7 +23,6 @@ import (
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/internal/sim/history"
 	"github.com/sremp/sremp/relay"
-	relaysqlite "github.com/sremp/sremp/relay/sqlite"
 	"github.com/sremp/sremp/rendezvous"
 	"github.com/sremp/sremp/transport"
 )
@@ -96,8 +95,7 @@ type server struct {
 	host *host
 	key  *identity.ServerKey
 	addr identity.ServerAddr
-	dir  string // of its databases
-	life int
+	disk serverDisk              // of the relay's database
 	memo *rendezvous.MemoryStore // a rendezvous remembers nothing that clients do not renew
 	liar *liar                   // its operator; nil: an honest one
 
@@ -121,7 +119,8 @@ func (w *world) newServer(i int) *server {
 		w.t.Fatal(err)
 	}
 	public := netip.AddrFrom4([4]byte{11, 0, 0, byte(i + 1)})
-	s := &server{w: w, name: fmt.Sprintf("server%d", i+1), key: key, dir: filepath.Join(w.t.TempDir(), fmt.Sprint(i))}
+	s := &server{w: w, name: fmt.Sprintf("server%d", i+1), key: key}
+	s.disk = w.newServerDisk(s, filepath.Join(w.t.TempDir(), fmt.Sprint(i)))
 	s.host = w.net.newHost(public, w.net.newSite(s.name, public, noNAT))
 	s.addr = identity.ServerAddr{ID: key.ID(), Host: public.String(), Port: serverPort}
 	s.host.at.rate = 50e6
@@ -133,15 +132,9 @@ func (w *world) newServer(i int) *server {
 	return s
 }
 
-// database is the file of the relay's present life.
-func (s *server) database() string { return filepath.Join(s.dir, fmt.Sprint(s.life), "relay.db") }
-
 func (s *server) up() {
 	t := s.w.t
-	if err := os.MkdirAll(filepath.Dir(s.database()), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	sqlite, err := relaysqlite.Open(context.Background(), s.database())
+	sqlite, err := s.disk.open()
 	if err != nil {
 		t.Fatalf("%s does not start again: %v", s.name, err)
 	}
@@ -176,26 +169,13 @@ func (s *server) up() {
 func (s *server) kill() {
 	s.w.net.change(func() { s.host.off = true; s.host.epoch++ })
 	synctest.Wait() // nobody is in the middle of a system call
-	old := s.database()
-	s.life++
-	if err := os.MkdirAll(filepath.Dir(s.database()), 0o700); err != nil {
+	forget, how, err := s.disk.killed()
+	if err != nil {
 		s.w.t.Fatal(err)
 	}
-	for _, suffix := range []string{"", "-wal"} {
-		b, err := os.ReadFile(old + suffix)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			err = os.WriteFile(s.database()+suffix, b, 0o600)
-		}
-		if err != nil {
-			s.w.t.Fatal(err)
-		}
-	}
 	s.end()
-	os.RemoveAll(filepath.Dir(old))
-	s.w.note(s.name, "killed")
+	forget()
+	s.w.note(s.name, "%s", how)
 }
 
 func (s *server) end() {
@@ -217,8 +197,8 @@ type person struct {
 	kit  [32]byte
 	rng  *rand.Rand // of the disk
 
-	disk   *disk
-	store  *journal
+	disk   drive
+	store  *machine
 	client *client.Client // nil: not running
 	events chan struct{}  // closed when all events of the client were written down
 	died   atomic.Bool    // the power failed in a transaction; the client is to be buried
@@ -252,9 +232,10 @@ var weak = identity.KDFParams{Time: 1, MemoryKiB: 8, Threads: 1}
 
 func (w *world) newPerson(i int, name string, at *site) *person {
 	p := &person{
-		w: w, name: name, rng: source(w.seed, "disk "+name), disk: &disk{}, servers: map[*server]bool{},
+		w: w, name: name, rng: source(w.seed, "disk "+name), servers: map[*server]bool{},
 		host: w.net.newHost(netip.AddrFrom4([4]byte{10, 0, byte(i + 1), 2}), at),
 	}
+	p.disk = w.newDrive()
 	p.store = p.openStore()
 	if err := client.Create(w.t.Context(), p.config(), name); err != nil {
 		w.t.Fatal(err)
@@ -277,12 +258,12 @@ func (w *world) newPerson(i int, name string, at *site) *person {
 	return p
 }
 
-func (p *person) openStore() *journal {
-	j, err := openJournal(p.disk)
+func (p *person) openStore() *machine {
+	s, err := p.disk.open(p.w.t.Context())
 	if err != nil {
 		p.w.t.Fatalf("%s: reading the disk: %v", p.name, err)
 	}
-	return j
+	return &machine{Store: s, d: p.disk}
 }
 
 func (p *person) config() client.Config {
@@ -363,7 +344,7 @@ func (p *person) bury() {
 
 // dieIn has the power fail at a transaction.
 func (p *person) dieIn(n int, after bool) {
-	p.store.diesIn(powerPlan{left: n, after: after, die: func() {
+	p.store.diesIn(powerPlan{left: n, after: after, op: p.w.op(p.rng), die: func() {
 		// On the client's goroutine: from this moment nothing leaves the machine.
 		p.w.net.change(func() { p.host.epoch++ })
 		p.stopped()
@@ -389,7 +370,7 @@ func (p *person) restore(b backup) error {
 		return err
 	}
 	defer f.Close()
-	p.disk = &disk{}
+	p.disk = p.w.newDrive()
 	p.store = p.openStore()
 	cfg := p.config()
 	cfg.Kit = &p.kit

@@ -45,9 +45,28 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return prepare(ctx, db, nil)
+}
+
+// OpenOn opens or makes the database at path, on a disk as in
+// [store.OpenSharedOn]. syncLog syncs the file of its log, path with "-wal".
+func OpenOn(ctx context.Context, vfs, path string, syncLog func() error) (*Store, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.OpenSharedOn(ctx, vfs, path, files)
+	if err != nil {
+		return nil, err
+	}
+	return prepare(ctx, db, syncLog)
+}
+
+// prepare takes over db.
+func prepare(ctx context.Context, db *sql.DB, syncLog func() error) (_ *Store, err error) {
 	s := &Store{db: db}
 	s.held.forget()
-	if s.w, err = store.NewWriter(ctx, db, store.WriterConfig{Refusal: relay.Refusal, Forget: s.held.forget}); err != nil {
+	if s.w, err = store.NewWriter(ctx, db, store.WriterConfig{Refusal: relay.Refusal, Forget: s.held.forget, SyncLog: syncLog}); err != nil {
 		db.Close()
 		return nil, err
 	}
