@@ -113,6 +113,9 @@ func (p *prober) flushCheckLocked() {
 // contextRound is the context of the probe keys of a connection (spec §5.4.3).
 const contextRound = "SREMP v1 probe round"
 
+// contextSpare is the context of the probe keys of its spare sockets (spec §5.4.10).
+const contextSpare = "SREMP v1 probe spare"
+
 // contextCheck is the context of the key of a connection's path checks (spec
 // §5.22.9).
 const contextCheck = "SREMP v1 path check"
@@ -120,6 +123,11 @@ const contextCheck = "SREMP v1 path check"
 // roundKey returns the probe key of a round of path search on a connection.
 func roundKey(channel [32]byte, round uint32) (k [32]byte) {
 	return channelHKDF(channel, contextRound+string(binary.BigEndian.AppendUint32(nil, round)))
+}
+
+// spareKey returns the probe key of a search from spare sockets.
+func spareKey(channel [32]byte, number uint32) (k [32]byte) {
+	return channelHKDF(channel, contextSpare+string(binary.BigEndian.AppendUint32(nil, number)))
 }
 
 // pathKey returns the key of a connection's path checks.

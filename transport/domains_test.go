@@ -43,6 +43,9 @@ func TestDomainsOfChannel(t *testing.T) {
 	domains.Row(t, contextRound, func(c string) bool {
 		return channelHKDF(channel, c+string(binary.BigEndian.AppendUint32(nil, 7))) == roundKey(channel, 7)
 	})
+	domains.Row(t, contextSpare, func(c string) bool {
+		return channelHKDF(channel, c+string(binary.BigEndian.AppendUint32(nil, 7))) == spareKey(channel, 7)
+	})
 }
 
 // What TLS exports in one context is of no use in another: not to the handshake,

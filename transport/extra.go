@@ -23,8 +23,8 @@ const (
 	maxBudgets = 256
 )
 
-// An extraSocket is one of those opened for a birthday search. The one that
-// found the way stays, for packets to where it leads.
+// An extraSocket is one of those opened for a birthday search, or a spare one
+// (spec §5.4.10). The one that found the way stays, for packets to where it leads.
 type extraSocket struct {
 	pc     net.PacketConn
 	out    socket // for writing only
@@ -123,7 +123,8 @@ func (p *prober) openExtra(a *nat.Agent, n int) {
 	closeAll(p.extras, p.link.extra.Load())
 	p.extras, p.extraOf = xs, a
 	for _, x := range xs {
-		if !p.e.run(func() { p.readExtra(x) }) {
+		handle := func(now time.Time, from netip.AddrPort, b []byte) { p.handle(now, x.index, from, b) }
+		if !p.e.run(func() { p.readExtra(x, handle) }) {
 			x.close()
 		}
 	}
@@ -139,7 +140,9 @@ func closeAll(xs []*extraSocket, keep *extraSocket) {
 	}
 }
 
-func (p *prober) readExtra(x *extraSocket) {
+// readExtra reads a socket until it is closed, or the prober is stopped. handle gets
+// its probes.
+func (p *prober) readExtra(x *extraSocket, handle func(now time.Time, from netip.AddrPort, b []byte)) {
 	defer x.close()
 	stop := make(chan struct{})
 	defer close(stop)
@@ -164,7 +167,7 @@ func (p *prober) readExtra(x *extraSocket) {
 		switch {
 		case n == 0 || isVirtual(from.Addr()):
 		case nat.IsProbe(b[:n]):
-			p.handle(time.Now(), x.index, from, b[:n])
+			handle(time.Now(), from, b[:n])
 		case b[0] >= firstQUIC && x.leadsTo(from):
 			p.e.m.inject(from, b[:n])
 		}
@@ -242,26 +245,3 @@ func (t *budgetTable) spend(now time.Time, a netip.Addr) bool {
 	t.spent[a] = b
 	return true
 }
-
-// openingTTL crosses the NATs of a home and of a carrier, and dies on the way
-// to the other side.
-const openingTTL = 5
-
-// Open makes our NAT expect packets from a peer's addresses without sending the
-// peer any (spec §5.22.6): the answering side calls it before it answers, and the
-// other before it asks, for where it last knew the peer. It reports whether the
-// socket can send such packets.
-func (e *Endpoint) Open(remote []nat.Candidate) bool {
-	for _, kind := range []nat.CandidateKind{nat.Predicted, nat.ServerReflexive, nat.Mapped, nat.Random, nat.Host} {
-		for _, c := range remote[:min(len(remote), maxOpened)] {
-			// A private host is behind no firewall of ours, or out of reach.
-			if a := c.Addr.Addr(); c.Kind == kind && (kind != nat.Host || a.IsGlobalUnicast() && !a.IsPrivate()) {
-				e.m.sendTTL(unmap(c.Addr), nat.Opening(), openingTTL)
-			}
-		}
-	}
-	return e.m.oob
-}
-
-// maxOpened bounds the packets of one Open.
-const maxOpened = 32

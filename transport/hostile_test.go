@@ -11,6 +11,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/sremp/sremp/nat"
 	"github.com/sremp/sremp/wire"
 )
 
@@ -58,7 +59,26 @@ func FuzzDatagram(f *testing.F) {
 	f.Add(forward)
 	f.Add(sealHello(newHelloKeys([32]byte{1}).request, helloRequest, helloMessage{kind: kindHello}))
 	f.Add([]byte{0x40, 1, 2, 3})
+	// The same to a spare socket, which expects a ping.
+	key, at := [32]byte{3}, []nat.Candidate{{Addr: from, Kind: nat.ServerReflexive}}
+	pc := udpConn(f)
+	f.Cleanup(func() { pc.Close() })
+	s := &spareSearch{
+		x:     &extraSocket{pc: pc, out: writeOnly(pc, &e.m.stats)},
+		agent: nat.NewAgent(time.Now(), nat.AgentConfig{Key: key, Remote: at, Waiting: true}),
+	}
+	var p *prober
+	for p = range e.probers {
+		p.mu.Lock()
+		p.spare = s
+		p.mu.Unlock()
+	}
+	peer := nat.NewAgent(time.Now(), nat.AgentConfig{Key: key, Controlling: true, Remote: at})
+	peer.HandleTimeout(time.Now())
+	ping, _ := peer.PollTransmit()
+	f.Add(ping.Payload)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		p.handleSpare(s, time.Now(), from, b)
 		e.m.sort(datagram{data: b, from: from, addr: net.UDPAddrFromAddrPort(from)})
 	})
 }

@@ -48,6 +48,11 @@ type manager struct {
 	roundDelay time.Duration
 	nonce      uint64
 
+	spares   int       // searches that may still follow one in vain (spec §5.4.10)
+	spareAt  time.Time // when the next one begins; zero: none is planned
+	spareNo  uint32    // of the last one
+	spareGap roundBucket
+
 	pokeWait time.Duration // between the last poke of the relay and the next
 	nextPoke time.Time
 	netSeen  int64 // Endpoint.netChanges that was acted on
@@ -67,6 +72,7 @@ type event struct {
 	path       *wire.ControlPath
 	ping       *wire.ControlPing
 	hindrance  *wire.ControlHindrance
+	spare      *wire.ControlSpare
 
 	validated *quic.Path
 	slot      int
@@ -74,6 +80,8 @@ type event struct {
 
 	refreshed bool // our candidates are, for round
 	round     uint32
+
+	opened *openedSpare
 }
 
 // startPeer makes the PeerConn of an authenticated connection. It takes over
@@ -234,6 +242,9 @@ func parseControl(typ uint16, b []byte) (event, error) {
 	case wire.FrameControlHindrance:
 		x, err := wire.ParseControlHindrance(b)
 		return event{hindrance: &x}, err
+	case wire.FrameControlSpare:
+		x, err := wire.ParseControlSpare(b)
+		return event{spare: &x}, err
 	}
 	return event{}, nil
 }
@@ -258,6 +269,10 @@ func (m *manager) handle(ev event) error {
 		return m.send(wire.FrameControlPong, ev.ping.Append(nil))
 	case ev.hindrance != nil:
 		m.theirs = ev.hindrance.What
+	case ev.spare != nil:
+		m.handleSpare(*ev.spare, time.Now())
+	case ev.opened != nil:
+		return m.handleOpened(*ev.opened)
 	case ev.validated != nil:
 		return m.handleValidated(ev)
 	case ev.refreshed && ev.round == m.round:
@@ -315,6 +330,7 @@ func (m *manager) step(now time.Time) error {
 			m.validate(slotDirect)
 		}
 		m.stepRounds(now)
+		m.stepSpare(now)
 	}
 	if m.active == slotDirect && l.leg.Load() != nil {
 		// The way back is validated beforehand: on a dead path with a full
@@ -343,6 +359,7 @@ func (m *manager) deadline(now time.Time) time.Time {
 		if m.round < maxRounds {
 			earlier(m.nextRound)
 		}
+		earlier(m.spareAt)
 		if _, ok := l.prober.validated(); ok && !m.busy[slotDirect] && !l.relayOnly {
 			earlier(m.next[slotDirect])
 		}

@@ -27,6 +27,7 @@ type prober struct {
 	// extraOf is the agent that searches with extras; nil once it needs no more.
 	extraOf *nat.Agent
 	opening *nat.Agent // the agent that asked for sockets last
+	spare   *spareSearch
 	// checker watches the connection's direct path; nil before there is one.
 	checker *nat.Checker
 	lively  func() bool
@@ -108,6 +109,10 @@ func (p *prober) validated() (netip.AddrPort, bool) {
 			return addr, true
 		}
 	}
+	if p.spare != nil && p.spare.agent != nil {
+		addr, _, ok := p.spare.agent.Validated()
+		return addr, ok
+	}
 	return netip.AddrPort{}, false
 }
 
@@ -148,6 +153,11 @@ func (p *prober) rtt(addr netip.AddrPort) time.Duration {
 			return rtt
 		}
 	}
+	if p.spare != nil && p.spare.agent != nil {
+		if to, rtt, ok := p.spare.agent.Validated(); ok && to == addr {
+			return rtt
+		}
+	}
 	return 0
 }
 
@@ -158,6 +168,7 @@ func (p *prober) forget() {
 	p.agents = nil
 	closeAll(p.extras, nil)
 	p.extras, p.extraOf = nil, nil
+	p.dropSpareLocked()
 	p.link.extra.Store(nil)
 }
 
@@ -202,6 +213,9 @@ func (p *prober) step(now time.Time) (next time.Time) {
 		if t := a.NextTimeout(); !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
+	}
+	if t := p.stepSpareLocked(now); !t.IsZero() && (next.IsZero() || t.Before(next)) {
+		next = t
 	}
 	return next
 }

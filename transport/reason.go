@@ -78,6 +78,10 @@ func (p *prober) outlook() (o outlook) {
 		_, _, ok := a.Validated()
 		o.found = o.found || ok
 	}
+	if p.spare != nil && p.spare.agent != nil {
+		_, _, ok := p.spare.agent.Validated()
+		o.found = o.found || ok
+	}
 	o.told = len(p.told) > 0
 	o.randomPorts = slices.ContainsFunc(p.told, isRandom)
 	return o

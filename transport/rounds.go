@@ -95,6 +95,7 @@ func (m *manager) handleCandidates(x wire.ControlCandidates) error {
 	m.searched = true
 	if _, ok := m.p.link.prober.validated(); !ok {
 		m.p.link.prober.search(search{key: roundKey(m.p.result.ChannelKey, x.Round), remote: x.Candidates})
+		m.planSpare(now)
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"net/netip"
+)
 
 // Frames of the control stream between two peers (spec §5.3.2).
 const (
@@ -9,6 +12,7 @@ const (
 	FrameControlPing       uint16 = 0x0003 // ControlPing, answered by
 	FrameControlPong       uint16 = 0x0004 // ControlPing, the same bytes
 	FrameControlHindrance  uint16 = 0x0005 // ControlHindrance
+	FrameControlSpare      uint16 = 0x0006 // ControlSpare
 )
 
 // MaxControlFrame is the longest payload of a control frame: a full list of
@@ -96,4 +100,22 @@ func ParseControlHindrance(b []byte) (ControlHindrance, error) {
 		r.Fail(ErrNotCanonical)
 	}
 	return done(r, x)
+}
+
+// A ControlSpare tells where a socket is that the sender has opened for one more
+// search (spec §5.4.10).
+type ControlSpare struct {
+	Number  uint32 // of the search, the same in the answer
+	Address netip.AddrPort
+}
+
+// Append appends the payload.
+func (x ControlSpare) Append(b []byte) []byte {
+	return AppendAddrPort(binary.BigEndian.AppendUint32(b, x.Number), x.Address)
+}
+
+// ParseControlSpare parses it.
+func ParseControlSpare(b []byte) (ControlSpare, error) {
+	r := NewReader(b)
+	return done(r, ControlSpare{Number: r.Uint32(), Address: r.AddrPort()})
 }

@@ -17,6 +17,7 @@ func controlVectors() []vector {
 		{"control-candidates-none", ControlCandidates{}.Append(nil), again(ParseControlCandidates)},
 		{"control-path", path.Append(nil), again(ParseControlPath)},
 		{"control-hindrance", ControlHindrance{HindranceRelayOnly}.Append(nil), again(ParseControlHindrance)},
+		{"control-spare", ControlSpare{0x01020304, netip.MustParseAddrPort("192.0.2.7:50000")}.Append(nil), again(ParseControlSpare)},
 		{"control-ping", ControlPing{0x0102030405060708}.Append(nil), again(ParseControlPing)},
 	}
 }

@@ -33,6 +33,7 @@ type punch struct {
 	names  [2]*identity.Local // under which intro is registered
 	chat   bool               // the sides talk from when they are connected on
 	idle   time.Duration      // they are silent for so long when they are direct, then talk
+	early  bool               // who offers sends before the other side knows of it, and no NAT is opened
 }
 
 // lookup is the lookup secret of everybody here.
@@ -150,6 +151,9 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 	if !p.Direct {
 		patience = 2 * time.Second
 	}
+	if p.early {
+		patience = time.Minute
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	key := [32]byte{byte(rand.Uint32()), byte(n)}
@@ -163,7 +167,7 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 	// Who offers has known the other before, and opens its NAT for where that was: it
 	// need not wait for the answer to be reached.
 	var ahead atomic.Bool
-	ahead.Store(!predicted(cands[0]) && !predicted(cands[1]))
+	ahead.Store(!predicted(cands[0]) && !predicted(cands[1]) && !p.early)
 	answered := make(chan transport.Answer, 1)
 	offering := func() transport.Attempt {
 		a := attempt(offers, false)
@@ -229,7 +233,9 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 	wg.Go(func() {
 		select {
 		case in := <-p.intro[answers].Introductions():
-			ends[answers].Open(cands[offers])
+			if !p.early {
+				ends[answers].Open(cands[offers])
+			}
 			a := wire.Answer{What: wire.AnswerConnect, Candidates: cands[answers], Joined: true}
 			if ahead.Load() {
 				wg.Go(func() { in.Answer(ctx, a.Append(nil)) }) // not needed for the first path
@@ -253,10 +259,16 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 			connect(offers, a)
 			return
 		}
+		if p.early {
+			wg.Go(func() { connect(offers, attempt(offers, false)) })
+			sleep(ctx, 3*PairRTT)
+		}
 		if _, err := p.intro[offers].Introduce(ctx, time.Now(), p.names[answers].PeerID(), lookup, o.Append(nil)); err != nil {
 			return
 		}
-		connect(offers, attempt(offers, false))
+		if !p.early {
+			connect(offers, attempt(offers, false))
+		}
 	})
 	wg.Wait()
 	r.packets = count()
@@ -292,8 +304,8 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 	case r.usable == 0:
 		r.fault = fmt.Sprintf("not connected: side %d dials; begun %v and %v after the offer: %v, %v; %d packets", order, round(begun[0].Sub(start)), round(begun[1].Sub(start)), errs[0], errs[1], r.packets)
 	case (r.direct > 0) != p.Direct:
-		r.fault = fmt.Sprintf("direct: %v, want %v; %d packets; paths %v and %v; candidates %v and %v", r.direct > 0, p.Direct, r.packets,
-			talk.path(0), talk.path(1), cands[0], cands[1])
+		r.fault = fmt.Sprintf("direct: %v, want %v; side %d offers, %d dials; begun %v and %v after the offer; %d packets; paths %v and %v; candidates %v and %v", r.direct > 0, p.Direct,
+			offers, order, round(begun[0].Sub(start)), round(begun[1].Sub(start)), r.packets, talk.path(0), talk.path(1), cands[0], cands[1])
 	case p.Within > 0 && r.direct-r.begun > p.Within:
 		r.fault = fmt.Sprintf("direct %v after both began, want %v", r.direct-r.begun, p.Within)
 	default:
