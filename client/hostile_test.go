@@ -432,3 +432,44 @@ func TestNumberCountsOnce(t *testing.T) {
 		}
 	})
 }
+
+// A contact that lies sends other texts under names that the conversation has: its
+// own, and one of ours. None is shown, and ours is still the one that is edited and
+// ticked.
+func TestNameNamesOneMessage(t *testing.T) {
+	p := newPostman(t)
+	first := p.send(p.b, "first")
+	if err := p.deliver(p.a, first[0]); err != nil {
+		t.Fatal(err)
+	}
+	reply := p.send(p.a, "reply")
+	if err := p.deliver(p.b, reply[0]); err != nil {
+		t.Fatal(err)
+	}
+	var bob identity.PeerID
+	p.do(p.a, func(k *core) { bob = p.other(k).info.ID })
+	h, err := p.a.History(t.Context(), bob, HistoryQuery{Limit: 10})
+	if err != nil || len(h) != 2 {
+		t.Fatalf("history = %v, %v", h, err)
+	}
+	for _, m := range h {
+		var msg []byte
+		p.do(p.b, func(k *core) {
+			c := p.other(k)
+			plain := k.payload(c, wire.PayloadText, m.ID, c.flow.NextOut, []byte("another"), nil)
+			c.flow.NextOut++
+			if msg, err = c.session.Encrypt(nil, plain); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := p.deliver(p.a, msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.want(p.a, "first", "queued reply")
+	if _, err := p.a.Edit(t.Context(), bob, h[1].ID, "changed"); err != nil {
+		t.Errorf("editing our own message: %v", err)
+	}
+	p.deliver(p.a, p.ack(p.b))
+	p.want(p.a, "first", "delivered changed")
+}

@@ -240,15 +240,12 @@ func dropExtension(xs []wire.Extension, typ uint16) (out []wire.Extension) {
 	return out
 }
 
-// isRepeat reports whether a text that says that it may have come before did.
+// isRepeat reports whether the conversation has a message under the id of a text, or
+// a file: what came before, under another number, or what a contact that lies sends
+// under the id of another message, which edits and ticks would then take for it.
 func (k *core) isRepeat(c *contact, p wire.Payload) bool {
-	for _, x := range p.Extensions {
-		if x.Type == wire.ExtensionAgain {
-			m, _, found := k.findMessage(c, p.ID)
-			return found && !m.mine
-		}
-	}
-	return false
+	_, _, found := k.findMessage(c, p.ID)
+	return found
 }
 
 // wentBack takes an acknowledgement that means other messages than those that we
