@@ -20,8 +20,7 @@ import (
 // of what passed the server, through every life of its process, and nothing else.
 // What it says it says in the server's own protocol: it makes no frames that are
 // not well formed, forwards packets honestly, and passes on every introduction. It has no key of
-// anybody's and is nobody's contact: a person who lies to contacts is no part of
-// these worlds.
+// anybody's and is nobody's contact: that is the cheat (cheat_test.go).
 //
 // Laws are as hard as with honest servers. What it drops its sender sees as held
 // and never as delivered, and a message that comes after it is shown with the

@@ -4,14 +4,27 @@
 //
 // One world is one process with one GOMAXPROCS, in one testing/synctest bubble.
 // Its network is quic-go's simnet with NATs, delay, loss, reordering, bandwidth
-// and partitions; its disks lose what was not synced, tear writes, fill up and
-// fail; its clients are killed at any transaction, moved to other networks, put
-// to sleep, restored from backups, and given wrong clocks; its servers are killed
-// and started again. In every fourth world one server's operator lies: its relay
-// drops, repeats, delays, reorders and changes mail, and its rendezvous hides,
-// exchanges and changes records; the laws stay.
+// and partitions; its disks take time, lose what was not synced, tear writes, fill up
+// and fail; its clients are killed at any transaction, also soon after they started,
+// moved to other networks, put to sleep, restored from backups, and given wrong
+// clocks; its servers are killed and started again. The laws are the same in all
+// worlds, and some have more in them:
 //
-// In every fifth world the databases of persons and relays are the programs' own,
+//   - seed%4 == 0: one server's operator lies. Its relay drops, repeats, delays,
+//     reorders and changes mail, its rendezvous hides, exchanges and changes records
+//     (adversary_test.go).
+//   - seed%4 == 2: one contact of everybody's is a cheat, with a program of its own
+//     made of the real handshake, ratchet and connections, over which it says what it
+//     likes: its messages doubled, held back, reordered and changed, names, numbers,
+//     epochs and clocks that are not its own, acknowledgements of what never came,
+//     edits and deletions of others' messages, old states and prekeys, junk
+//     (cheat_test.go, lies_test.go).
+//   - seed%7 == 5: devices are lost, and others begin from backups later.
+//   - seed%5 == 0: all databases are SQLite's.
+//   - seed%3 == 1: at times somebody is alone with the servers: what a relay holds
+//     must arrive without its sender.
+//
+// Where they are SQLite's the databases of persons and relays are the programs' own,
 // of SQLite, on disks of package faults: the power fails at any write or sync, of
 // what was not synced any part is lost, the last write torn; they fill up and they
 // fail. The pragmas are the programs', except that a client has one connection

@@ -52,6 +52,9 @@ func (w *world) build(people, servers int) {
 			w.meet(p, q)
 		}
 	}
+	if w.cheated() {
+		w.newCheat()
+	}
 }
 
 // call runs f with a person's patience. Without a disk a client answers nothing
@@ -151,6 +154,9 @@ func (w *world) live(day time.Duration, pause time.Duration) {
 				break
 			}
 		}
+		w.loseDevices()
+		w.beAlone()
+		w.cheats()
 	}
 }
 
@@ -171,8 +177,7 @@ func (w *world) tend() {
 			p.stopped()
 		}
 		if p.client == nil {
-			p.restart()
-			w.note(p.name, "starts again")
+			w.begin(p)
 		}
 	}
 	for _, s := range w.servers {
@@ -181,6 +186,46 @@ func (w *world) tend() {
 			s.up()
 			w.note(s.name, "starts again")
 		}
+	}
+}
+
+// begin has a person's program run again: on the disk as it is, or on a new device.
+// Every fourth time the power fails again soon, as it does: when the mail of the
+// time away comes in.
+func (w *world) begin(p *person) {
+	if p.lost {
+		w.restore(p)
+		return
+	}
+	p.restart()
+	w.note(p.name, "starts again")
+	if p.client != nil && p.luck.IntN(4) == 0 {
+		n, after := 1+p.luck.IntN(8), p.luck.IntN(3) == 0
+		p.dieIn(n, after)
+		w.note(p.name, "the power will fail in transaction %d, durable %v", n, after)
+	}
+}
+
+// losing reports whether devices are lost in the seed's world: in every seventh.
+func (w *world) losing() bool { return w.seed%7 == 5 }
+
+// loseDevices has, in worlds in which devices are lost, people write backups more
+// often, and a device go for good: what the others write meanwhile is for a session
+// that the next one does not have.
+func (w *world) loseDevices() {
+	if !w.losing() {
+		return
+	}
+	p := w.people[w.fate.IntN(len(w.people))]
+	switch n := w.fate.IntN(20); {
+	case n < 2:
+		w.backup(p)
+	case n == 2 && len(p.backups) > 0 && !p.died.Load() && !p.lost:
+		if p.client != nil {
+			p.kill()
+		}
+		p.lost, p.back = true, w.now()+time.Duration(w.fate.Int64N(int64(90*time.Minute)))
+		w.note(p.name, "the device is lost, there is another at %v", p.back.Round(time.Second))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sremp/sremp/client"
 	clientsqlite "github.com/sremp/sremp/client/sqlite"
@@ -64,7 +65,9 @@ func (w *world) op(rng *rand.Rand) int {
 // A machine is a client.Store whose power can fail.
 type machine struct {
 	client.Store
-	d drive
+	d       drive
+	delay   func() time.Duration // of a transaction; called by who writes
+	writing chan struct{}        // holds one: a transaction is being written
 
 	mu   sync.Mutex
 	dead bool
@@ -85,17 +88,33 @@ func (m *machine) diesIn(p powerPlan) {
 	m.plan = p
 }
 
-// commit runs a transaction.
+// newDelay returns how long a disk takes for a transaction, each time anew: most are
+// as quick as a solid-state drive, some as slow as a memory card. While it writes
+// all else on the machine goes on: what leaves it too early is out.
+func newDelay(rng *rand.Rand) func() time.Duration {
+	most := []time.Duration{2 * time.Millisecond, 10 * time.Millisecond, 80 * time.Millisecond}[rng.IntN(3)]
+	return func() time.Duration { return most/10 + time.Duration(rng.Int64N(int64(most))) }
+}
+
+// commit runs a transaction. It takes as long as the disk takes, and the power may
+// fail meanwhile.
 func (m *machine) commit(do func() error) error {
+	m.writing <- struct{}{}
+	defer func() { <-m.writing }()
+	m.mu.Lock()
+	dead, fatal := m.dead, false
+	if !dead && m.plan.left > 0 {
+		m.plan.left--
+		fatal = m.plan.left == 0
+	}
+	m.mu.Unlock()
+	if !dead {
+		time.Sleep(m.delay()) // not under mu: who waits for that stops the clock
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.dead {
 		return errOff
-	}
-	fatal := false
-	if m.plan.left > 0 {
-		m.plan.left--
-		fatal = m.plan.left == 0
 	}
 	if fatal && !m.plan.after {
 		if m.d.cutIn(m.plan.op) {

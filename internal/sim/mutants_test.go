@@ -18,9 +18,10 @@ import (
 // A mutant is a bug that is planted to see whether it is found: files of the
 // module with a text replaced.
 type mutant struct {
-	name, why string
-	seeds     int // it is to be found within so many
-	edits     []edit
+	name, why   string
+	worlds      int    // it is to be found within so many,
+	first, step uint64 // of these seeds: those of the kind that is likely to show it
+	edits       []edit
 }
 
 type edit struct{ file, old, new string }
@@ -33,7 +34,7 @@ func readMutant(path string) (m mutant, err error) {
 	}
 	m.name = strings.TrimSuffix(filepath.Base(path), ".txt")
 	head, rest, _ := strings.Cut(string(b), "-- old ")
-	if _, err := fmt.Sscanf(head[strings.Index(head, "seeds: "):], "seeds: %d", &m.seeds); err != nil {
+	if _, err := fmt.Sscanf(head[strings.Index(head, "worlds: "):], "worlds: %d from %d by %d", &m.worlds, &m.first, &m.step); err != nil {
 		return m, fmt.Errorf("%s: %w", path, err)
 	}
 	m.why = strings.TrimPrefix(head[:strings.IndexByte(head, '\n')], "why: ")
@@ -56,6 +57,10 @@ const leastFound = 15
 
 // mutantDay is how long things go on happening in a world that is to find a bug.
 const mutantDay = 3 * time.Hour
+
+// mutantPatience is how long one may take: a planted bug may have a world go round in
+// circles, which says nothing.
+const mutantPatience = "2m"
 
 // plant writes the changed files to dir and returns an overlay for go build. It
 // fails when the code has changed so that a text is no longer there.
@@ -95,15 +100,21 @@ func (m mutant) plant(dir string) (overlay string, err error) {
 
 // TestMutants plants every bug of mutants/. By itself it checks that they can be
 // planted; with SREMP_SIM_MUTANTS, a comma-separated list of names or "all", it
-// builds the code with each and runs worlds until one breaks a law.
+// builds the code with each and runs worlds until one breaks a law. One that is not
+// found says so in its figure; with "all" that is a failure only if fewer than
+// leastFound are.
 func TestMutants(t *testing.T) {
 	paths, err := filepath.Glob("mutants/*.txt")
 	if err != nil || len(paths) < leastFound {
 		t.Fatalf("%d planted bugs, %v; want at least %d", len(paths), err, leastFound)
 	}
 	wanted := os.Getenv("SREMP_SIM_MUTANTS")
-	found := 0
-	for _, path := range paths {
+	h := &hunter{t: t, memory: memoryDir(t), workers: make(chan struct{}, number(t, "SREMP_SIM_WORKERS", 2)), honest: map[uint64]bool{}}
+	found := make([]bool, len(paths))
+	lines := make([]string, len(paths))
+	var wg sync.WaitGroup
+	two := make(chan struct{}, 2) // one is built while the other one's worlds run
+	for i, path := range paths {
 		m, err := readMutant(path)
 		if err != nil {
 			t.Fatal(err)
@@ -117,56 +128,107 @@ func TestMutants(t *testing.T) {
 		if wanted == "" || wanted != "all" && !strings.Contains(","+wanted+",", ","+m.name+",") {
 			continue
 		}
-		seed, law := m.hunt(t, dir, overlay)
-		if seed == 0 {
-			fmt.Printf("figure: proof.mutant.%s 0 worlds AGAINST at most %d, planted: %s; NOT FOUND\n", m.name, m.seeds, m.why)
-			if wanted != "all" {
-				t.Errorf("%s (%s) was not found in %d worlds", m.name, m.why, m.seeds)
+		two <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-two }()
+			n, seed, law := h.hunt(m, dir, overlay)
+			if found[i] = n > 0; found[i] {
+				lines[i] = fmt.Sprintf("figure: proof.mutant.%s %d worlds AGAINST at most %d, planted: %s; found by seed %d: %s", m.name, n, m.worlds, m.why, seed, law)
+				return
 			}
-			continue
-		}
-		found++
-		fmt.Printf("figure: proof.mutant.%s %d worlds AGAINST at most %d, planted: %s; found by: %s\n", m.name, seed, m.seeds, m.why, law)
+			lines[i] = fmt.Sprintf("figure: proof.mutant.%s 0 worlds AGAINST at most %d, planted: %s; NOT FOUND", m.name, m.worlds, m.why)
+			if wanted != "all" {
+				t.Errorf("%s (%s) was not found in %d worlds", m.name, m.why, m.worlds)
+			}
+		})
 	}
-	if wanted == "all" && found < leastFound {
-		t.Errorf("%d planted bugs were found, want %d at least", found, leastFound)
+	wg.Wait()
+	all := 0
+	for i := range paths {
+		if lines[i] != "" {
+			fmt.Println(lines[i])
+		}
+		if found[i] {
+			all++
+		}
+	}
+	if wanted == "all" && all < leastFound {
+		t.Errorf("%d planted bugs were found, want %d at least", all, leastFound)
 	}
 	if wanted != "" {
-		fmt.Printf("figure: proof.mutants %d bugs AGAINST %d planted, each in worlds of three hours\n", found, len(paths))
+		fmt.Printf("figure: proof.mutants %d bugs AGAINST %d planted, each in worlds of three hours\n", all, len(paths))
 	}
 }
 
-// hunt returns the first seed whose world breaks a law, and the law.
-func (m mutant) hunt(t *testing.T, dir, overlay string) (seed uint64, law string) {
+// A hunter runs the worlds of all planted bugs.
+type hunter struct {
+	t       *testing.T
+	memory  string        // directory
+	workers chan struct{} // as many worlds at a time
+
+	mu     sync.Mutex
+	honest map[uint64]bool // whether a seed's world broke no law without a planted bug
+}
+
+// world runs a world when there is room for it.
+func (h *hunter) world(ctx context.Context, binary string, seed uint64, patience string) outcome {
+	select {
+	case h.workers <- struct{}{}:
+		defer func() { <-h.workers }()
+		return child(ctx, binary, seed, mutantDay, h.memory, patience)
+	case <-ctx.Done():
+		return outcome{cut: true}
+	}
+}
+
+// isHonest reports whether a seed's world breaks no law without a planted bug; one
+// that does shows nothing, and fails the test.
+func (h *hunter) isHonest(seed uint64) bool {
+	h.mu.Lock()
+	ok, known := h.honest[seed]
+	h.mu.Unlock()
+	if known {
+		return ok
+	}
+	o := h.world(h.t.Context(), os.Args[0], seed, "0")
+	if o.failed && !o.cut {
+		h.t.Errorf("seed %d of %v fails without a planted bug:\n%s", seed, mutantDay, tail(o.output))
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.honest[seed] = !o.failed
+	return !o.failed
+}
+
+// hunt returns how many worlds it takes until one breaks a law, the world's seed and
+// the law; 0 if none does.
+func (h *hunter) hunt(m mutant, dir, overlay string) (n int, seed uint64, law string) {
 	binary := filepath.Join(dir, "sim.test")
 	build := exec.Command("go", "test", "-overlay", overlay, "-c", "-o", binary, ".")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Errorf("%s does not build: %v\n%s", m.name, err, out)
-		return 0, ""
+		h.t.Errorf("%s does not build: %v\n%s", m.name, err, out)
+		return 0, 0, ""
 	}
 	defer os.Remove(binary)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(h.t.Context())
 	defer cancel()
-	memory := memoryDir(t)
-	var next atomic.Uint64
+	var next atomic.Int64
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for range number(t, "SREMP_SIM_WORKERS", 2) {
+	for range cap(h.workers) {
 		wg.Go(func() {
-			for n := next.Add(1); n <= uint64(m.seeds) && ctx.Err() == nil; n = next.Add(1) {
-				o := child(ctx, binary, n, mutantDay, memory, "5m")
+			for i := next.Add(1); i <= int64(m.worlds) && ctx.Err() == nil; i = next.Add(1) {
+				at := m.first + uint64(i-1)*m.step
+				o := h.world(ctx, binary, at, mutantPatience)
 				if ctx.Err() != nil || !o.failed || bytes.Contains(o.output, []byte("panic: test timed out")) {
 					continue // a slow machine finds nothing
 				}
-				if honest := child(ctx, os.Args[0], n, mutantDay, memory, "0"); honest.failed {
-					if ctx.Err() == nil {
-						t.Errorf("seed %d of %v fails without a planted bug:\n%s", n, mutantDay, tail(honest.output))
-					}
-					continue // it shows nothing
+				if !h.isHonest(at) {
+					continue
 				}
 				mu.Lock()
-				if seed == 0 || n < seed {
-					seed, law = n, firstLaw(o.output)
+				if seed == 0 || int(i) < n {
+					n, seed, law = int(i), at, firstLaw(o.output)
 				}
 				mu.Unlock()
 				cancel()
@@ -174,7 +236,7 @@ func (m mutant) hunt(t *testing.T, dir, overlay string) (seed uint64, law string
 		})
 	}
 	wg.Wait()
-	return seed, law
+	return n, seed, law
 }
 
 // firstLaw is what a failing world says first.

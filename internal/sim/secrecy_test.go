@@ -14,6 +14,7 @@ import (
 	"github.com/sremp/sremp/client"
 	"github.com/sremp/sremp/relay"
 	"github.com/sremp/sremp/rendezvous"
+	"github.com/sremp/sremp/wire"
 )
 
 func sha(s string) [32]byte { return sha256.Sum256([]byte(s)) }
@@ -38,6 +39,7 @@ type views struct {
 	seenAt  map[[32]byte]*server  // where an owner key or an inbox was used
 	active  map[*server][]visit   // of owners, the last ones
 	arrived map[*server]netip.Addr
+	cheat   map[[32]byte]bool // inboxes that are for the cheat: whose mail says nothing of persons
 	puts    []put
 	guesses map[string]*guess
 }
@@ -71,7 +73,7 @@ type guess struct {
 func newViews(w *world) *views {
 	return &views{
 		w: w, secrets: map[uint64][]secret{}, searched: map[string]int64{}, owners: map[[32]byte]*person{}, inboxes: map[[32]byte][32]byte{},
-		seenAt: map[[32]byte]*server{}, active: map[*server][]visit{}, arrived: map[*server]netip.Addr{}, guesses: map[string]*guess{"relay": {}, "network": {}},
+		seenAt: map[[32]byte]*server{}, active: map[*server][]visit{}, cheat: map[[32]byte]bool{}, arrived: map[*server]netip.Addr{}, guesses: map[string]*guess{"relay": {}, "network": {}},
 	}
 }
 
@@ -159,6 +161,9 @@ func (v *views) owner(s *server, owner [32]byte) {
 func (v *views) put(s *server, inbox [32]byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.cheat[inbox] {
+		return
+	}
 	owner := v.inboxes[inbox]
 	p := put{at: time.Now(), s: s, to: v.owners[owner], byPacket: v.arrived[s]}
 	for _, x := range slices.Backward(v.active[s]) {
@@ -169,6 +174,15 @@ func (v *views) put(s *server, inbox [32]byte) {
 	}
 	if v.puts = append(v.puts, p); len(v.puts) > 1024 {
 		v.puts = slices.Clone(v.puts[512:])
+	}
+}
+
+// strange notes the inboxes that a person has for the cheat.
+func (v *views) strange(card wire.Card) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, m := range card.Mailboxes {
+		v.cheat[m.Inbox] = true
 	}
 }
 

@@ -79,7 +79,7 @@ type result struct {
 	broken         []string
 	virtual        time.Duration
 	packets        int64
-	lies           int // of the servers' operators
+	lies           int // of servers' operators, and of the cheat
 	relay, network guess
 	searched       map[string]int64
 }
@@ -112,7 +112,7 @@ func runSeed(t *testing.T, seed uint64, day time.Duration) (r result) {
 		r.relay, r.network, r.searched = *w.views.guesses["relay"], *w.views.guesses["network"], w.views.searched
 		w.views.mu.Unlock()
 		r.packets, _ = w.net.sent()
-		r.virtual, r.lies = w.now(), w.lies()
+		r.virtual, r.lies = w.now(), w.lies()+w.cheating()
 	})
 	return r
 }
@@ -129,6 +129,7 @@ func (w *world) heal() (quiet bool, why string) {
 		}
 	})
 	w.lie(false)
+	w.endCheat()
 	for _, s := range w.servers {
 		s.disk.mend(s)
 		if s.running == nil {
@@ -143,7 +144,10 @@ func (w *world) heal() (quiet bool, why string) {
 		p.store.diesIn(powerPlan{})
 		w.setClock(p, 0)
 		p.back = 0
-		if p.client == nil {
+		switch {
+		case p.lost:
+			w.restore(p)
+		case p.client == nil:
 			p.restart()
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,12 +34,14 @@ type world struct {
 	seed    uint64
 	start   time.Time
 	rng     *rand.Rand // of the workload
+	fate    *rand.Rand // of devices
 	net     *network
 	history history.History
 	people  []*person
 	servers []*server
 	sites   []*site // where people can be
 	views   *views
+	cheat   *cheat // nil: all are honest
 
 	tasks sync.WaitGroup // clients that are ending
 	texts int
@@ -61,7 +64,7 @@ var epoch = time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T, seed uint64) *world {
 	time.Sleep(time.Until(epoch))
-	w := &world{t: t, seed: seed, start: time.Now(), rng: source(seed, "load"), net: newNetwork(source(seed, "network"))}
+	w := &world{t: t, seed: seed, start: time.Now(), rng: source(seed, "load"), fate: source(seed, "fate"), net: newNetwork(source(seed, "network"))}
 	w.views = newViews(w)
 	w.net.tap = w.views.packet
 	return w
@@ -196,8 +199,10 @@ type person struct {
 	host *host
 	kit  [32]byte
 	rng  *rand.Rand // of the disk
+	luck *rand.Rand // with starts
 
 	disk   drive
+	delay  func() time.Duration // of any disk of the person's
 	store  *machine
 	client *client.Client // nil: not running
 	events chan struct{}  // closed when all events of the client were written down
@@ -207,6 +212,7 @@ type person struct {
 	servers map[*server]bool
 	backups []backup
 	back    time.Duration // asleep or away until then
+	lost    bool          // the device is; the next one begins from a backup
 	sent    []sent
 	files   int
 }
@@ -232,8 +238,8 @@ var weak = identity.KDFParams{Time: 1, MemoryKiB: 8, Threads: 1}
 
 func (w *world) newPerson(i int, name string, at *site) *person {
 	p := &person{
-		w: w, name: name, rng: source(w.seed, "disk "+name), servers: map[*server]bool{},
-		host: w.net.newHost(netip.AddrFrom4([4]byte{10, 0, byte(i + 1), 2}), at),
+		w: w, name: name, rng: source(w.seed, "disk "+name), luck: source(w.seed, "luck "+name), servers: map[*server]bool{},
+		delay: newDelay(source(w.seed, "delay "+name)), host: w.net.newHost(netip.AddrFrom4([4]byte{10, 0, byte(i + 1), 2}), at),
 	}
 	p.disk = w.newDrive()
 	p.store = p.openStore()
@@ -263,7 +269,7 @@ func (p *person) openStore() *machine {
 	if err != nil {
 		p.w.t.Fatalf("%s: reading the disk: %v", p.name, err)
 	}
-	return &machine{Store: s, d: p.disk}
+	return &machine{Store: s, d: p.disk, delay: p.delay, writing: make(chan struct{}, 1)}
 }
 
 func (p *person) config() client.Config {
@@ -378,7 +384,7 @@ func (p *person) restore(b backup) error {
 		return err
 	}
 	p.w.history.Add(history.Event{At: p.w.now(), Kind: history.Restored, Who: p.name, N: b.n})
-	p.sent = nil
+	p.sent, p.lost = nil, false
 	if !p.open() {
 		return errors.New("the restored profile does not open")
 	}
@@ -391,6 +397,9 @@ func (w *world) by(id identity.PeerID) string {
 		if p.id == id {
 			return p.name
 		}
+	}
+	if w.cheat != nil && w.cheat.id == id {
+		return w.cheat.name
 	}
 	return "?" + id.Short()
 }
@@ -419,7 +428,11 @@ func (p *person) watch(events <-chan client.Event, done chan<- struct{}) {
 // finals writes down every conversation.
 func (w *world) finals() {
 	for _, p := range w.people {
-		for _, q := range w.people {
+		others := slices.Clone(w.people)
+		if w.cheat != nil {
+			others = append(others, w.cheat.person)
+		}
+		for _, q := range others {
 			if p == q {
 				continue
 			}
@@ -446,6 +459,9 @@ func (w *world) end() {
 		if p.client != nil {
 			p.close()
 		}
+	}
+	if w.cheat != nil {
+		w.cheat.end()
 	}
 	for _, s := range w.servers {
 		s.end()

@@ -22,6 +22,8 @@ type message struct {
 	unclear bool          // a wish to delete it failed
 	removed map[string]time.Duration
 	reached State         // the highest state that Who was told of
+	held    time.Duration // when that was Held first; 0: never
+	there   bool          // on Peer's device, says There
 	told    time.Duration // when that was Delivered first
 	// finals are where it stands in the end, by person.
 	finals map[string][]Event
@@ -43,8 +45,16 @@ type checker struct {
 	lying    []time.Duration // when servers began to lie
 	healed   time.Duration   // when they ended; 0: never
 	end      time.Duration
+	cheats   map[string]bool
+	said     map[saying][]string // texts
+	showings map[saying]int      // what cheats said, as it was shown
+	standing map[saying]int      // and as it is there in the end
+	fleeting map[saying]bool     // it was to go, and may have come again
 	broken   []string
 }
+
+// A saying is a cheat's message: a name that it may use often, for one person.
+type saying struct{ from, to, id string }
 
 // Check returns the laws that a finished history breaks, each with its message:
 //
@@ -53,9 +63,15 @@ type checker struct {
 //   - a sender's messages are shown in the order in which they were accepted,
 //     unless a gap was said;
 //   - ticks never go back, and none says delivered of what was never shown;
+//   - what a relay holds arrives without its sender;
 //   - nothing is shown that was not sent by that person to that person;
 //   - deleted and expired messages are gone on both sides;
 //   - the last edit is what both sides see.
+//
+// A cheat is a person to whom no law applies, and about whom these do: what is shown
+// as its message it said to that person, each name once; and what others sent it
+// stays as they left it. When that arrived only it can tell, so a tick of its own
+// messages may be a lie: it ticks nobody else's.
 //
 // Who lost a device and began from a backup may have lost what came between the
 // two, and what was on its way out; and what a server took and dropped while it lied
@@ -64,7 +80,8 @@ type checker struct {
 // it could be encrypted for a session that had to begin anew, because the power had
 // failed on one side. Nobody loses anything else.
 func Check(events []Event) []string {
-	c := &checker{events: events, messages: map[string]*message{}, restores: map[string][]restore{}, unsure: map[string]bool{}, stopped: map[string][]time.Duration{}, clocks: map[string][]step{}}
+	c := &checker{events: events, messages: map[string]*message{}, restores: map[string][]restore{}, unsure: map[string]bool{}, stopped: map[string][]time.Duration{}, clocks: map[string][]step{},
+		cheats: map[string]bool{}, said: map[saying][]string{}, showings: map[saying]int{}, standing: map[saying]int{}, fleeting: map[saying]bool{}}
 	c.collect()
 	c.walk()
 	for _, m := range c.inOrder {
@@ -117,6 +134,15 @@ func (c *checker) collect() {
 			}
 		case Clock:
 			c.clocks[e.Who] = append(c.clocks[e.Who], step{e.At, e.After})
+		case Cheat:
+			c.cheats[e.Who] = true
+		case Said:
+			x := saying{e.Who, e.Peer, e.ID}
+			if e.Text != "" {
+				c.said[x] = append(c.said[x], e.Text)
+			} else {
+				c.fleeting[x] = true
+			}
 		case Lying:
 			c.lying = append(c.lying, e.At)
 		case Healed:
@@ -139,6 +165,10 @@ func (c *checker) walk() {
 	for i, e := range c.events {
 		switch e.Kind {
 		case Shown:
+			if c.cheats[e.Peer] {
+				c.ofCheat(e, c.showings)
+				continue
+			}
 			m := c.messages[e.ID]
 			if m == nil {
 				if !c.unsure[e.Text] {
@@ -164,20 +194,65 @@ func (c *checker) walk() {
 			if m.Who != e.Who {
 				c.fail(e, "a tick for another's message")
 			}
+			if m.Peer != e.Peer {
+				c.fail(e, "a tick by somebody else than its reader")
+				continue
+			}
 			if e.State < m.reached && len(c.restores[e.Who]) == 0 {
 				c.fail(e, "the tick went back")
+			}
+			if e.State == Held && m.held == 0 {
+				m.held = e.At
 			}
 			if e.State >= Delivered && m.reached < Delivered {
 				m.told = e.At
 			}
 			m.reached = max(m.reached, e.State)
+		case There:
+			if m := c.messages[e.ID]; m != nil && m.Who == e.Peer && m.Peer == e.Who {
+				m.there = true
+			}
+		case Alone:
+			c.alone(e)
 		case Final:
+			if c.cheats[e.Peer] && !e.Mine {
+				c.ofCheat(e, c.standing)
+				continue
+			}
 			if m := c.messages[e.ID]; m != nil {
+				if e.Mine && (m.Who != e.Who || m.Peer != e.Peer) || !e.Mine && (m.Who != e.Peer || m.Peer != e.Who) {
+					c.fail(e, "in the end it is in another conversation")
+					continue
+				}
 				m.finals[e.Who] = append(m.finals[e.Who], e)
 			} else if !c.unsure[e.Text] {
 				c.fail(e, "in the end there is a message that nobody sent")
 			}
 		}
+	}
+}
+
+// alone judges what relays held for somebody who was well, and the senders away.
+func (c *checker) alone(e Event) {
+	for _, m := range c.inOrder {
+		if m.Peer != e.Who || m.held == 0 || m.held > e.At-e.After || m.there || len(m.shown) > 0 {
+			continue
+		}
+		if m.deleted != 0 || m.unclear || len(m.removed) > 0 || len(c.lying) > 0 || len(c.restores[m.Who])+len(c.restores[m.Peer]) > 0 {
+			continue
+		}
+		c.fail(m.Event, "held by a relay, and %v later not shown to %s, who was there", (e.At - m.held).Round(time.Second), e.Who)
+	}
+}
+
+// ofCheat judges what is shown, or there in the end, as a cheat's message.
+func (c *checker) ofCheat(e Event, times map[saying]int) {
+	x := saying{e.Peer, e.Who, e.ID}
+	if !slices.Contains(c.said[x], e.Text) {
+		c.fail(e, "shown, but the cheat did not say so to this person")
+	}
+	if times[x]++; times[x] > 1 && (e.Kind == Final || !c.fleeting[x] && times[x] > 1+len(c.restores[e.Who])) {
+		c.fail(e, "a name of the cheat's is there twice")
 	}
 }
 
@@ -215,7 +290,7 @@ const hold = 10 * time.Second
 
 // arrival: shown, unless a device was lost; and ticked as delivered only then.
 func (c *checker) arrival(m *message) {
-	if c.lostWithSender(m) || c.lostWithReader(m) || m.deleted != 0 || m.unclear {
+	if c.lostWithSender(m) || c.lostWithReader(m) || m.deleted != 0 || m.unclear || c.cheats[m.Peer] {
 		return
 	}
 	at, shown := c.firstShown(m)
@@ -292,7 +367,8 @@ func (c *checker) ends(m *message) {
 		return
 	}
 	lost := c.lostWithSender(m) || c.lostWithReader(m)
-	if len(reader) == 0 && !c.isRemoved(m, m.Peer) && !lost && (len(m.shown) > 0 || m.told != 0 || !c.isRemoved(m, m.Who)) {
+	cheated := c.cheats[m.Peer] // it alone knows what it has
+	if len(reader) == 0 && !cheated && !c.isRemoved(m, m.Peer) && !lost && (len(m.shown) > 0 || m.told != 0 || !c.isRemoved(m, m.Who)) {
 		c.fail(m.Event, "in the end its reader does not have it")
 	}
 	restored := slices.ContainsFunc(c.restores[m.Who], func(r restore) bool { return m.At > r.backup && m.At <= r.at })
@@ -300,7 +376,7 @@ func (c *checker) ends(m *message) {
 		c.fail(m.Event, "in the end its sender does not have it")
 	}
 	if len(sender) == 1 && len(c.restores[m.Who]) == 0 {
-		if s := sender[0].State; s < Delivered && !lost {
+		if s := sender[0].State; s < Delivered && !lost && !cheated {
 			c.fail(sender[0], "in the end it was not delivered")
 		} else if s < m.reached {
 			c.fail(sender[0], "in the end its tick went back")
@@ -352,7 +428,8 @@ func (c *checker) orders() {
 		}
 		slices.SortFunc(ms, func(a, b *message) int { return cmp.Compare(a.shown[0], b.shown[0]) })
 		for i, late := range ms {
-			overtaken, said := false, false
+			// One that came in the moment in which the device ended may have said it.
+			overtaken, said := false, late.order < c.unseen(p.from, p.to)
 			for _, early := range ms[:i] {
 				if early.order > late.order {
 					overtaken = true
@@ -364,4 +441,15 @@ func (c *checker) orders() {
 			}
 		}
 	}
+}
+
+// unseen returns the order of the last message that its reader has and was not seen
+// to be shown, -1 for none.
+func (c *checker) unseen(from, to string) int {
+	for _, m := range slices.Backward(c.inOrder) {
+		if m.Who == from && m.Peer == to && len(m.shown) == 0 && (m.there || len(m.finals[to]) > 0) {
+			return m.order
+		}
+	}
+	return -1
 }

@@ -158,6 +158,18 @@ func TestCheck(t *testing.T) {
 			final a b 2 two mine delivered
 			final b a 1 one
 			final b a 2 two`, "sent later"},
+		{"order, and the device ended when it said the gap", `accepted a b 1 one
+			accepted a b 2 two
+			accepted a b 3 three
+			stopped b
+			shown b a 2 two
+			shown b a 1 one
+			final a b 1 one mine delivered
+			final a b 2 two mine delivered
+			final a b 3 three mine delivered
+			final b a 1 one
+			final b a 2 two
+			final b a 3 three`, ""},
 		{"order with a gap", `accepted a b 1 one
 			accepted a b 2 two
 			shown b a 2 two gap
@@ -184,6 +196,75 @@ func TestCheck(t *testing.T) {
 			restored a - - - 1
 			accepted a b 1 one
 			final a b 1 one mine`, "never shown"},
+		{"held, and its reader alone", `accepted a b 1 one
+			ticked a b 1 - held
+			alone b - - - hour
+			shown b a 1 one
+			final a b 1 one mine delivered
+			final b a 1 one`, ""},
+		{"held for longer, and its reader alone", `accepted a b 1 one
+			ticked a b 1 - held
+			note -
+			alone b - - - hour late`, "held by a relay"},
+		{"held for longer, and there", `accepted a b 1 one
+			ticked a b 1 - held
+			there b a 1
+			alone b - - - hour late
+			final a b 1 one mine delivered
+			final b a 1 one`, ""},
+		{"dropped by a liar, and its reader alone", `lying -
+			accepted a b 1 one hour
+			ticked a b 1 - held
+			alone b - - - hour late`, ""},
+		{"a cheat's message", `cheat m
+			said m b 1 lie
+			shown b m 1 lie
+			final b m 1 lie`, ""},
+		{"what a cheat did not say", `cheat m
+			said m b 1 lie
+			shown b m 1 other`, "the cheat did not say so"},
+		{"what a cheat said to another", `cheat m
+			said m a 1 lie
+			shown b m 1 lie`, "the cheat did not say so"},
+		{"in the end what a cheat did not say", `cheat m
+			final b m 1 lie`, "the cheat did not say so"},
+		{"a cheat's name twice", `cheat m
+			said m b 1 lie
+			said m b 1 again
+			shown b m 1 lie
+			shown b m 1 again`, "is there twice"},
+		{"a cheat's name again, after it went", `cheat m
+			said m b 1 lie
+			said m b 1
+			shown b m 1 lie
+			shown b m 1 lie
+			final b m 1 lie`, ""},
+		{"a cheat's name twice in the end", `cheat m
+			said m b 1 lie
+			said m b 1
+			final b m 1 lie
+			final b m 1 lie`, "is there twice"},
+		{"a cheat takes another's name", good + `
+			cheat m
+			said m b 1 lie
+			shown b m 1 lie
+			final b m 1 lie`, ""},
+		{"a cheat's acknowledgement", `cheat m
+			accepted a m 1 one
+			ticked a m 1 - delivered
+			final a m 1 one mine delivered`, ""},
+		{"a cheat's acknowledgement of another's", `cheat m
+			accepted a b 1 one
+			ticked a m 1 - delivered`, "somebody else than its reader"},
+		{"a cheat changes our message", `cheat m
+			said m a 1 lie
+			accepted a m 1 one
+			final a m 1 lie mine delivered`, "last text"},
+		{"a cheat removes our message", `cheat m
+			accepted a m 1 one`, "sender does not have it"},
+		{"our message in a cheat's conversation", `cheat m
+			accepted a b 1 one
+			final a m 1 one mine`, "in another conversation"},
 	} {
 		got := Check(script(t, tt.history))
 		if tt.want == "" && len(got) > 0 || tt.want != "" && !strings.Contains(strings.Join(got, "\n"), tt.want) {

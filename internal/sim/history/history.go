@@ -35,6 +35,10 @@ const (
 	Stopped      Kind = "stopped"  // Who's device ended, or had a broken disk: what it did just then it may not have told
 	Clock        Kind = "clock"    // Who's clock is wrong by After from now on
 	Lying        Kind = "lying"    // from now on a server may drop, forge and repeat what passes it
+	Cheat        Kind = "cheat"    // Who is a contact of everybody's who lies, with another program
+	Said         Kind = "said"     // Who, a cheat, sent Peer Text under ID, or as the new text of ID; without Text: that ID goes
+	There        Kind = "there"    // Who's device has Peer's ID, and may have ended before it showed it
+	Alone        Kind = "alone"    // for the last After Who's device and all servers were well, and nobody else was there
 	Healed       Kind = "healed"   // from now on nothing is broken any more
 	Final        Kind = "final"    // at the end Who's device shows ID, Mine or not, at Seq
 	Note         Kind = "note"     // for readers
