@@ -66,8 +66,14 @@ func (m *mux) injectSide(d sideDatagram) {
 		m.stats.dropped.Add(1)
 		return
 	}
-	// The read loop may wait on the main socket.
-	if m.sideWake.CompareAndSwap(false, true) {
+	// The read loop may wait on the main socket. While sideWake is set it is yet to
+	// look at what there is.
+	if m.sideWake.Load() {
+		return
+	}
+	m.wakeMu.Lock()
+	defer m.wakeMu.Unlock()
+	if !m.sideWake.Swap(true) {
 		m.setReadDeadline(time.Unix(1, 0))
 	}
 }
@@ -82,16 +88,20 @@ func (m *mux) injected() (datagram, bool) {
 	}
 }
 
-// awaken undoes what inject did to the socket. It reports whether a read error
-// was inject's.
+// awaken undoes what inject did to the socket, and the read loop then looks at what
+// there is. It reports whether a read error was inject's.
 func (m *mux) awaken() bool {
-	if !m.sideWake.Swap(false) {
+	m.wakeMu.Lock()
+	defer m.wakeMu.Unlock()
+	if !m.sideWake.Load() {
 		return false
 	}
 	m.setReadDeadline(time.Time{})
 	if m.unblock.Load() { // quic-go's own wish came in between
 		m.setReadDeadline(time.Unix(1, 0))
 	}
+	// Last: nobody sets the deadline that has just been lifted before.
+	m.sideWake.Store(false)
 	return true
 }
 

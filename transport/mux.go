@@ -42,6 +42,7 @@ type mux struct {
 	// wait is being interrupted for it.
 	side     chan sideDatagram
 	sideWake atomic.Bool
+	wakeMu   sync.Mutex // of sideWake and the deadline together
 	buffer   sync.Pool // *[]byte, for relay framing
 
 	// Constants after newMux. They are called on the read loop: they must not
@@ -97,6 +98,8 @@ func (m *mux) receive(block bool) (packet []byte, via net.Addr, d datagram, err 
 				time.Sleep(readErrorPause)
 			case !m.renewals.await(in):
 				return nil, nil, d, err
+			default:
+				m.awaken() // what woke the old socket does not wake the new one
 			}
 			continue
 		}
