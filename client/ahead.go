@@ -30,6 +30,7 @@ func aheadKey(offer [32]byte) [32]byte { return probeKey(offer, [32]byte{}) }
 // An ahead is an attempt at a contact that began before its answer, where we last
 // knew it.
 type ahead struct {
+	known  []netip.AddrPort
 	later  chan transport.Answer
 	done   chan error // of the attempt; n.linked was called if it is nil
 	cancel context.CancelFunc
@@ -39,9 +40,7 @@ type ahead struct {
 // an address of the contact that may still be right; else it returns nil.
 func (n *network) goAhead(ctx context.Context, t *target, o *wire.Offer) *ahead {
 	known := outside(t.addrs)
-	// Predicted ports are not to be used up.
-	predicted := func(c nat.Candidate) bool { return c.Kind == nat.Predicted }
-	if t.relayOnly || t.record == nil || len(t.rendezvous) == 0 || len(known) == 0 || slices.ContainsFunc(o.Candidates, predicted) {
+	if t.relayOnly || t.record == nil || len(t.rendezvous) == 0 || len(known) == 0 {
 		return nil
 	}
 	var remote []nat.Candidate
@@ -53,7 +52,7 @@ func (n *network) goAhead(ctx context.Context, t *target, o *wire.Offer) *ahead 
 	}
 	o.Extensions = append(o.Extensions, wire.Extension{Type: extensionAhead, Data: appendAhead(nil, known)})
 	ctx, cancel := context.WithCancel(ctx)
-	x := &ahead{later: make(chan transport.Answer, 1), done: make(chan error, 1), cancel: cancel}
+	x := &ahead{known: known, later: make(chan transport.Answer, 1), done: make(chan error, 1), cancel: cancel}
 	id := t.id
 	a := transport.Attempt{
 		Peer: id, Record: t.record, ProbeKey: aheadKey(o.Secret), Remote: remote, Later: x.later, Waiting: true,
@@ -86,6 +85,29 @@ func (x *ahead) end() error {
 	x.cancel()
 	close(x.later)
 	return <-x.done
+}
+
+// unspoilt returns an answer's candidates for an attempt after one that went ahead in
+// vain. Two sides whose next ports are both predicted meet where the same prediction of
+// each is used, and the first ones of ours have gone to where the contact was before.
+func unspoilt(remote, ours []nat.Candidate, known []netip.AddrPort) (out []nat.Candidate) {
+	predicted := func(c nat.Candidate) bool { return c.Kind == nat.Predicted }
+	used := 0
+	if slices.ContainsFunc(ours, predicted) {
+		for _, a := range known {
+			if a.Addr().Unmap().Is4() {
+				used++
+			}
+		}
+	}
+	for _, c := range remote {
+		if predicted(c) && used > 0 {
+			used--
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // connect makes an attempt and hands the connection on. first is called before.

@@ -341,6 +341,7 @@ func (n *network) attempt(id identity.PeerID) error {
 		if going.end() == nil {
 			return nil // connected already
 		}
+		answer.Candidates = unspoilt(answer.Candidates, offer.Candidates, going.known)
 		going = nil
 	}
 	if err != nil {

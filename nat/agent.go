@@ -124,11 +124,21 @@ func NewAgent(now time.Time, c AgentConfig) *Agent {
 		pongsTo: make(map[netip.AddrPort]int),
 		seen:    make(map[transaction]bool),
 
-		start: now, answering: c.Answering && !has(c.Local, Predicted) && !has(c.Local, Random),
+		start: now, answering: waits(c),
 		waiting: c.Waiting, attested: slices.Clone(c.Attested),
 	}
 	a.AddRemote(now, c.Remote)
 	return a
+}
+
+// waits reports whether the other side's probes are to come first: it may not expect
+// ours yet, or knows a mapped port of ours, while ours would leave from another. A side
+// with random ports and no mapped one cannot be reached, and must not wait.
+func waits(c AgentConfig) bool {
+	if has(c.Local, Random) {
+		return has(c.Local, Mapped)
+	}
+	return c.Answering
 }
 
 // Begin ends the wait of a side that was waiting: the other has been told, and has

@@ -395,3 +395,40 @@ func TestWaiting(t *testing.T) {
 		t.Errorf("after the answer it sends to %v, want both addresses", to)
 	}
 }
+
+// Spec §5.22.2: who lets the other side's probes come first, and until when.
+func TestWhoWaits(t *testing.T) {
+	remote := []Candidate{{Addr: netip.MustParseAddrPort("203.0.113.7:7000"), Kind: ServerReflexive}}
+	local := func(kinds ...CandidateKind) (cs []Candidate) {
+		for i, k := range kinds {
+			cs = append(cs, Candidate{Addr: netip.AddrPortFrom(netip.MustParseAddr("198.51.100.1"), uint16(1000+i)), Kind: k})
+		}
+		return cs
+	}
+	for _, test := range []struct {
+		local     []Candidate
+		answering bool
+		waits     bool
+	}{
+		{local(ServerReflexive), false, false},
+		{local(ServerReflexive), true, true},
+		{local(Predicted, Predicted), false, false},
+		{local(Predicted, Predicted), true, true},
+		{local(Random), true, false},
+		{local(Mapped, Random), true, true},
+		{local(Mapped, Random), false, true},
+		{local(Mapped, ServerReflexive), false, false},
+	} {
+		now := time.Unix(1_800_000_000, 0)
+		a := NewAgent(now, AgentConfig{Key: [32]byte{1}, Answering: test.answering, Local: test.local, Remote: remote})
+		a.HandleTimeout(now)
+		if _, sent := a.PollTransmit(); sent == test.waits {
+			t.Errorf("local %v, answering %v: probes at once: %v, want %v", test.local, test.answering, sent, !test.waits)
+		}
+		if a.HandleTimeout(now.Add(answerWait)); test.waits {
+			if _, sent := a.PollTransmit(); !sent {
+				t.Errorf("local %v, answering %v: no probe after %v", test.local, test.answering, answerWait)
+			}
+		}
+	}
+}

@@ -148,19 +148,23 @@ func (e *Endpoint) guess(at *attempt) (netip.AddrPort, bool) {
 	if at.ProbeKey == [32]byte{} || at.RelayOnly {
 		return netip.AddrPort{}, false
 	}
-	hard := func(c nat.Candidate) bool { return c.Kind == nat.Predicted || c.Kind == nat.Random }
 	local := e.localCandidates()
 	remote := *at.remote.Load()
-	// Our own random port matters to a peer that filters by it; others take any.
-	ours := func(c nat.Candidate) bool { return c.Kind == nat.Predicted || c.Kind == nat.Random && at.Answering }
-	if slices.ContainsFunc(remote, hard) || slices.ContainsFunc(local, ours) {
+	random, mapped := hasKind(local, nat.Random), hasKind(local, nat.Mapped)
+	switch {
+	case random && (at.Answering || mapped):
+		// Our port for the peer is unknown to it, which matters if it filters by that; a
+		// mapped one it knows, and comes there.
+		return netip.AddrPort{}, false
+	case hasKind(remote, nat.Random) && !hasKind(remote, nat.Mapped):
 		return netip.AddrPort{}, false
 	}
+	v4 := e.family(local, remote)
 	outside := func(c nat.Candidate) bool {
 		a := c.Addr.Addr().Unmap()
-		return a.IsGlobalUnicast() && !a.IsPrivate() && a.Is4() == e.LocalAddr().Addr().Unmap().Is4()
+		return a.IsGlobalUnicast() && !a.IsPrivate() && a.Is4() == v4
 	}
-	for _, kind := range []nat.CandidateKind{nat.Mapped, nat.ServerReflexive, nat.Host, nat.Manual} {
+	for _, kind := range []nat.CandidateKind{nat.Mapped, nat.ServerReflexive, nat.Predicted, nat.Host, nat.Manual} {
 		for _, c := range remote {
 			if c.Kind != kind || !outside(c) {
 				continue
@@ -172,6 +176,24 @@ func (e *Endpoint) guess(at *attempt) (netip.AddrPort, bool) {
 		}
 	}
 	return netip.AddrPort{}, false
+}
+
+func hasKind(cs []nat.Candidate, k nat.CandidateKind) bool {
+	return slices.ContainsFunc(cs, func(c nat.Candidate) bool { return c.Kind == k })
+}
+
+// family reports whether IPv4 is what we and a peer have in common: IPv6 if both have
+// an address, and the socket can.
+func (e *Endpoint) family(local, remote []nat.Candidate) (v4 bool) {
+	a := e.LocalAddr().Addr()
+	six := func(c nat.Candidate) bool {
+		a := c.Addr.Addr().Unmap()
+		return a.Is6() && a.IsGlobalUnicast() && !a.IsPrivate()
+	}
+	if a.Is6() && !a.Is4In6() && a.IsUnspecified() {
+		return !slices.ContainsFunc(local, six) || !slices.ContainsFunc(remote, six)
+	}
+	return a.Unmap().Is4()
 }
 
 // Causes that end one dial.

@@ -167,7 +167,7 @@ func (p *punch) run(t *testing.T, n int) (r pairResult) {
 	// Who offers has known the other before, and opens its NAT for where that was: it
 	// need not wait for the answer to be reached.
 	var ahead atomic.Bool
-	ahead.Store(!predicted(cands[0]) && !predicted(cands[1]) && !p.early)
+	ahead.Store(!predicted(cands[answers]) && !p.early)
 	answered := make(chan transport.Answer, 1)
 	offering := func() transport.Attempt {
 		a := attempt(offers, false)
