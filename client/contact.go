@@ -139,6 +139,7 @@ type contact struct {
 	link    *link // newest connection, nil if there is none
 	path    Path
 	sending sending
+	refused bool // what a relay gave as its prekeys is not its own, and nothing else came since
 }
 
 func (c *contact) setInfo(k *core)    { c.dirtyInfo = true; k.touched[c] = true }

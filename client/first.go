@@ -144,7 +144,7 @@ func (k *core) takeBundle(c *contact, x wire.PrekeyBox, byHand bool) {
 	// reason to believe a relay. Another computer of its counts anew.
 	if err != nil || b.Serial() < c.info.Serial && !(byHand && c.card != nil) && !c.isNews(b.Record().Epoch) {
 		k.c.log.Warn("prekeys refused", "contact", c.info.ID.Short(), "err", err)
-		k.unlinkedPath(c, "could not verify the contact's keys, not sent")
+		k.refuse(c)
 		return
 	}
 	if c.session != nil {
@@ -159,6 +159,7 @@ func (k *core) takeBundle(c *contact, x wire.PrekeyBox, byHand bool) {
 	if len(x.OneTime) == 0 {
 		k.c.log.Info("no one-time prekey was left: the last-resort key serves", "contact", c.info.ID.Short())
 	}
+	c.refused = false
 	c.setSession(k)
 	c.info.Serial, c.info.KnockKey = b.Serial(), x.KnockKey
 	c.setInfo(k)
@@ -169,6 +170,13 @@ func (k *core) takeBundle(c *contact, x wire.PrekeyBox, byHand bool) {
 		k.c.net.contactChanged(k, c)
 		k.encryptWaiting(c)
 	})
+}
+
+// refuse remembers that a relay gave other prekeys than the contact's. Without a
+// session nothing is sent to the contact until its own come.
+func (k *core) refuse(c *contact) {
+	c.refused = true
+	k.unlinkedPath(c, textRefused)
 }
 
 // bundleAEAD seals what relays keep of our prekeys: only who has an invite of
@@ -239,6 +247,13 @@ func (n *network) wantPrekeys(from prekeySource) {
 		}
 	}
 	n.c.log.Info("prekeys not fetched", "contact", from.id.Short(), "err", err)
+	if errors.Is(err, errSealed) {
+		n.c.post(func(k *core) {
+			if c := k.contacts[from.id]; c != nil {
+				k.refuse(c)
+			}
+		})
+	}
 }
 
 func (n *network) fetchPrekeys(ctx context.Context, from prekeySource, a identity.ServerAddr) (wire.PrekeyBox, error) {

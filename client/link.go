@@ -201,7 +201,7 @@ func (k *core) attach(c *contact, l *link) {
 			old.conn.Close(0, "")
 		})
 	}
-	c.link = l
+	c.link, c.refused = l, false
 	c.sending.cursor = l.early
 	c.sending.progress = k.steady()
 	c.flow.LastSeen = k.now()
@@ -278,7 +278,14 @@ func (k *core) unlinkedPath(c *contact, reason string) {
 	if c.link != nil {
 		return
 	}
+	if c.refused && c.session == nil && reason != textBlocked {
+		reason = textRefused // whatever else is in the way
+	}
 	p := Path{Kind: PathNone, Reason: reason, Why: whyOf(reason)}
+	if reason == textRefused && c.session == nil {
+		k.setPath(c, p) // no mail can be sealed for it
+		return
+	}
 	if box := k.mailTarget(c); box != nil {
 		p.Kind, p.Remote = PathMailbox, box.relay.HostPort()
 		p.Reason = reason + "; its relay keeps the mail"

@@ -32,6 +32,7 @@ type testServer struct {
 
 	relay  *relay.Server
 	limits relay.Limits
+	around func(relay.Store) relay.Store // nil: nothing
 }
 
 func startServer(t *testing.T) *testServer {
@@ -39,13 +40,24 @@ func startServer(t *testing.T) *testServer {
 	return startServerKey(t, 0)
 }
 
+// startServerWith starts one whose relay keeps its state in what around returns.
+func startServerWith(t *testing.T, around func(relay.Store) relay.Store) *testServer {
+	t.Helper()
+	return startServerOf(t, 0, around)
+}
+
 func startServerKey(t *testing.T, seed byte) *testServer {
+	t.Helper()
+	return startServerOf(t, seed, nil)
+}
+
+func startServerOf(t *testing.T, seed byte, around func(relay.Store) relay.Store) *testServer {
 	t.Helper()
 	key, err := identity.NewServerKey(bytes.Repeat([]byte{seed}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &testServer{t: t, key: key, path: filepath.Join(t.TempDir(), "relay.db")}
+	s := &testServer{t: t, key: key, path: filepath.Join(t.TempDir(), "relay.db"), around: around}
 	s.addr = identity.ServerAddr{ID: key.ID(), Host: loopback(t).String()}
 	s.start()
 	t.Cleanup(func() { s.stop() })
@@ -58,7 +70,11 @@ func (s *testServer) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	rs, err := relay.NewServer(relay.ServerConfig{Key: s.key, Store: store, Limits: s.limits})
+	var kept relay.Store = store
+	if s.around != nil {
+		kept = s.around(store)
+	}
+	rs, err := relay.NewServer(relay.ServerConfig{Key: s.key, Store: kept, Limits: s.limits})
 	if err != nil {
 		s.t.Fatal(err)
 	}

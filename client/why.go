@@ -28,6 +28,7 @@ const (
 	textBlocked    = "blocked"
 	textConnecting = "trying to connect"
 	textLost       = "the connection was lost; trying again"
+	textRefused    = "could not verify the contact's keys, not sent"
 )
 
 var whys = map[string]Why{
@@ -41,7 +42,7 @@ var whys = map[string]Why{
 	ErrInviteUsed.Error():                             WhyInviteUsed,
 	"could not verify the server, not used":           WhyUnverified,
 	"could not verify the peer, not connected":        WhyUnverified,
-	"could not verify the contact's keys, not sent":   WhyUnverified,
+	textRefused:                          WhyUnverified,
 	textBlocked:                          WhyBlocked,
 	"the mailbox is full":                WhyMailbox,
 	"the mailbox does not take our mail": WhyMailbox,

@@ -245,12 +245,26 @@ func (s *seat) startAs(name string) (profile string, api *rpc.Client) {
 	s.write(name)
 	s.key("Return")
 	s.seesPart("Nobody is here yet.")
+	return profile, s.client(profile)
+}
+
+// startAgain starts the desktop on a profile that there is.
+func (s *seat) startAgain(profile string) *rpc.Client {
+	s.t.Helper()
+	s.start(noPassphrase, "--profile", profile)
+	s.sees("Contacts")
+	return s.client(profile)
+}
+
+// client returns the client of a profile, to which the window listens as well.
+func (s *seat) client(profile string) *rpc.Client {
+	s.t.Helper()
 	api, err := rpc.Dial(s.t.Context(), filepath.Join(profile, socketFile))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { api.Close() })
-	return profile, api
+	return api
 }
 
 // noPassphrase gives an empty one beforehand: nothing is asked.

@@ -34,6 +34,11 @@ func badge(p client.Path, now time.Time) Badge {
 		b.Text = tr.T("mailbox") + since(p.Since, now)
 		b.Tip = tr.T("Not connected now. A relay keeps your messages, sealed, until they are fetched.")
 	default:
+		if p.Why == client.WhyUnverified {
+			b.Text = tr.T("could not verify, not sent")
+			b.Tip = tr.T("Could not verify, not sent. Messages wait here until the right keys are there.")
+			break
+		}
 		b.Text = tr.T("offline")
 		b.Tip = tr.T("Not reachable now%s. Messages wait here and will be sent.", since(p.Since, now))
 	}

@@ -148,6 +148,7 @@ func TestBadge(t *testing.T) {
 		{client.Path{Kind: client.PathMailbox, Since: at.AddDate(0, 0, -1)}, "mailbox since yesterday"},
 		{client.Path{Kind: client.PathMailbox}, "mailbox"},
 		{client.Path{}, "offline"},
+		{client.Path{Why: client.WhyUnverified}, "could not verify, not sent"},
 	} {
 		b := badge(tt.p, now)
 		if b.Text != tt.want {
