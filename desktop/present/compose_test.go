@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/sremp/sremp/client"
+	"github.com/sremp/sremp/identity"
 )
 
 // A change that was begun is not lost: not by Escape, not by an answer to another
@@ -128,4 +129,34 @@ func TestFileIsNotChanged(t *testing.T) {
 			t.Errorf("got %q to edit, want the text", got)
 		}
 	})
+}
+
+// Neither a lock nor the end loses what was begun: a change becomes a draft.
+func TestUnfinishedIsKept(t *testing.T) {
+	for name, end := range map[string]func(u *ui){
+		"lock": func(u *ui) {
+			u.Lock()
+			u.run(5 * callTime)
+		},
+		"end": func(u *ui) { u.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, u *ui) {
+				u.api.set(func(f *fakeAPI) { f.keys = client.Keys{Passphrase: true} })
+				talk(u, 2)
+				u.SetDraft("half")
+				u.EditLast()
+				u.SetDraft("mine, better")
+				u.Select(carol)
+				u.run(3 * callTime)
+				u.SetDraft("for Carol")
+				end(u)
+				for id, want := range map[identity.PeerID]string{bob: "half\nmine, better", carol: "for Carol"} {
+					if got := u.api.change(id, func(*client.Contact) {}).Draft; got != want {
+						t.Errorf("the draft is %q, want %q", got, want)
+					}
+				}
+			})
+		})
+	}
 }

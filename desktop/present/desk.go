@@ -38,6 +38,10 @@ func (w *Window) notify(e client.NotificationEvent) {
 		return
 	}
 	n := Notice{Tag: profileTag, Title: Line(tr.Text(e.Title)), Body: Preview(tr.Text(e.Body))}
+	w.countNames()
+	if c, ok := w.contacts[e.Contact]; ok && e.Title == c.Label() {
+		n.Title = w.label(c) // no other looks like it
+	}
 	if e.Contact != (identity.PeerID{}) {
 		n.Tag = e.Contact.String()
 		n.Answer = e.Kind == client.NotifyMessage || e.Kind == client.NotifyMention

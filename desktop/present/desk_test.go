@@ -55,6 +55,18 @@ func TestNotices(t *testing.T) {
 		if profile.Tag != profileTag || profile.Answer {
 			t.Errorf("got %+v, want a notice of no conversation", profile)
 		}
+
+		// Two with one name are told apart.
+		u.api.change(carol, func(c *client.Contact) { c.Name, c.Nick = "Bob", "" })
+		u.api.change(bob, func(c *client.Contact) { c.Name, c.Nick = "Bob", "" })
+		u.api.emit(client.ContactEvent{Contact: client.Contact{ID: bob}}, client.ContactEvent{Contact: client.Contact{ID: carol}})
+		u.run(3 * callTime)
+		text.Title = "Bob"
+		u.api.emit(text)
+		u.run(callTime)
+		if got, want := u.desk.notices[len(u.desk.notices)-1].Title, "\u2068Bob\u2069 ("+bob.Short()+")"; got != want {
+			t.Errorf("got the title %q, want %q", got, want)
+		}
 	})
 }
 

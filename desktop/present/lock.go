@@ -36,9 +36,9 @@ func (w *Window) Lock() {
 	if !ok || w.stage != Main {
 		return
 	}
-	w.storeDraft()
-	w.flush()
+	finish := w.finish()
 	w.do(func(ctx context.Context) func() {
+		finish(ctx) // first: what is locked takes nothing
 		err := l.Lock(ctx)
 		return func() {
 			if err != nil {
@@ -46,6 +46,38 @@ func (w *Window) Lock() {
 			}
 		}
 	})
+}
+
+// finish returns what stores all that was begun and is not stored: drafts,
+// changes of messages, which become drafts, and what could be taken back still.
+func (w *Window) finish() func(ctx context.Context) {
+	api, p := w.api, w.pending
+	if p != nil {
+		w.pending, w.toast.Undo = nil, false
+	}
+	drafts := map[identity.PeerID]string{}
+	if c := w.chat; c != nil && c.draftDirty {
+		c.draftDirty = false
+		drafts[c.id] = w.drafts[c.id]
+	}
+	w.leaveCompose()
+	for id, k := range w.composing {
+		if k.changed() {
+			text, ok := w.drafts[id]
+			if !ok {
+				text = w.contacts[id].Draft
+			}
+			drafts[id] = strings.TrimSpace(text + "\n" + k.text)
+		}
+	}
+	return func(ctx context.Context) {
+		for id, text := range drafts {
+			_, _ = api.SetContact(ctx, id, client.ContactSettings{Draft: &text}) // a lock is not put off
+		}
+		if p != nil {
+			_ = p.do(ctx) // what is not deleted is seen again
+		}
+	}
 }
 
 // locked takes in that the client was locked or unlocked, by whomever.

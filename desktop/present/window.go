@@ -156,12 +156,11 @@ func (w *Window) Start() {
 // Close drops everything that is under way and waits for its goroutines. Nothing
 // is drawn afterwards. What was deleted and not taken back is deleted.
 func (w *Window) Close() {
-	if p := w.pending; p != nil {
+	if w.api != nil && w.stage == Main {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), closeTime)
-		_ = p.do(ctx) // the person is gone; what is not deleted is seen at the next start
+		w.finish()(ctx) // the person is gone; what is not deleted is seen at the next start
 		cancel()
 	}
-	w.pending = nil
 	w.cancel()
 	w.wg.Wait()
 }
