@@ -18,9 +18,9 @@ import (
 
 const (
 	nearEnd = 48  // pixels from an end within which a list follows new rows
-	nearTop = 300 // pixels from an end at which more messages are asked for
-	// settleTime is how long a list may take to find its place, in milliseconds.
-	settleTime = 120
+	nearTop = 700 // pixels from an end at which the list gets more rows
+	// settleFrames is how many frames a list takes to find its place.
+	settleFrames = 2
 )
 
 // A conversation is the right half of the window: header, messages, entry.
@@ -36,11 +36,18 @@ type conversation struct {
 	empty     *emptyPage
 	presenter *present.Window
 	shown     identity.PeerID
-	jumps     int  // of the last drawn View
-	follow    bool // new rows are scrolled to
-	scrolling bool // a jump is on its way
-	wanting   bool // more messages will perhaps be asked for
-	later     bool // there are messages after the last row
+	jumps     int    // of the last drawn View
+	follow    bool   // new rows are scrolled to
+	goal      func() // a jump that is on its way, nil if there is none
+	wanting   bool   // more messages will perhaps be asked for
+	ticking   bool   // either is looked at in each frame
+	frames    int    // since the list got other rows, or another place
+	later     bool   // there are messages after the last row
+
+	// What is loaded of the conversation. The list has the portion of it.
+	keys    []string
+	rows    []present.Row
+	portion present.Portion
 
 	places map[identity.PeerID]string // the row that was looked at, of conversations that were left
 	back   string                     // the row to come back to, once it is there
@@ -134,15 +141,14 @@ func (c *conversation) connect(p *present.Window) {
 	c.list.view.AddController(keys)
 	adj := c.scroll.VAdjustment()
 	adj.ConnectValueChanged(func() {
-		if c.scrolling {
+		if c.goal != nil {
 			return
 		}
 		left := adj.Upper() - adj.PageSize() - adj.Value()
-		c.follow = left <= nearEnd
-		c.newest.SetVisible(c.later || left > adj.PageSize())
-		if adj.Value() < nearTop || c.later && left < nearTop {
-			c.wantMore()
-		}
+		_, whole := c.portion.Whole()
+		c.follow = left <= nearEnd && whole && !c.later
+		c.newest.SetVisible(c.later || !whole || left > adj.PageSize())
+		c.wantMore()
 	})
 	adj.ConnectChanged(func() {
 		if c.follow {
@@ -174,34 +180,97 @@ func holdsFocus(w gtk.Widgetter) bool {
 
 func (c *conversation) openMenu(row present.Row, at gtk.Widgetter) { c.menu.open(row, at) }
 
-// wantMore asks for more messages if an end is still near in a moment: while
-// rows are put above those that are seen, it only seems so.
+// wantMore gives the list more rows if an end of it is near, or asks for more
+// messages, once the list has found its place: while rows are put above those
+// that are seen, an end only seems to be near.
 func (c *conversation) wantMore() {
-	if c.wanting {
+	c.wanting = true
+	c.tick()
+}
+
+// moved is to be called when the list got other rows, or another place.
+func (c *conversation) moved() {
+	c.wantMore()
+	c.frames = 0
+}
+
+// jump has the list go somewhere once it has laid out its rows: before, it does
+// not know where they are.
+func (c *conversation) jump(to func()) {
+	c.goal = to
+	c.tick()
+}
+
+// tick waits for the list to have laid out what it has, and does what is to be
+// done then.
+func (c *conversation) tick() {
+	if c.ticking {
 		return
 	}
-	c.wanting = true
-	coreglib.TimeoutAdd(settleTime, func() {
-		c.wanting = false
-		adj := c.scroll.VAdjustment()
-		if adj.Value() < nearTop {
-			c.presenter.Earlier()
+	c.ticking, c.frames = true, 0
+	c.scroll.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
+		switch c.frames++; {
+		case c.frames < settleFrames:
+		case c.goal != nil:
+			to := c.goal
+			c.goal = nil
+			to()
+			c.moved()
+		case c.wanting:
+			c.wanting = false
+			c.more()
 		}
-		if adj.Upper()-adj.PageSize()-adj.Value() < nearTop {
-			c.presenter.Later()
-		}
+		c.ticking = c.wanting || c.goal != nil
+		return c.ticking
 	})
 }
 
-// toEnd scrolls to the last row. The list knows its rows' heights only after it
-// has laid them out, so it is told once the loop is idle.
-func (c *conversation) toEnd() {
-	if c.scrolling {
+func (c *conversation) more() {
+	if len(c.keys) == 0 || !c.list.view.Visible() {
 		return
 	}
-	c.scrolling = true
-	coreglib.IdleAdd(func() {
-		c.scrolling = false
+	adj := c.scroll.VAdjustment()
+	room := adj.Upper() - adj.PageSize()
+	near := float64(nearTop)
+	if from, to := c.portion.Range(); to-from >= present.PortionMost {
+		near = min(near, room/4) // never at both ends: each takes from the other
+	}
+	moved := false
+	if room-adj.Value() <= near {
+		if moved = c.portion.Down(); !moved {
+			c.presenter.Later()
+		}
+	}
+	if !moved && adj.Value() <= near {
+		moved = c.portion.Up()
+		if from, _ := c.portion.Range(); from < present.PortionStart {
+			c.presenter.Earlier()
+		}
+	}
+	if moved {
+		c.drawPortion()
+	}
+}
+
+// drawPortion has the list show its portion, and looks whether that is enough.
+func (c *conversation) drawPortion() {
+	from, to := c.portion.Range()
+	c.list.set(c.keys[from:to], c.rows[from:to])
+	c.moved()
+}
+
+// toEnd scrolls to the last row, unless it is on its way elsewhere.
+func (c *conversation) toEnd() {
+	if c.goal != nil {
+		return
+	}
+	c.jump(func() {
+		if _, whole := c.portion.Whole(); !whole {
+			c.portion.End()
+			c.drawPortion()
+			c.toEnd() // once it has them
+			return
+		}
 		if n := len(c.list.keys); n > 0 {
 			c.toRow(n - 1)
 		}
@@ -216,9 +285,11 @@ func (c *conversation) toRow(i int) {
 
 // toKey scrolls to the row with a key.
 func (c *conversation) toKey(key string) {
-	c.follow, c.scrolling = false, true
-	coreglib.IdleAdd(func() {
-		c.scrolling = false
+	c.follow = false
+	if c.portion.Show(key) {
+		c.drawPortion()
+	}
+	c.jump(func() {
 		for i, k := range c.list.keys {
 			if k == key {
 				c.toRow(i)
@@ -277,8 +348,15 @@ func (c *conversation) draw(v present.View) {
 	// take their place: rows that change what they show cost a third of new ones.
 	wait := chat.Loading && len(chat.Rows) == 0
 	c.list.view.SetVisible(!wait)
-	grown := !wait && c.list.set(keys, chat.Rows)
-	if grown && len(chat.Rows) > 0 {
+	grown := false // a last row that was not there before
+	if !wait {
+		n := len(keys)
+		grown = n > 0 && !slices.Contains(c.keys, keys[n-1])
+		c.keys, c.rows = keys, chat.Rows
+		c.portion.Set(keys)
+		c.drawPortion()
+	}
+	if grown {
 		if last := chat.Rows[len(chat.Rows)-1]; last.Mine && last.Tick.Saving {
 			c.follow = true // one wants to see what one wrote
 		}

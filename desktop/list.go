@@ -3,8 +3,6 @@
 package desktop
 
 import (
-	"slices"
-
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/sremp/sremp/desktop/present"
@@ -98,9 +96,8 @@ func (l *list[V]) refresh(s *slot[V]) {
 	}
 }
 
-// set shows values, named by keys. It reports whether the last value is new.
-func (l *list[V]) set(keys []string, values []V) (grown bool) {
-	grown = len(keys) > 0 && !slices.Contains(l.keys, keys[len(keys)-1])
+// set shows values, named by keys.
+func (l *list[V]) set(keys []string, values []V) {
 	changes := present.Splices(l.keys, keys)
 	l.keys, l.values = keys, values
 	l.changing = true
@@ -113,5 +110,4 @@ func (l *list[V]) set(keys []string, values []V) (grown bool) {
 			l.refresh(s)
 		}
 	}
-	return grown
 }

@@ -40,9 +40,17 @@ func chatShortcuts() []shortcut {
 	}
 }
 
-// showShortcuts opens the window of shortcuts. GTK makes it of a description
-// only.
+// showShortcuts opens the window of shortcuts, which is made once: GTK frees
+// little of one that is closed.
 func (w *window) showShortcuts() {
+	if w.keys == nil {
+		w.keys = w.makeShortcuts()
+	}
+	w.keys.Present()
+}
+
+// makeShortcuts makes it of a description: GTK knows no other way.
+func (w *window) makeShortcuts() *gtk.ShortcutsWindow {
 	var b strings.Builder
 	group := func(title string, all []shortcut) {
 		b.WriteString(`<child><object class="GtkShortcutsGroup"><property name="title">` + html.EscapeString(title) + `</property>`)
@@ -57,11 +65,9 @@ func (w *window) showShortcuts() {
 	group(tr.T("Everywhere"), w.shortcuts)
 	group(tr.T("In a conversation"), chatShortcuts())
 	b.WriteString(`</object></child></object></interface>`)
-	s, ok := gtk.NewBuilderFromString(b.String(), -1).GetObject("shortcuts").Cast().(*gtk.ShortcutsWindow)
-	if !ok {
-		return
-	}
+	s := gtk.NewBuilderFromString(b.String(), -1).GetObject("shortcuts").Cast().(*gtk.ShortcutsWindow)
 	s.SetTitle(tr.T("Keyboard shortcuts"))
 	s.SetTransientFor(&w.Window)
-	s.Show()
+	s.SetHideOnClose(true)
+	return s
 }

@@ -51,6 +51,7 @@ type window struct {
 	last      int  // present.Hint of the open conversation; -1: none
 	told      bool // that the program goes on without its window
 	shortcuts []shortcut
+	keys      *gtk.ShortcutsWindow // nil until it was asked for
 	undoing   *gio.SimpleAction
 	latest    present.View
 	waiting   bool // latest was not drawn

@@ -174,31 +174,41 @@ func (s *seat) rightClickOn(n node) {
 // extents returns where an element is in the window, in pixels.
 func (s *seat) extents(n node) (x, y, w, h int) {
 	s.t.Helper()
+	x, y, w, h, err := s.place(n)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return x, y, w, h
+}
+
+// place is extents of an element that may be gone by now, as a row that was
+// scrolled away.
+func (s *seat) place(n node) (x, y, w, h int, err error) {
 	r := s.program.reader
 	v, err := call(r.bus, r.dest, n.path, "org.a11y.atspi.Component", "GetExtents",
 		glib.NewVariantTuple([]*glib.Variant{glib.NewVariantUint32(coordWindow)}))
 	if err != nil {
-		s.t.Fatal(err)
+		return 0, 0, 0, 0, err
 	}
 	e := v.ChildValue(0)
 	side := func(i uint) int { return int(e.ChildValue(i).Int32()) }
-	return side(0), side(1), side(2), side(3)
+	return side(0), side(1), side(2), side(3), nil
 }
 
 // isInView reports whether a click on the element's middle would hit it: it is
 // not scrolled out of sight, and nothing covers it.
 func (s *seat) isInView(n node) bool {
 	s.t.Helper()
-	x, y, w, h := s.extents(n)
+	x, y, w, h, err := s.place(n)
+	if err != nil {
+		return false
+	}
 	r := s.program.reader
 	v, err := call(r.bus, r.dest, r.window, "org.a11y.atspi.Component", "GetAccessibleAtPoint",
 		glib.NewVariantTuple([]*glib.Variant{
 			glib.NewVariantInt32(int32(x + w/2)), glib.NewVariantInt32(int32(y + h/2)), glib.NewVariantUint32(coordWindow),
 		}))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return v.ChildValue(0).ChildValue(1).String() == n.path
+	return err == nil && v.ChildValue(0).ChildValue(1).String() == n.path
 }
 
 // entry waits for an entry.
@@ -240,7 +250,7 @@ func (s *seat) inViewNow(text string) bool {
 	s.t.Helper()
 	shown, err := s.look()
 	if err != nil {
-		s.t.Fatal(err)
+		return false // something went away meanwhile
 	}
 	for _, n := range shown {
 		if n.role == roleLabel && strings.HasPrefix(n.name, text) && s.isInView(n) {

@@ -25,7 +25,7 @@ import (
 // binary, run as the program, watches itself when it is told to.
 
 const (
-	// watchVariable says what to do while watching: start, scroll or switch.
+	// watchVariable says what to do while watching: start, scroll, switch or dialogs.
 	watchVariable = "SREMP_TEST_WATCH"
 	// watchFile is where the results go, a line each: a name and a number.
 	watchFile = "SREMP_TEST_WATCH_FILE"
@@ -40,7 +40,9 @@ type watch struct {
 	messages *gtk.ScrolledWindow
 
 	lastBeat time.Time
+	lastWork time.Duration // busy at lastBeat
 	longest  time.Duration // that the main loop did not turn
+	hardest  time.Duration // that it worked meanwhile, which other programs do not lengthen
 	results  []string
 }
 
@@ -49,11 +51,12 @@ func watchMyself(what string) {
 	w := &watch{}
 	began := false
 	beat := func() {
-		now := time.Now()
+		now, work := time.Now(), busy()
 		if !w.lastBeat.IsZero() {
 			w.longest = max(w.longest, now.Sub(w.lastBeat)-beatEvery)
+			w.hardest = max(w.hardest, work-w.lastWork)
 		}
-		w.lastBeat = now
+		w.lastBeat, w.lastWork = now, work
 	}
 	coreglib.TimeoutAddPriority(uint(beatEvery.Milliseconds()), coreglib.PriorityHigh, func() bool {
 		beat()
@@ -62,12 +65,14 @@ func watchMyself(what string) {
 			w.say("usable_ms", w.sinceStart())
 			switch what {
 			case "start":
-				w.say("longest_block_ms", ms(w.longest))
+				w.sayBlocks()
 				w.end()
 			case "scroll":
 				w.scroll()
 			case "switch":
 				w.switches()
+			case "dialogs":
+				w.dialogs()
 			}
 		}
 		return true
@@ -81,6 +86,11 @@ func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond)
 
 func (w *watch) say(name string, v float64) {
 	w.results = append(w.results, fmt.Sprintf("%s %.2f", name, v))
+}
+
+func (w *watch) sayBlocks() {
+	w.say("longest_block_ms", ms(w.longest))
+	w.say("longest_work_ms", ms(w.hardest))
 }
 
 func (w *watch) sinceStart() float64 {
@@ -153,7 +163,7 @@ func (w *watch) scroll() {
 		now := time.Now()
 		n++
 		if n == settleFrames {
-			w.longest = 0
+			w.longest, w.hardest = 0, 0
 		}
 		if n > settleFrames {
 			frames, work = append(frames, now.Sub(last)), append(work, busy()-worked)
@@ -172,12 +182,13 @@ func (w *watch) scroll() {
 		}
 		slices.Sort(frames)
 		slices.Sort(work)
+		w.say("frame_cpu_p50_ms", ms(work[len(work)/2]))
 		w.say("frame_cpu_p99_ms", ms(work[len(work)*99/100]))
 		w.say("frame_cpu_max_ms", ms(work[len(work)-1]))
 		w.say("frame_p50_ms", ms(frames[len(frames)/2]))
 		w.say("frame_p99_ms", ms(frames[len(frames)*99/100]))
 		w.say("frame_max_ms", ms(frames[len(frames)-1]))
-		w.say("longest_block_ms", ms(w.longest))
+		w.sayBlocks()
 		w.end()
 		return false
 	})
@@ -223,6 +234,88 @@ func (w *watch) switches() {
 		return false
 	})
 	w.window = &gtk.WindowListToplevels()[0].(*gtk.ApplicationWindow).Window
+}
+
+const (
+	dialogWarmUp  = 10
+	dialogCounted = 50
+	dialogEvery   = 30 // ms
+)
+
+// dialogs opens and closes one dialog after the other, again and again, and says
+// how much memory there is in use after a while and at the end.
+func (w *watch) dialogs() {
+	w.choose(0)
+	main := &gtk.WindowListToplevels()[0].(*gtk.ApplicationWindow).Window
+	action := func(name string) func() bool {
+		return func() bool { return main.ActivateAction("win."+name, nil) }
+	}
+	pressed := func(is func(b *gtk.Button) bool) func() bool {
+		return func() bool { return press(&main.Widget, is) }
+	}
+	labelled := func(text string) func() bool {
+		return pressed(func(b *gtk.Button) bool { return b.Label() == text })
+	}
+	open := []func() bool{
+		action("invite"), action("add"), action("servers"), action("settings"), action("shortcuts"),
+		labelled("Compare words…"), labelled("Rename…"), pressed(func(b *gtk.Button) bool { return b.HasCSSClass("badge") }),
+	}
+	closed := pressed(func(b *gtk.Button) bool { return b.TooltipText() == "Close (Esc)" })
+	n, opened, failed := 0, false, 0
+	coreglib.TimeoutAdd(dialogEvery, func() bool {
+		if opened = !opened; opened {
+			if !open[n%len(open)]() {
+				failed++
+			}
+			return true
+		}
+		closed()
+		for _, t := range gtk.WindowListToplevels() {
+			if s, ok := t.(*gtk.ShortcutsWindow); ok {
+				s.Close()
+			}
+		}
+		n++
+		name := ""
+		switch n {
+		case dialogWarmUp * len(open):
+			name = "before"
+		case (dialogWarmUp + dialogCounted) * len(open):
+			name = "after"
+		default:
+			return true
+		}
+		for range 4 {
+			runtime.GC()
+		}
+		debug.FreeOSMemory()
+		all := 0
+		for _, t := range gtk.WindowListToplevels() {
+			all += widgets(gtk.BaseWidget(t))
+		}
+		w.say(name+"_mb", resident())
+		w.say(name+"_widgets", float64(all))
+		if name == "before" {
+			return true
+		}
+		w.say("failed", float64(failed))
+		w.end()
+		return false
+	})
+}
+
+// press clicks a button of a window, and reports whether there is such a one.
+func press(x *gtk.Widget, is func(b *gtk.Button) bool) bool {
+	for c := x.FirstChild(); c != nil; c = gtk.BaseWidget(c).NextSibling() {
+		if b, ok := c.(*gtk.Button); ok && is(b) {
+			b.Emit("clicked")
+			return true
+		}
+		if press(gtk.BaseWidget(c), is) {
+			return true
+		}
+	}
+	return false
 }
 
 // busy is how long this thread, the main loop's, has worked: other programs do

@@ -115,6 +115,24 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// TestDialogMemory opens and closes each dialog again and again: neither widgets
+// nor memory become more.
+func TestDialogMemory(t *testing.T) {
+	s := newSeat(t, "dialogs", "960x680")
+	got := s.watched("dialogs", filled(t, 5, 5))
+	t.Logf("%d times each dialog: %.0f widgets and %.1f MB, %.0f and %.1f MB before", dialogCounted,
+		got["after_widgets"], got["after_mb"], got["before_widgets"], got["before_mb"])
+	if got["failed"] != 0 {
+		t.Errorf("%.0f dialogs did not open", got["failed"])
+	}
+	if before, after := got["before_widgets"], got["after_widgets"]; before == 0 || after != before {
+		t.Errorf("%.0f widgets were %.0f before", after, before)
+	}
+	if before, after := got["before_mb"], got["after_mb"]; after > before*1.15 {
+		t.Errorf("%.1f MB were %.1f before", after, before)
+	}
+}
+
 // TestFigures measures on a quiet machine: SREMP_FIGURES=1, and
 // SREMP_FIGURES_MESSAGES for how many there are at the start, a million if unset.
 func TestFigures(t *testing.T) {
@@ -126,25 +144,33 @@ func TestFigures(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("SREMP_FIGURES_MESSAGES")); err == nil {
 		many = n
 	}
-	s := newSeat(t, "figures", "960x680")
-	dir := filled(t, 100_000, 0)
-	for name, v := range s.watched("scroll", dir) {
-		switch name {
-		case "frame_p50_ms", "frame_max_ms", "frame_cpu_p99_ms", "frame_cpu_max_ms":
-			t.Logf("figure: desktop.1.scroll_100k.%s %.1f ms", name, v)
-		case "frame_p99_ms":
-			t.Logf("figure: desktop.1.scroll_100k.%s %.1f ms AGAINST 33 ms, software renderer", name, v)
-		case "longest_block_ms":
-			t.Logf("figure: desktop.3.scroll_100k.%s %.1f ms AGAINST 50 ms", name, v)
+	t.Run("scroll", func(t *testing.T) {
+		s := newSeat(t, "figures", "960x680")
+		dir := filled(t, 100_000, 0)
+		for name, v := range s.watched("scroll", dir) {
+			switch name {
+			case "frame_p50_ms", "frame_max_ms", "frame_cpu_p50_ms", "frame_cpu_p99_ms", "frame_cpu_max_ms":
+				t.Logf("figure: desktop.1.scroll_100k.%s %.1f ms", name, v)
+			case "frame_p99_ms":
+				t.Logf("figure: desktop.1.scroll_100k.%s %.1f ms AGAINST 33 ms, software renderer", name, v)
+			case "longest_block_ms":
+				t.Logf("figure: desktop.3.scroll_100k.%s %.1f ms AGAINST 50 ms", name, v)
+			case "longest_work_ms":
+				t.Logf("figure: desktop.3.scroll_100k.%s %.1f ms of processor time", name, v)
+			}
 		}
-	}
-	dir = filled(t, many, 0)
-	for i := range 4 {
-		got := s.watched("start", dir)
-		if i == 0 {
-			continue // the cache is cold
+	})
+	t.Run("start", func(t *testing.T) {
+		s := newSeat(t, "figures", "960x680")
+		dir := filled(t, many, 0)
+		for i := range 4 {
+			got := s.watched("start", dir)
+			if i == 0 {
+				continue // the cache is cold
+			}
+			t.Logf("figure: desktop.2.start_%d.usable_ms_%d %.0f ms AGAINST 1000 ms", many, i, got["usable_ms"])
+			t.Logf("figure: desktop.3.start_%d.longest_block_ms_%d %.1f ms AGAINST 50 ms", many, i, got["longest_block_ms"])
+			t.Logf("figure: desktop.3.start_%d.longest_work_ms_%d %.1f ms of processor time", many, i, got["longest_work_ms"])
 		}
-		t.Logf("figure: desktop.2.start_%d.usable_ms_%d %.0f ms AGAINST 1000 ms", many, i, got["usable_ms"])
-		t.Logf("figure: desktop.3.start_%d.longest_block_ms_%d %.1f ms AGAINST 50 ms", many, i, got["longest_block_ms"])
-	}
+	})
 }

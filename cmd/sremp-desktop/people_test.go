@@ -40,6 +40,7 @@ func TestServersAndPeople(t *testing.T) {
 	s.press("What it knows")
 	s.seesPart("It does not know: what you write")
 	s.shot("60-own-server")
+	s.audit("own-server")
 	s.press("Copy the address")
 	s.key("Escape")
 
@@ -58,10 +59,12 @@ func TestServersAndPeople(t *testing.T) {
 	s.key("Return")
 	s.seesPart("I sell maps & <b>compasses</b>")
 	s.shot("61-phone-book")
+	s.audit("phone-book")
 	s.press("Nearby")
 	s.press("Look who is here")
 	s.seesPart("Nobody here is visible.")
 	s.shot("62-nearby")
+	s.audit("nearby")
 
 	// Her code, from a picture.
 	inv, err := olga.Invite(t.Context(), client.InviteOptions{})
@@ -88,6 +91,7 @@ func TestServersAndPeople(t *testing.T) {
 	s.press("Examine this network")
 	s.seesPart("UDP gets through")
 	s.shot("64-doctor")
+	s.audit("examined")
 	s.press("Copy")
 	s.sees("Copied")
 	s.press("Hide my address")

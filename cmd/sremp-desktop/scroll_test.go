@@ -43,7 +43,7 @@ func TestLongConversation(t *testing.T) {
 	middle := ""
 	s.until("a message in the middle", func(n node) bool {
 		if n.role == roleLabel && strings.HasPrefix(n.name, "Message ") && s.isInView(n) {
-			if _, y, _, h := s.extents(n); 200 < y && y+h < 420 {
+			if _, y, _, h, err := s.place(n); err == nil && 200 < y && y+h < 420 {
 				middle = n.name
 			}
 		}
