@@ -76,13 +76,21 @@ func (c *contactPages) draw(d present.Dialog, opened bool) {
 		}
 		setText(c.verified, d.Verified)
 		c.verified.SetVisible(d.Verified != "")
-		c.same.SetVisible(d.Verified == "")
-		c.same.SetSensitive(!d.Busy && d.Words[0] != "")
-		c.undo.SetVisible(d.Verified != "")
-		c.proof.SetVisible(d.Verified == "")
+		ready, verified := !d.Busy && d.Words[0] != "", d.Verified != ""
+		turned := c.undo.Visible() != verified || ready && !c.same.Sensitive() && c.proof.FocusChild() == nil
+		c.same.SetSensitive(ready)
 		c.code.draw(d.QR, 4)
+		c.same.SetVisible(!verified)
+		c.undo.SetVisible(verified)
+		c.proof.SetVisible(!verified)
 		if opened {
 			c.proof.SetText("")
+		}
+		switch { // what had the keyboard may be hidden by now
+		case !opened && !turned:
+		case verified:
+			c.undo.GrabFocus()
+		default:
 			c.same.GrabFocus()
 		}
 	case present.RenameDialog:

@@ -242,6 +242,7 @@ func newFormRow(f *formView, kind present.FieldKind, key string) *formRow {
 	case present.ChoiceField:
 		r.choice = gtk.NewDropDownFromStrings(nil)
 		r.choice.SetVAlign(gtk.AlignCenter)
+		spokenChoice(r.choice, key) // its name is drawn
 		r.choice.NotifyProperty("selected", func() { act(present.Value{Chosen: int(r.choice.Selected())}) })
 		r.beside(r.choice)
 	case present.EntryField, present.PathField:
@@ -372,7 +373,7 @@ func (r *formRow) draw(v present.Field) {
 		spoken(&r.toggle.Widget, name)
 	case present.ChoiceField:
 		r.drawChoices(v)
-		spoken(&r.choice.Widget, name)
+		nameChoice(r.choice, name)
 	case present.EntryField, present.PathField:
 		r.entry.SetPlaceholderText(v.Hint)
 		if r.sets != v.Sets {
@@ -426,6 +427,7 @@ func (r *formRow) drawChoices(v present.Field) {
 		r.choice.SetModel(model)
 	}
 	r.choice.SetSelected(uint(v.Chosen))
+	passItems(r.choice)
 }
 
 func (r *formRow) drawPicture(v present.Field, name string) {

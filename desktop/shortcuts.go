@@ -69,5 +69,22 @@ func (w *window) makeShortcuts() *gtk.ShortcutsWindow {
 	s.SetTitle(tr.T("Keyboard shortcuts"))
 	s.SetTransientFor(&w.Window)
 	s.SetHideOnClose(true)
+	nameParts(&s.Widget)
 	return s
+}
+
+// nameParts gives names to the parts of GTK's window that have none.
+func nameParts(x *gtk.Widget) {
+	for c := x.FirstChild(); c != nil; c = gtk.BaseWidget(c).NextSibling() {
+		w := gtk.BaseWidget(c)
+		switch c.(type) {
+		case *gtk.SearchEntry, *gtk.ToggleButton:
+			spoken(w, tr.T("Search the shortcuts"))
+		case *gtk.MenuButton:
+			spoken(w, tr.T("All shortcuts"))
+		case *gtk.ScrolledWindow:
+			spoken(w, tr.T("Keyboard shortcuts"))
+		}
+		nameParts(w)
+	}
 }

@@ -117,7 +117,20 @@ func spoken(w *gtk.Widget, name string) {
 // spokenChoice names a choice, and the button in it that has the keyboard. The
 // item in that button has nothing to do.
 func spokenChoice(d *gtk.DropDown, name string) {
+	nameChoice(d, name)
+	d.ConnectMap(func() { passItems(d) })
+}
+
+// nameChoice names a choice anew.
+func nameChoice(d *gtk.DropDown, name string) {
 	spoken(&d.Widget, name)
+	if button := d.FirstChild(); button != nil {
+		spoken(gtk.BaseWidget(button), name)
+	}
+}
+
+// passItems lets the keyboard pass by what is in the button of a choice.
+func passItems(d *gtk.DropDown) {
 	var items func(w *gtk.Widget)
 	items = func(w *gtk.Widget) {
 		for c := w.FirstChild(); c != nil; c = gtk.BaseWidget(c).NextSibling() {
@@ -127,8 +140,7 @@ func spokenChoice(d *gtk.DropDown, name string) {
 		}
 	}
 	if button := d.FirstChild(); button != nil {
-		spoken(gtk.BaseWidget(button), name)
-		d.ConnectMap(func() { items(gtk.BaseWidget(button)) })
+		items(gtk.BaseWidget(button))
 	}
 }
 

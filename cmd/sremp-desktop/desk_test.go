@@ -206,6 +206,7 @@ func TestDesk(t *testing.T) {
 	s.key("ctrl+question")
 	s.seesPart("Take back what was deleted")
 	s.shot("51-shortcuts")
+	s.audit("shortcuts")
 	s.key("Escape")
 
 	// The program is ended in the tray, and the next start is where this one was:

@@ -24,6 +24,7 @@ func TestFirstStartAndSettings(t *testing.T) {
 	s.seesPart("Without a passphrase, whoever gets at this computer")
 	s.sees("Go on without a passphrase")
 	s.shot("50-no-passphrase")
+	s.audit("no-passphrase")
 	s.write("staple")
 	s.sees("Start")
 	s.key("Return")
@@ -38,6 +39,7 @@ func TestFirstStartAndSettings(t *testing.T) {
 		t.Errorf("the kit has %d words, want 24", n)
 	}
 	s.shot("52-kit")
+	s.audit("kit")
 	s.key("Escape")
 	s.sees("Write down the recovery kit") // closing decides nothing
 
@@ -51,6 +53,7 @@ func TestFirstStartAndSettings(t *testing.T) {
 		s.press(page.tab)
 		s.sees(page.has)
 		s.shot("53-settings-" + string(rune('a'+i)))
+		s.audit("settings-" + string(rune('a'+i)))
 	}
 	s.press("Privacy")
 	s.press("Say that I write")
@@ -66,6 +69,7 @@ func TestFirstStartAndSettings(t *testing.T) {
 	s.focused("Passphrase")
 	s.sees("Locked")
 	s.shot("54-locked")
+	s.audit("locked")
 	s.write("staple")
 	s.key("Return")
 	s.seesPart("Nobody is here yet.")
