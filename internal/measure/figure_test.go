@@ -3,6 +3,7 @@ package main
 import (
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,5 +48,15 @@ func TestMergeSaveLoad(t *testing.T) {
 	}
 	if md := report(got); !strings.Contains(md, "| a.x | 3 s |") || !strings.Contains(md, "## b") {
 		t.Errorf("table:\n%s", md)
+	}
+}
+
+// A part's variable that is set outside keeps that value, in the run and in the
+// record of the command.
+func TestSettings(t *testing.T) {
+	p := part{env: []string{"SEEDS=20", "HOURS=24"}}
+	got := p.settings(func(name string) (string, bool) { return "2", name == "SEEDS" })
+	if want := []string{"SEEDS=2", "HOURS=24"}; !slices.Equal(got, want) {
+		t.Errorf("settings = %q, want %q", got, want)
 	}
 }

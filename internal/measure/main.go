@@ -118,7 +118,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (p part) measure(ctx context.Context, stdout io.Writer) ([]figure, error) {
 	var out strings.Builder
 	cmd := exec.CommandContext(ctx, p.command[0], p.command[1:]...)
-	cmd.Env = append(os.Environ(), p.env...)
+	env := p.settings(os.LookupEnv)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout = io.MultiWriter(stdout, &out)
 	cmd.Stderr = cmd.Stdout
 	if err := cmd.Run(); err != nil {
@@ -128,13 +129,26 @@ func (p part) measure(ctx context.Context, stdout io.Writer) ([]figure, error) {
 	if len(found) == 0 {
 		return nil, fmt.Errorf("%s printed no figure", strings.Join(p.command, " "))
 	}
-	command := strings.Join(append(append([]string{}, p.env...), p.command...), " ")
+	command := strings.Join(slices.Concat(env, p.command), " ")
 	for i := range found {
 		found[i].Command = command
 		found[i].Machine = machine()
 		found[i].Date = time.Now().UTC().Format(time.DateOnly)
 	}
 	return found, nil
+}
+
+// settings are the part's variables, each with the value that lookup has for it, if
+// any: a part can be tried with less, and says so where its figures stand.
+func (p part) settings(lookup func(string) (string, bool)) (out []string) {
+	for _, x := range p.env {
+		name, _, _ := strings.Cut(x, "=")
+		if value, ok := lookup(name); ok {
+			x = name + "=" + value
+		}
+		out = append(out, x)
+	}
+	return out
 }
 
 // machine describes this one, as far as figures depend on it.
