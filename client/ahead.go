@@ -58,6 +58,11 @@ func (n *network) goAhead(ctx context.Context, t *target, o *wire.Offer) *ahead 
 		Peer: id, Record: t.record, ProbeKey: aheadKey(o.Secret), Remote: remote, Later: x.later, Waiting: true,
 		ToldAfter: n.farthest(t.rendezvous),
 	}
+	if slices.ContainsFunc(o.Candidates, isPredicted) {
+		// A packet that is early, since the offer got lost, could not be made good by
+		// another socket (spec §5.4.10): that has a port which the contact does not know.
+		a.ToldAfter = 0
+	}
 	if !n.run(func() {
 		err := n.connect(ctx, a, func() { n.offerable(id) })
 		x.done <- err
@@ -91,9 +96,8 @@ func (x *ahead) end() error {
 // vain. Two sides whose next ports are both predicted meet where the same prediction of
 // each is used, and the first ones of ours have gone to where the contact was before.
 func unspoilt(remote, ours []nat.Candidate, known []netip.AddrPort) (out []nat.Candidate) {
-	predicted := func(c nat.Candidate) bool { return c.Kind == nat.Predicted }
 	used := 0
-	if slices.ContainsFunc(ours, predicted) {
+	if slices.ContainsFunc(ours, isPredicted) {
 		for _, a := range known {
 			if a.Addr().Unmap().Is4() {
 				used++
@@ -101,7 +105,7 @@ func unspoilt(remote, ours []nat.Candidate, known []netip.AddrPort) (out []nat.C
 		}
 	}
 	for _, c := range remote {
-		if predicted(c) && used > 0 {
+		if isPredicted(c) && used > 0 {
 			used--
 			continue
 		}
@@ -109,6 +113,8 @@ func unspoilt(remote, ours []nat.Candidate, known []netip.AddrPort) (out []nat.C
 	}
 	return out
 }
+
+func isPredicted(c nat.Candidate) bool { return c.Kind == nat.Predicted }
 
 // connect makes an attempt and hands the connection on. first is called before.
 func (n *network) connect(ctx context.Context, a transport.Attempt, first func()) error {
