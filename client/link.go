@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,9 @@ const (
 	linkBuffer     = 64 << 10
 	maxGuests      = 16
 	replaceTime    = 2 * time.Second
+	// unheard is how long before a connection counts as lost its other side may have
+	// been gone: the transport's time-out, and a little.
+	unheard = 200 * time.Second
 )
 
 // A link is one connection to a contact, or to somebody who uses an invite.
@@ -34,6 +38,8 @@ type link struct {
 	files atomic.Int32 // streams of files that are served
 
 	hidden bool // it was made without an address of ours
+
+	told time.Time // when an acknowledgement last went over it; the core's
 }
 
 // send queues a frame. It never blocks: false means that the link is behind.
@@ -268,6 +274,9 @@ func (k *core) linkDown(l *link, err error) {
 	}
 	k.c.log.Debug("link lost", "contact", l.peer.Short(), "err", err)
 	c.link, c.sending.recent = nil, nil
+	if errors.Is(err, transport.ErrLost) && !l.told.IsZero() && time.Since(l.told) < unheard {
+		k.ackDue(c) // it may be lost: who has mailed what it is about waits for it
+	}
 	k.active(c)
 	k.c.net.setLinked(c.info.ID, false)
 	k.unlinkedPath(c, textLost)

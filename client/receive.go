@@ -342,7 +342,7 @@ func (k *core) finishReceive(c *contact) {
 		if c := k.contacts[peer]; l.send(wire.FrameMessage, msg) && c != nil {
 			// Written with the next change: a crash before it repeats the
 			// acknowledgement, which harms nobody.
-			c.flow.AckDue = false
+			c.flow.AckDue, l.told = false, time.Now()
 		}
 	})
 }
