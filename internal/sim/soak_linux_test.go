@@ -38,13 +38,23 @@ type soak struct {
 	restart func() *program // starts the server
 	texts   int
 	clocks  string // directory of the files that say how wrong everybody's clock is
-	logs    string // directory for what the programs log, "" for none
+	logs    string // directory for what the programs say on standard error
+	verbose bool   // they log there
 }
 
 // A program is a running process.
 type program struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it ended and all that it said was read
+}
+
+func (p *program) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
 }
 
 func (p *program) kill(sig syscall.Signal) {
@@ -60,6 +70,7 @@ type soaker struct {
 	router *natlab.Router // nil on loopback
 	at     interface{ Start(*exec.Cmd) error }
 	listen *program
+	filled bool // the disk was full since listen began
 }
 
 func (s *soak) now() time.Duration { return time.Since(s.begun) }
@@ -86,15 +97,15 @@ func (s *soak) start(who string, at interface{ Start(*exec.Cmd) error }, line fu
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if s.logs != "" {
-		f, err := os.OpenFile(filepath.Join(s.logs, who+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		defer f.Close()
-		fmt.Fprintf(f, "=== %.3fs %q\n", s.now().Seconds(), args)
+	log, err := os.OpenFile(s.log(who), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer log.Close()
+	fmt.Fprintf(log, "=== %.3fs %q\n", s.now().Seconds(), args)
+	cmd.Stderr = log
+	if s.verbose {
 		cmd.Args = append(cmd.Args, "--verbose")
-		cmd.Stderr = f
 	}
 	if at != nil {
 		err = at.Start(cmd)
@@ -142,8 +153,54 @@ type said struct {
 
 var soakStates = []string{"queued", "held", "delivered", "read"}
 
+// log is the file for what somebody's programs say on standard error.
+func (s *soak) log(who string) string { return filepath.Join(s.logs, who+".log") }
+
+// inUse is how a client ends that finds a command in its profile.
+const inUse = 12
+
+// tend starts again what ended by itself, as a service manager does. A client may
+// end because its disk is full, with nothing lost, or because a command that began
+// while there was no client has the profile still. Nothing else may.
+func (s *soak) tend() {
+	for _, u := range s.people {
+		if !u.listen.ended() {
+			continue
+		}
+		s.note(u.name, "ended by itself: %v", u.listen.cmd.ProcessState)
+		if !u.filled && u.listen.cmd.ProcessState.ExitCode() != inUse {
+			s.t.Errorf("%s's client ended by itself: %v", u.name, u.listen.cmd.ProcessState)
+		}
+		u.up()
+	}
+	if s.server.ended() {
+		s.t.Errorf("the server ended by itself: %v", s.server.cmd.ProcessState)
+		s.server = s.restart()
+	}
+}
+
+// panics fails the test if a program did not end as programs do.
+func (s *soak) panics() {
+	logs, err := filepath.Glob(s.log("*"))
+	if err != nil || len(logs) != 1+len(s.people) {
+		s.t.Errorf("%d logs, %v", len(logs), err)
+	}
+	for _, name := range logs {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			s.t.Error(err)
+		}
+		for _, word := range []string{"panic: ", "fatal error: ", "DATA RACE"} {
+			if i := bytes.Index(b, []byte(word)); i >= 0 {
+				s.t.Errorf("%s:\n%s", filepath.Base(name), b[i:min(len(b), i+4096)])
+			}
+		}
+	}
+}
+
 // up starts a person's client.
 func (u *soaker) up() {
+	u.filled = false
 	u.s.history.Add(history.Event{At: u.s.now(), Kind: history.Stopped, Who: u.name})
 	u.listen = u.s.start(u.name, u.at, func(line string) {
 		var x said
@@ -202,6 +259,7 @@ func (u *soaker) states(with *soaker) (all []said) {
 
 // fill fills the disk of a person until the returned function is called.
 func (u *soaker) fill() (empty func()) {
+	u.filled = true
 	name := filepath.Join(u.disk, "full")
 	f, err := os.Create(name)
 	if err == nil {
@@ -229,6 +287,9 @@ func TestSoak(t *testing.T) {
 		return
 	}
 	s := &soak{t: t, rng: source(uint64(number(t, "SREMP_SIM_FIRST", 1)), "soak"), clocks: t.TempDir(), logs: os.Getenv("SREMP_SOAK_LOGS")}
+	if s.verbose = s.logs != ""; !s.verbose {
+		s.logs = t.TempDir()
+	}
 	var binaries [2]string
 	for i, name := range []string{"SREMP_SOAK_OLD", "SREMP_SOAK_NEW"} {
 		var err error
@@ -242,6 +303,7 @@ func TestSoak(t *testing.T) {
 	upgrade := s.begun.Add(time.Duration(seconds) * time.Second / 2)
 	kills, changes, fills, steps := 0, 0, 0, 0
 	for time.Now().Before(end) {
+		s.tend()
 		if s.binary != binaries[1] && time.Now().After(upgrade) {
 			s.binary = binaries[1]
 			s.note("", "from now on the new binary")
@@ -289,6 +351,7 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	s.finish()
+	s.panics()
 	messages := 0
 	for _, e := range s.history.Events() {
 		if e.Kind == history.Accepted {
@@ -419,6 +482,7 @@ func (s *soak) finish() {
 		}
 	}
 	s.until("all is delivered", func() (problem string) {
+		s.tend()
 		each(func(u, v *soaker) {
 			for _, x := range u.states(v) {
 				if x.Mine && x.State != "delivered" && x.State != "read" {
