@@ -141,8 +141,7 @@ func (d *Disk) Fail(f Fault, after, n int) {
 	d.fault, d.from, d.to = f, d.ops+after, d.ops+after+n-1
 }
 
-// WhenOff has f called, once, in the operation in which the power fails. It does
-// nothing with the disk.
+// WhenOff has f called, once, when the power fails. It does nothing with the disk.
 func (d *Disk) WhenOff(f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -153,7 +152,16 @@ func (d *Disk) WhenOff(f func()) {
 func (d *Disk) Cut() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !d.off {
+		d.failLocked()
+	}
+}
+
+func (d *Disk) failLocked() {
 	d.off = true
+	if d.dies != nil {
+		d.dies()
+	}
 }
 
 // Sync syncs a file as another than SQLite does, with the errors of a file system.
@@ -239,10 +247,7 @@ func (d *Disk) do(op Op) error {
 	if d.fault != None && d.from <= d.ops && d.ops <= d.to {
 		switch d.fault {
 		case PowerOff:
-			d.off = true
-			if d.dies != nil {
-				d.dies()
-			}
+			d.failLocked()
 			if op.Kind == Write { // it may have reached the disk
 				d.apply(op)
 			}

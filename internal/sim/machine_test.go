@@ -224,7 +224,7 @@ type serverDisk interface {
 	killed() (forget func(), how string, err error)
 	// breaks has something happen to the disk, false if only the process can die.
 	breaks(*server) bool
-	// tend has somebody look after a broken disk, now and then; mend does it now.
+	// tend has a disk break now and then, and somebody look after it; mend does that now.
 	tend(*server)
 	mend(*server)
 }
@@ -233,7 +233,7 @@ func (w *world) newServerDisk(s *server, dir string) serverDisk {
 	if !w.onSQLite() {
 		return &serverFiles{dir: dir}
 	}
-	v := &serverDrive{s: s, rng: source(w.seed, "disk "+s.name)}
+	v := &serverDrive{s: s, signed: newLedger(), rng: source(w.seed, "disk "+s.name)}
 	v.use(faults.New())
 	return v
 }
@@ -283,6 +283,7 @@ func (*serverFiles) mend(*server)        {}
 type serverDrive struct {
 	s      *server
 	d      *faults.Disk
+	signed *ledger
 	rng    *rand.Rand
 	broken bool
 	died   atomic.Bool // the power failed; the process is to be buried
@@ -292,6 +293,7 @@ type serverDrive struct {
 // machine.
 func (v *serverDrive) use(d *faults.Disk) {
 	v.d, v.broken = d, false
+	v.signed.next(nil)
 	v.died.Store(false)
 	d.WhenOff(func() {
 		v.s.w.net.change(func() { v.s.host.off = true; v.s.host.epoch++ })
@@ -305,7 +307,15 @@ func (v *serverDrive) open() (relay.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	lost, held, err := v.signed.missing(context.Background(), s)
+	if err == nil && lost > 0 {
+		err = fmt.Errorf("it lost %d of %d messages that it has signed for", lost, held)
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return bookedRelay{s, v.signed}, nil
 }
 
 func (v *serverDrive) killed() (forget func(), how string, err error) {
@@ -335,6 +345,11 @@ func (v *serverDrive) breaks(s *server) bool {
 		v.broken = true
 		v.d.Fail(faults.IOError, 1, forEver)
 		s.w.note(s.name, "the disk fails")
+	case 4, 5:
+		after := time.Duration(v.rng.IntN(100)) * time.Millisecond
+		d := v.d
+		v.signed.next(func() { time.AfterFunc(after, d.Cut) })
+		s.w.note(s.name, "the power will fail %v after it has signed for mail", after)
 	default:
 		at := 1 + v.rng.IntN(40)
 		v.d.Fail(faults.PowerOff, at, 1)
@@ -344,8 +359,11 @@ func (v *serverDrive) breaks(s *server) bool {
 }
 
 func (v *serverDrive) tend(s *server) {
-	if v.died.Load() || v.broken && v.rng.IntN(10) == 0 {
+	switch {
+	case v.died.Load() || v.broken && v.rng.IntN(10) == 0:
 		v.mend(s)
+	case s.running != nil && v.rng.IntN(12) == 0:
+		v.breaks(s)
 	}
 }
 
@@ -353,6 +371,7 @@ func (v *serverDrive) tend(s *server) {
 // more, so the process ends too.
 func (v *serverDrive) mend(s *server) {
 	v.d.Heal()
+	v.signed.next(nil)
 	if v.died.Load() || v.broken {
 		s.kill()
 	}

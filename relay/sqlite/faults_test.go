@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sremp/sremp/internal/faults"
@@ -98,30 +99,30 @@ func TestPowerFailsAtAnyWrite(t *testing.T) {
 // The store's answers are worth what the sync of the log is: without it the disk
 // has nothing.
 func TestUnsyncedIsLost(t *testing.T) {
-	d := faults.New()
-	t.Cleanup(d.Remove)
-	honest := true
-	s, err := OpenOn(t.Context(), faults.VFS, d.Path("relay.db"), func() error {
-		if honest {
-			return d.Sync("relay.db-wal")
+	synctest.Test(t, func(t *testing.T) {
+		d := faults.New()
+		t.Cleanup(d.Remove)
+		honest := true
+		s, err := OpenOn(t.Context(), faults.VFS, d.Path("relay.db"), func() error {
+			if honest {
+				return d.Sync("relay.db-wal")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
+		t.Cleanup(func() { s.Close() })
+		setUp(t, s)
+		synctest.Wait() // a checkpoint, which syncs the log as well: the next is a second away
+		honest = false
+		blobs := putOn(t, s, 1)
+		img := d.Image(faults.LoseAll, 0)
+		t.Cleanup(img.Remove)
+		if got := stored(t, img, blobs); got != 0 || len(blobs) != 1 {
+			t.Errorf("%d of %d messages are there that nobody synced", got, len(blobs))
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	setUp(t, s)
-	if _, err := s.db.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
-		t.Fatal(err)
-	}
-	honest = false
-	blobs := putOn(t, s, 1)
-	img := d.Image(faults.LoseAll, 0)
-	t.Cleanup(img.Remove)
-	if got := stored(t, img, blobs); got != 0 || len(blobs) != 1 {
-		t.Errorf("%d of %d messages are there that nobody synced", got, len(blobs))
-	}
 }
 
 // A disk that is full, or fails, is told to the sender, and what was answered
