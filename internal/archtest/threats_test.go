@@ -51,6 +51,37 @@ func TestThreatModelNamesTests(t *testing.T) {
 	}
 }
 
+// attackers are those of whom docs/threat-model.md says what each can and what
+// each cannot.
+var attackers = []string{
+	"the network", "the operator of a rendezvous", "the operator of a relay", "both operators together", "a contact",
+	"a stranger", "the thief of a disk", "the thief of a running, unlocked machine", "who sees all networks at once",
+}
+
+func TestThreatModelNamesAttackers(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/threat-model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(doc), "\n| attacker | can | cannot |\n")
+	if !ok {
+		t.Fatal("there is no table of what attackers can and cannot")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	for _, who := range attackers {
+		found := false
+		for row := range strings.Lines(table) {
+			cells := strings.Split(row, "|")
+			if len(cells) == 5 && strings.HasPrefix(strings.TrimSpace(cells[1]), who) {
+				found = len(strings.TrimSpace(cells[2])) > 20 && len(strings.TrimSpace(cells[3])) > 20
+			}
+		}
+		if !found {
+			t.Errorf("nothing is said of what this attacker can and cannot: %s", who)
+		}
+	}
+}
+
 // tests returns the tests of the module as directory/Name, and as /Name.
 func tests(t *testing.T) map[string]bool {
 	t.Helper()
