@@ -227,6 +227,9 @@ func (w *watch) switches() {
 		debug.FreeOSMemory()
 		w.say(name+"_mb", resident())
 		w.say(name+"_widgets", float64(widgets(&w.window.Widget)))
+		w.say(name+"_goroutines", float64(runtime.NumGoroutine()))
+		open, _ := os.ReadDir("/proc/self/fd")
+		w.say(name+"_descriptors", float64(len(open)))
 		if name != "after" {
 			return true
 		}

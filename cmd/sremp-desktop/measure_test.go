@@ -99,7 +99,8 @@ func (s *seat) watched(what, profile string) map[string]float64 {
 }
 
 // TestMemory opens conversations of 10 000 messages again and again: once they
-// were all open a few times, neither widgets nor memory become more.
+// were all open a few times, neither widgets nor memory become more, nor goroutines
+// and descriptors.
 func TestMemory(t *testing.T) {
 	s := newSeat(t, "memory", "960x680")
 	got := s.watched("switch", filled(t, 5000, 5000))
@@ -110,6 +111,13 @@ func TestMemory(t *testing.T) {
 	for _, what := range []string{"mb", "widgets"} {
 		// Rows that are made anew at each switch cost two times this much at the least.
 		if before, after := got["before_"+what], got["after_"+what]; before == 0 || after > before*1.15 {
+			t.Errorf("%d switches made %.0f %s out of %.0f", switchCounted, after, what, before)
+		}
+	}
+	// What a switch leaves would be there as often; what comes and goes with time,
+	// as an attempt to reach a contact, is a few.
+	for _, what := range []string{"goroutines", "descriptors"} {
+		if before, after := got["before_"+what], got["after_"+what]; before == 0 || after > before+switchCounted/4 {
 			t.Errorf("%d switches made %.0f %s out of %.0f", switchCounted, after, what, before)
 		}
 	}

@@ -3,6 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,10 +61,94 @@ func TestProcessesLeaveNothing(t *testing.T) {
 	}
 }
 
+// The chat on a terminal, which is a client with a screen: the same while a contact
+// comes and goes and is answered.
+func TestChatLeavesNothing(t *testing.T) {
+	t.Parallel() // it mostly waits
+	_, addr := startServer(t, t.TempDir(), "127.0.0.1:0")
+	ann, bob := newUser(t, "Ann", addr), newUser(t, "Bob", addr)
+	bob.run(t, "add", ann.run(t, "invite"))
+	cmd := exec.Command("script", "-qec", fmt.Sprintf("sremp --profile '%s' chat", ann.dir), "/dev/null")
+	cmd.Env = append(cmd.Environ(), "TERM=xterm")
+	keys, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown screen
+	cmd.Stdout, cmd.Stderr = &shown, &shown
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-ended
+	})
+	const rounds = 4
+	pid, files, memory := 0, 0, 0
+	for i := range 1 + rounds {
+		question, answer := fmt.Sprintf("question %d?", i), fmt.Sprintf("answer %d!", i)
+		bob.run(t, "send", "Ann", question, "--wait", "delivered")
+		shown.shows(t, question)
+		if _, err := keys.Write([]byte(answer + "\r")); err != nil {
+			t.Fatal(err)
+		}
+		bob.listen(t)
+		within(t, "Ann's answer", func() (bool, string) {
+			got := bob.texts(t, ann, false)
+			return slices.Contains(got, answer), fmt.Sprint(got)
+		})
+		bob.end(t, syscall.SIGKILL)
+		if i == 0 {
+			pid = running(t, "sremp", "--profile", ann.dir, "chat")
+			files, memory = leak.Of(pid), residentOf(t, pid)
+		}
+	}
+	within(t, "fewer descriptors more than one a round", func() (bool, string) {
+		now := leak.Of(pid)
+		return now > 0 && now < files+rounds, fmt.Sprintf("%d, before %d", now, files)
+	})
+	if now := residentOf(t, pid); !raceDetector && now > memory+rounds*4<<20 {
+		t.Errorf("%d bytes in memory after %d rounds, %d before", now, rounds, memory)
+	}
+	if _, err := keys.Write([]byte(keyCtrlC)); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+}
+
+// running returns the process of a command.
+func running(t *testing.T, args ...string) int {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range all {
+		b, err := os.ReadFile(name)
+		if err != nil || string(b) != strings.Join(args, "\x00")+"\x00" {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pid
+	}
+	t.Fatalf("%q does not run", args)
+	return 0
+}
+
 // residentBytes returns the bytes that a process has in memory.
 func residentBytes(t *testing.T, c *child) int {
 	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+	return residentOf(t, c.cmd.Process.Pid)
+}
+
+func residentOf(t *testing.T, pid int) int {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
