@@ -136,7 +136,8 @@ func TestDialogMemory(t *testing.T) {
 	if before, after := got["before_widgets"], got["after_widgets"]; before == 0 || after != before {
 		t.Errorf("%.0f widgets were %.0f before", after, before)
 	}
-	if before, after := got["before_mb"], got["after_mb"]; after > before*1.15 {
+	// A window that is made anew at each showing costs 1.6 times this much.
+	if before, after := got["before_mb"], got["after_mb"]; after > before*1.3 {
 		t.Errorf("%.1f MB were %.1f before", after, before)
 	}
 }
