@@ -173,8 +173,8 @@ func (s *Store) Apply(ctx context.Context, changes []client.Change) error {
 	}))
 }
 
-// Rows implements [client.Store].
-func (s *Store) Rows(ctx context.Context, q client.Query) ([]client.Row, error) {
+// selection returns the statement for a query, and its arguments.
+func selection(q client.Query) (string, []any) {
 	below := q.Below
 	if below == 0 {
 		below = 1<<63 - 1
@@ -187,13 +187,21 @@ func (s *Store) Rows(ctx context.Context, q client.Query) ([]client.Row, error) 
 	if q.Descending {
 		order = "DESC"
 	}
-	text, args := `SELECT seq, tag, state, body FROM row WHERE `, []any{}
+	from, args := `row WHERE `, []any{}
 	if q.Tag != 0 {
-		text += `tag = ? AND tag <> 0 AND ` // the second part lets SQLite use the index
+		// Left to itself SQLite prefers the index that has the order, and reads all of a
+		// conversation for one message. The second part lets it use the other.
+		from = `row INDEXED BY row_tag WHERE tag = ? AND tag <> 0 AND `
 		args = append(args, q.Tag)
 	}
-	rows, err := s.db.QueryContext(ctx, text+`kind = ? AND owner = ? AND seq >= ? AND seq < ? ORDER BY seq `+order+` LIMIT ?`,
-		append(args, q.Table, q.Owner, q.From, below, limit)...)
+	return `SELECT seq, tag, state, body FROM ` + from + `kind = ? AND owner = ? AND seq >= ? AND seq < ? ORDER BY seq ` + order + ` LIMIT ?`,
+		append(args, q.Table, q.Owner, q.From, below, limit)
+}
+
+// Rows implements [client.Store].
+func (s *Store) Rows(ctx context.Context, q client.Query) ([]client.Row, error) {
+	text, args := selection(q)
+	rows, err := s.db.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, translate(err)
 	}

@@ -78,6 +78,32 @@ func TestRows(t *testing.T) {
 }
 
 // A transaction that fails leaves nothing.
+// One message is found by its tag, however long its conversation is.
+func TestTagIsFoundByItsIndex(t *testing.T) {
+	s, _ := create(t)
+	text, args := selection(client.Query{Table: client.TableMessages, Owner: 7, Tag: 1, Limit: 1})
+	rows, err := s.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, step)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := plan[0], "SEARCH row USING INDEX row_tag (tag=?)"; got != want {
+		t.Errorf("the plan is %q, want %q first", plan, want)
+	}
+}
+
 func TestApplyIsAtomic(t *testing.T) {
 	s, _ := create(t)
 	bad := put(client.TableOutbox, 1, 2, "")
