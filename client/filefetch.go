@@ -1,10 +1,8 @@
 package client
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -102,16 +100,21 @@ func (x *fetch) get(ctx context.Context) error {
 	defer stop()
 	x.moving(ctx)
 	err = x.ask(ctx, s)
-	code := uint64(fileStopped)
-	if errors.Is(err, transfer.ErrMismatch) {
-		code = fileChanged
-	}
+	code := fetchCode(err)
 	s.CancelRead(code)
 	s.CancelWrite(code)
 	if syncErr := x.sync(); err == nil || syncErr != nil {
 		err = syncErr
 	}
 	return err
+}
+
+// fetchCode is what the other side is told of the end of a stream.
+func fetchCode(err error) uint64 {
+	if errors.Is(err, transfer.ErrMismatch) {
+		return fileChanged
+	}
+	return fileStopped
 }
 
 // openPart opens what there is, or begins anew.
@@ -166,61 +169,7 @@ func (x *fetch) ask(ctx context.Context, s *transport.Stream) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	r := bufio.NewReaderSize(s, 16<<10)
-	buf := make([]byte, wire.MaxFileData)
-	synced := time.Now()
-	told := synced
-	for _, g := range want {
-		for i := g.First; i <= g.Last; i++ {
-			if err := s.SetReadDeadline(time.Now().Add(fetchStalls)); err != nil {
-				return err
-			}
-			if err := x.chunk(r, i, buf); err != nil {
-				return err
-			}
-			now := time.Now()
-			if now.Sub(synced) > syncEvery {
-				if err := x.syncLater(); err != nil {
-					return err
-				}
-				synced = now
-			}
-			if now.Sub(told) > progressEvery {
-				told = now
-				done := x.have.Bytes(x.row.Size)
-				x.n.c.post(func(k *core) { k.fetching(x, done) })
-			}
-		}
-	}
-	return ctx.Err()
-}
-
-// chunk reads, checks and writes the chunk that comes next. Any other one than
-// was asked for is an error: so no answer is longer than the question.
-func (x *fetch) chunk(r io.Reader, index uint64, buf []byte) error {
-	var h [wire.FrameHeaderLen]byte
-	if _, err := io.ReadFull(r, h[:]); err != nil {
-		return err
-	}
-	typ, n := wire.ParseFrameHeader(h)
-	if typ != wire.FrameFileChunk || n > len(buf) {
-		return transfer.ErrMismatch
-	}
-	if _, err := io.ReadFull(r, buf[:n]); err != nil {
-		return err
-	}
-	data, err := wire.ParseFileData(buf[:n])
-	if err != nil || data.Index != index {
-		return transfer.ErrMismatch
-	}
-	if err := transfer.Check(x.row.Size, x.row.Root.bytes(), data); err != nil {
-		return err
-	}
-	if _, err := x.f.WriteAt(data.Data, int64(index*wire.FileChunkLen)); err != nil {
-		return noSpace(err)
-	}
-	x.have.Add(index)
-	return nil
+	return x.take(ctx, s, want)
 }
 
 // A syncing is an fsync under way.

@@ -389,6 +389,11 @@ func TestDeletedFiles(t *testing.T) {
 	}
 }
 
+// A readStream is a stream of what was received before.
+type readStream struct{ io.Reader }
+
+func (readStream) CancelRead(uint64) {}
+
 // Over a connection, too, only what was asked for is taken: any other chunk ends
 // it at once, so that no answer is longer than the question.
 func TestHostileStream(t *testing.T) {
@@ -415,7 +420,7 @@ func TestHostileStream(t *testing.T) {
 		"nothing any more": {nil, io.EOF},
 	} {
 		g := &fetch{row: fileRow{Size: offer.Size, Root: newSecret(offer.Root)}, f: f}
-		err := g.chunk(bytes.NewReader(x.stream), 1, make([]byte, wire.MaxFileData))
+		err := g.take(t.Context(), readStream{bytes.NewReader(x.stream)}, []wire.Range{{First: 1, Last: 1}})
 		if !errors.Is(err, x.want) {
 			t.Errorf("%s: %v, want %v", name, err, x.want)
 		}

@@ -238,22 +238,35 @@ func (s *source) close() { s.f.Close() }
 
 // chunk reads one chunk into buf, which is long enough, and proves it.
 func (s *source) chunk(ctx context.Context, index uint64, buf []byte) (x wire.FileData, err error) {
+	x = wire.FileData{Index: index, Data: buf[:transfer.ChunkLen(s.row.Size, index)]}
+	if x.Proof, err = s.proof(ctx, index); err != nil {
+		return x, err
+	}
+	return x, s.read(index, x.Data)
+}
+
+// proof returns the proof of a chunk.
+func (s *source) proof(ctx context.Context, index uint64) ([]transfer.Hash, error) {
 	if number := index / transfer.GroupLen; s.group == nil || s.at != number {
 		leaves, err := s.v.row(ctx, TableTrees, s.owner, treeSeq(s.seq, number))
 		if err != nil {
-			return x, err
+			return nil, err
 		}
 		g, err := transfer.ParseGroup(s.row.Size, number, leaves)
 		if err != nil {
-			return x, fmt.Errorf("%w (%w)", ErrDamaged, err)
+			return nil, fmt.Errorf("%w (%w)", ErrDamaged, err)
 		}
 		s.group, s.at = g, number
 	}
-	buf = buf[:transfer.ChunkLen(s.row.Size, index)]
-	if _, err := s.f.ReadAt(buf, int64(index*wire.FileChunkLen)); err != nil {
-		return x, fmt.Errorf("%w (%w)", ErrFileChanged, err)
+	return s.tree.Proof(s.group, index), nil
+}
+
+// read fills b, which is as long as the chunk.
+func (s *source) read(index uint64, b []byte) error {
+	if _, err := s.f.ReadAt(b, int64(index*wire.FileChunkLen)); err != nil {
+		return fmt.Errorf("%w (%w)", ErrFileChanged, err)
 	}
-	return wire.FileData{Index: index, Proof: s.tree.Proof(s.group, index), Data: buf}, nil
+	return nil
 }
 
 // contextFileRequest derives what shows, on one connection, that its sender read

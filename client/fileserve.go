@@ -216,18 +216,17 @@ func sendChunks(ctx context.Context, src *source, s *transport.Stream, want []wi
 	return ctx.Err()
 }
 
-// chunkFrame encodes a frame with one chunk into b, without copying its data.
+// chunkFrame encodes a frame with one chunk into b, which has room for it. The data
+// is read to where it stays.
 func chunkFrame(ctx context.Context, src *source, index uint64, b []byte) ([]byte, int, error) {
-	// The data goes to where it stands in the frame: behind a header whose length
-	// the proof's decides.
-	buf := b[:cap(b)]
-	data := buf[len(buf)-wire.FileChunkLen:]
-	x, err := src.chunk(ctx, index, data)
+	n := transfer.ChunkLen(src.row.Size, index)
+	proof, err := src.proof(ctx, index)
 	if err != nil {
 		return b, 0, err
 	}
-	head := x.AppendHeader(nil)
-	frame := wire.AppendFrameHeader(b, wire.FrameFileChunk, len(head)+len(x.Data))
-	frame = append(frame, head...)
-	return append(frame, x.Data...), len(x.Data), nil
+	room := b[:cap(b)]
+	head := wire.FileData{Index: index, Proof: proof, Data: room[:n]}.AppendHeader(nil) // of the data its length
+	b = append(wire.AppendFrameHeader(b, wire.FrameFileChunk, len(head)+n), head...)
+	b = b[:len(b)+n]
+	return b, n, src.read(index, b[len(b)-n:])
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -34,6 +35,11 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(m, map[string]func(){"sremp": func() {
 		os.Exit(start(identity.KDFParams{Time: 1, MemoryKiB: 8, Threads: 1})) // with the defaults a race detector would need seconds for each
+	}, rawCommand: func() {
+		if err := serveRaw(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}})
 }
 
