@@ -141,6 +141,7 @@ crash: ## a client dies, or its disk fails, at 600 points of conversations; two 
 
 client-figures: ## the client's figures: sending, searching 100 k and 1 M messages, restoring them, idling; thirteen minutes
 	$(GO) test ./client -run '^$$' -bench '^BenchmarkSend$$' -benchtime 3s -count 1 -v
+	SREMP_FLOOD=10000 $(GO) test ./client -run '^TestBatched$$' -count 1 -v
 	$(GO) test ./client -run '^$$' -bench '^BenchmarkHistory$$' -benchtime 1x -count 1 -v
 	SREMP_BENCH_MESSAGES=1000000 $(GO) test ./client -run '^$$' -bench '^BenchmarkHistory$$' -benchtime 1x -count 1 -v -timeout 20m
 	$(GO) test ./client -run '^$$' -bench '^BenchmarkIdle$$' -benchtime 1x -count 1 -v
