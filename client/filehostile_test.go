@@ -517,3 +517,16 @@ func TestFileSecretsDoNotPrint(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a stream has: a piece fits its buffer.
+func FuzzReadPiece(f *testing.F) {
+	f.Add(wire.AppendFrame(nil, wire.FrameFileChunk, []byte("a chunk")))
+	f.Add(wire.AppendFrame(nil, wire.FrameMessage, []byte("x")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		buf := make([]byte, 64)
+		got, err := readPiece(bytes.NewReader(b), buf)
+		if err == nil && (len(got) > len(buf) || !bytes.Equal(got, b[wire.FrameHeaderLen:][:len(got)])) {
+			t.Errorf("%x of %x", got, b)
+		}
+	})
+}

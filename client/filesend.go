@@ -242,7 +242,7 @@ func (s *source) chunk(ctx context.Context, index uint64, buf []byte) (x wire.Fi
 	if x.Proof, err = s.proof(ctx, index); err != nil {
 		return x, err
 	}
-	return x, s.read(index, x.Data)
+	return x, s.fill(index, x.Data)
 }
 
 // proof returns the proof of a chunk.
@@ -261,8 +261,8 @@ func (s *source) proof(ctx context.Context, index uint64) ([]transfer.Hash, erro
 	return s.tree.Proof(s.group, index), nil
 }
 
-// read fills b, which is as long as the chunk.
-func (s *source) read(index uint64, b []byte) error {
+// fill reads the chunk into b, which is as long.
+func (s *source) fill(index uint64, b []byte) error {
 	if _, err := s.f.ReadAt(b, int64(index*wire.FileChunkLen)); err != nil {
 		return fmt.Errorf("%w (%w)", ErrFileChanged, err)
 	}

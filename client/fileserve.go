@@ -228,5 +228,5 @@ func chunkFrame(ctx context.Context, src *source, index uint64, b []byte) ([]byt
 	head := wire.FileData{Index: index, Proof: proof, Data: room[:n]}.AppendHeader(nil) // of the data its length
 	b = append(wire.AppendFrameHeader(b, wire.FrameFileChunk, len(head)+n), head...)
 	b = b[:len(b)+n]
-	return b, n, src.read(index, b[len(b)-n:])
+	return b, n, src.fill(index, b[len(b)-n:])
 }
