@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +33,7 @@ type Store struct {
 	lock *os.File // nil on a disk of OpenOn
 
 	put, del *sql.Stmt
+	rows     map[shape]*sql.Stmt // compiled once: compiling one takes longer than running it
 }
 
 var _ client.Store = (*Store)(nil)
@@ -103,17 +106,22 @@ func migrations() fs.FS {
 }
 
 func prepare(ctx context.Context, db *sql.DB, lock *os.File) (*Store, error) {
-	s := &Store{db: db, lock: lock}
-	for text, stmt := range map[string]**sql.Stmt{
-		`INSERT INTO row (kind, owner, seq, tag, state, body) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (kind, owner, seq) DO UPDATE SET tag = excluded.tag, state = excluded.state, body = excluded.body`: &s.put,
-		`DELETE FROM row WHERE kind = ? AND owner = ? AND seq BETWEEN ? AND ?`: &s.del,
-	} {
-		var err error
-		if *stmt, err = db.PrepareContext(ctx, text); err != nil {
-			s.Close()
-			return nil, translate(err)
+	s := &Store{db: db, lock: lock, rows: map[shape]*sql.Stmt{}}
+	compile := func(text string) (stmt *sql.Stmt, err error) { return db.PrepareContext(ctx, text) }
+	var err error
+	s.put, err = compile(`INSERT INTO row (kind, owner, seq, tag, state, body) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (kind, owner, seq) DO UPDATE SET tag = excluded.tag, state = excluded.state, body = excluded.body`)
+	if err == nil {
+		s.del, err = compile(`DELETE FROM row WHERE kind = ? AND owner = ? AND seq BETWEEN ? AND ?`)
+	}
+	for _, q := range []shape{{}, {descending: true}, {tagged: true}} {
+		if err == nil {
+			s.rows[q], err = compile(q.text())
 		}
+	}
+	if err != nil {
+		s.Close()
+		return nil, translate(err)
 	}
 	return s, nil
 }
@@ -149,6 +157,12 @@ func (s *Store) SetHeader(ctx context.Context, header []byte) error {
 	return translate(err)
 }
 
+// step is what a statement, or a step of one, is run with that takes microseconds:
+// for a context that may end, goroutines are started that take longer than the row.
+// Who uses it looks at ctx between steps. Not for deleting: that may be a whole
+// conversation.
+func step(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
 // Apply implements [client.Store].
 func (s *Store) Apply(ctx context.Context, changes []client.Change) error {
 	return translate(store.InTx(ctx, s.db, func(tx *sql.Tx) error {
@@ -156,25 +170,55 @@ func (s *Store) Apply(ctx context.Context, changes []client.Change) error {
 		defer put.Close()
 		defer del.Close()
 		for _, c := range changes {
-			var err error
+			err := ctx.Err()
+			if err != nil {
+				return err
+			}
 			switch c.Kind {
 			case client.Put:
-				_, err = put.ExecContext(ctx, c.Table, c.Owner, c.Seq, c.Tag, c.State, c.Body)
+				_, err = put.ExecContext(step(ctx), c.Table, c.Owner, c.Seq, c.Tag, c.State, c.Body)
 			case client.Delete:
 				_, err = del.ExecContext(ctx, c.Table, c.Owner, c.Seq, c.Through)
 			default:
 				panic(fmt.Sprintf("sqlite: unknown change %d", c.Kind))
 			}
 			if err != nil {
-				return err
+				// When ctx ends, the transaction is rolled back beside us: a step may find it over.
+				return cmp.Or(ctx.Err(), err)
 			}
 		}
 		return nil
 	}))
 }
 
-// selection returns the statement for a query, and its arguments.
-func selection(q client.Query) (string, []any) {
+// A shape is what decides the text of a query's statement.
+type shape struct{ tagged, descending bool }
+
+// shapeOf returns a query's shape. What has one tag is put into order here: it is
+// one row but for somebody's tampering, and SQLite would make a table to sort it.
+func shapeOf(q client.Query) shape {
+	if q.Tag != 0 {
+		return shape{tagged: true}
+	}
+	return shape{descending: q.Descending}
+}
+
+// text returns the statement of queries of the shape.
+func (h shape) text() string {
+	const columns, place = `SELECT seq, tag, state, body FROM row `, `kind = ? AND owner = ? AND seq >= ? AND seq < ?`
+	switch {
+	case h.tagged:
+		// Left to itself SQLite prefers the index that has the order, and reads all of a
+		// conversation for one message. The second part lets it use the other.
+		return columns + `INDEXED BY row_tag WHERE ` + place + ` AND tag = ? AND tag <> 0`
+	case h.descending:
+		return columns + `WHERE ` + place + ` ORDER BY seq DESC LIMIT ?`
+	}
+	return columns + `WHERE ` + place + ` ORDER BY seq LIMIT ?`
+}
+
+// arguments returns what a query's statement is run with.
+func arguments(q client.Query) []any {
 	below := q.Below
 	if below == 0 {
 		below = 1<<63 - 1
@@ -183,36 +227,50 @@ func selection(q client.Query) (string, []any) {
 	if limit == 0 {
 		limit = -1
 	}
-	order := "ASC"
-	if q.Descending {
-		order = "DESC"
-	}
-	from, args := `row WHERE `, []any{}
+	args := []any{q.Table, q.Owner, q.From, below}
 	if q.Tag != 0 {
-		// Left to itself SQLite prefers the index that has the order, and reads all of a
-		// conversation for one message. The second part lets it use the other.
-		from = `row INDEXED BY row_tag WHERE tag = ? AND tag <> 0 AND `
-		args = append(args, q.Tag)
+		return append(args, q.Tag)
 	}
-	return `SELECT seq, tag, state, body FROM ` + from + `kind = ? AND owner = ? AND seq >= ? AND seq < ? ORDER BY seq ` + order + ` LIMIT ?`,
-		append(args, q.Table, q.Owner, q.From, below, limit)
+	return append(args, limit)
+}
+
+// ordered puts the rows of one tag into a query's order, as many as it wants.
+func ordered(rows []client.Row, q client.Query) []client.Row {
+	slices.SortFunc(rows, func(a, b client.Row) int {
+		if q.Descending {
+			a, b = b, a
+		}
+		return cmp.Compare(a.Seq, b.Seq)
+	})
+	if q.Limit > 0 && len(rows) > q.Limit {
+		rows = rows[:q.Limit]
+	}
+	return rows
 }
 
 // Rows implements [client.Store].
 func (s *Store) Rows(ctx context.Context, q client.Query) ([]client.Row, error) {
-	text, args := selection(q)
-	rows, err := s.db.QueryContext(ctx, text, args...)
+	if err := ctx.Err(); err != nil {
+		return nil, translate(err)
+	}
+	rows, err := s.rows[shapeOf(q)].QueryContext(step(ctx), arguments(q)...)
 	if err != nil {
 		return nil, translate(err)
 	}
 	defer rows.Close()
 	var out []client.Row
 	for rows.Next() {
+		if err := ctx.Err(); err != nil {
+			return nil, translate(err)
+		}
 		r := client.Row{Owner: q.Owner}
 		if err := rows.Scan(&r.Seq, &r.Tag, &r.State, &r.Body); err != nil {
 			return nil, translate(err)
 		}
 		out = append(out, r)
+	}
+	if q.Tag != 0 {
+		out = ordered(out, q)
 	}
 	return out, translate(rows.Err())
 }

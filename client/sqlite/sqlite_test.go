@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -77,33 +78,123 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// A transaction that fails leaves nothing.
-// One message is found by its tag, however long its conversation is.
+// One message is found by its tag, however long its conversation is, and no query
+// has SQLite make a table of its own to sort rows in, which takes longer than all
+// the rest.
 func TestTagIsFoundByItsIndex(t *testing.T) {
 	s, _ := create(t)
-	text, args := selection(client.Query{Table: client.TableMessages, Owner: 7, Tag: 1, Limit: 1})
-	rows, err := s.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
+	for _, test := range []struct {
+		q    client.Query
+		want string
+	}{
+		{client.Query{Tag: 1}, "SEARCH row USING INDEX row_tag (tag=?)"},
+		{client.Query{Tag: 1, Descending: true}, "SEARCH row USING INDEX row_tag (tag=?)"},
+		{client.Query{}, "SEARCH row USING INDEX row_place (kind=? AND owner=? AND seq>? AND seq<?)"},
+		{client.Query{Descending: true}, "SEARCH row USING INDEX row_place (kind=? AND owner=? AND seq>? AND seq<?)"},
+	} {
+		test.q.Table, test.q.Owner, test.q.Limit = client.TableMessages, 7, 1
+		if got := plan(t, s, test.q); len(got) != 1 || got[0] != test.want {
+			t.Errorf("tag %d, descending %v: the plan is %q, want %q alone", test.q.Tag, test.q.Descending, got, test.want)
+		}
+	}
+}
+
+func plan(t *testing.T, s *Store, q client.Query) (steps []string) {
+	t.Helper()
+	rows, err := s.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+shapeOf(q).text(), arguments(q)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rows.Close()
-	var plan []string
 	for rows.Next() {
 		var id, parent, unused int
 		var step string
 		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
 			t.Fatal(err)
 		}
-		plan = append(plan, step)
+		steps = append(steps, step)
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := plan[0], "SEARCH row USING INDEX row_tag (tag=?)"; got != want {
-		t.Errorf("the plan is %q, want %q first", plan, want)
+	return steps
+}
+
+func TestRowsOfOneTag(t *testing.T) {
+	s, _ := create(t)
+	var changes []client.Change
+	for _, x := range []struct{ owner, seq, tag int64 }{{7, 5, 1}, {7, 2, 1}, {7, 9, 1}, {7, 3, 2}, {7, 4, 0}, {8, 6, 1}} {
+		c := put(client.TableMessages, x.owner, x.seq, fmt.Sprint(x.tag))
+		c.Tag = x.tag
+		changes = append(changes, c)
+	}
+	if err := s.Apply(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		q    client.Query
+		want string
+	}{
+		{client.Query{Tag: 1}, "2:0:1 5:0:1 9:0:1 "},
+		{client.Query{Tag: 1, Limit: 2}, "2:0:1 5:0:1 "},
+		{client.Query{Tag: 1, Limit: 2, Descending: true}, "9:0:1 5:0:1 "},
+		{client.Query{Tag: 1, From: 3, Below: 9}, "5:0:1 "},
+		{client.Query{Tag: 2, Limit: 1}, "3:0:2 "},
+		{client.Query{Tag: 3}, ""},
+	} {
+		test.q.Table, test.q.Owner = client.TableMessages, 7
+		if got := rows(t, s, test.q); got != test.want {
+			t.Errorf("%+v: got %q, want %q", test.q, got, test.want)
+		}
 	}
 }
 
+// endsAfter is a context that is over once it was asked n times.
+type endsAfter struct {
+	context.Context
+	n int
+}
+
+func (e *endsAfter) Err() error {
+	if e.n--; e.n < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Reading and writing end with their context, between rows too, and what was begun
+// leaves nothing.
+func TestContextEnds(t *testing.T) {
+	s, _ := create(t)
+	var changes []client.Change
+	for i := range int64(20) {
+		changes = append(changes, put(client.TableOutbox, 1, i+1, "a"))
+	}
+	q := client.Query{Table: client.TableOutbox, Owner: 1}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, ctx := range map[string]func() context.Context{
+		"before":  func() context.Context { return over },
+		"between": func() context.Context { return &endsAfter{t.Context(), 10} },
+	} {
+		if err := s.Apply(ctx(), changes); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: Apply = %v, want context.Canceled", name, err)
+		}
+		if got := rows(t, s, q); got != "" {
+			t.Errorf("%s: Apply left %q", name, got)
+		}
+	}
+	if err := s.Apply(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+	for name, ctx := range map[string]context.Context{"before": over, "between": &endsAfter{t.Context(), 10}} {
+		if got, err := s.Rows(ctx, q); !errors.Is(err, context.Canceled) || got != nil {
+			t.Errorf("%s: Rows = %d rows, %v, want context.Canceled", name, len(got), err)
+		}
+	}
+}
+
+// A transaction that fails leaves nothing.
 func TestApplyIsAtomic(t *testing.T) {
 	s, _ := create(t)
 	bad := put(client.TableOutbox, 1, 2, "")
