@@ -43,7 +43,7 @@ type mux struct {
 	side     chan sideDatagram
 	sideWake atomic.Bool
 	wakeMu   sync.Mutex // of sideWake and the deadline together
-	buffer   sync.Pool // *[]byte, for relay framing
+	buffer   sync.Pool  // *[]byte, for relay framing
 
 	// Constants after newMux. They are called on the read loop: they must not
 	// block nor keep the packet.
