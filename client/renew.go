@@ -189,7 +189,7 @@ func (k *core) outboxChanged(c *contact) {
 	peer := c.info.ID
 	k.then(func() {
 		c := k.contacts[peer]
-		c.sending.plain = true
+		c.sending.plain, c.sending.sealed = true, 0
 		c.sending.recent, c.sending.cursor = nil, 0
 		c.sending.mail.cursor, c.sending.mail.knocks = 0, nil
 		k.encryptWaiting(c)

@@ -14,7 +14,7 @@ import (
 
 // Outbox states. A row is deleted when it is acknowledged.
 const (
-	outPlain = 0 // a payload: there is no session to encrypt it with yet
+	outPlain = 0 // a payload: there is no session to encrypt it with yet, or too many are under way
 	outReady = 1 // a ratchet message, never encrypted again
 	outHeld  = 2 // as outReady, and a relay signed that it holds it
 )
@@ -22,8 +22,13 @@ const (
 // Tuning of sending (spec §8.4).
 const (
 	// sendWindow is how far beyond the oldest unacknowledged message a
-	// connection may be ahead. It is below what a ratchet keeps of skipped keys.
+	// connection may be ahead.
 	sendWindow = 512
+	// sealWindow is how far beyond it messages are encrypted. An acknowledgement
+	// leaves at once, and overtakes those that were encrypted before it and wait
+	// here or in a mailbox: the contact keeps the keys of as many as it skips, but
+	// of no more than ratchet.MaxSkip. The difference is for what is not numbered.
+	sealWindow = ratchet.MaxSkip * 3 / 4
 	// resendAfter is how long a connection may acknowledge nothing before all
 	// that is unacknowledged goes over it again.
 	resendAfter = 10 * time.Second
@@ -40,7 +45,8 @@ const (
 type sending struct {
 	cursor   uint64    // next counter for the link
 	progress time.Time // when the peer last acknowledged, or the outbox was last empty
-	plain    bool      // the outbox ends in rows that wait for a session
+	plain    bool      // the outbox ends in rows that wait for a session, or for the window
+	sealed   uint64    // rows of counters below it are encrypted, as far as is known
 	recent   []outRow  // copies of the newest rows, without gaps, while there is a link
 	mail     mailing
 	files    fileMailing
@@ -157,7 +163,7 @@ func (k *core) enqueueWith(c *contact, typ wire.PayloadType, body []byte, ext []
 	counter = c.flow.NextOut
 	plain := k.payload(c, typ, id, counter, body, ext)
 	state, content := uint8(outPlain), plain
-	if c.session != nil && !c.sending.plain {
+	if c.session != nil && !c.sending.plain && counter < c.flow.Acked.Next+sealWindow {
 		switch msg, err := c.session.Encrypt(nil, plain); {
 		case err == nil:
 			state, content = outReady, msg
@@ -256,13 +262,19 @@ func (k *core) eachOutbox(c *contact, from, below uint64, f func(outRow) bool) b
 	}
 }
 
-// encryptWaiting encrypts what waited for a session, in order. It runs after a
-// batch was stored, so that it sees all rows.
+// encryptWaiting encrypts what waited for a session, or for others to arrive, in
+// order and as far as the window goes. It runs after a batch was stored, so that it
+// sees all rows.
 func (k *core) encryptWaiting(c *contact) {
 	if c == nil || c.session == nil || !c.sending.plain {
 		return
 	}
-	all := k.eachOutbox(c, c.flow.Acked.Next, c.flow.NextOut, func(r outRow) bool {
+	s := &c.sending
+	from, limit := max(s.sealed, c.flow.Acked.Next), min(c.flow.NextOut, c.flow.Acked.Next+sealWindow)
+	if from >= limit && limit < c.flow.NextOut {
+		return // an acknowledgement moves it on
+	}
+	all := k.eachOutbox(c, from, limit, func(r outRow) bool {
 		if r.state != outPlain {
 			return true
 		}
@@ -276,9 +288,10 @@ func (k *core) encryptWaiting(c *contact) {
 		}
 		r.state, r.content = outReady, msg
 		k.putOutbox(c, r)
+		s.sealed = r.counter + 1
 		return true
 	})
-	c.sending.plain = !all
+	s.plain = !all || limit < c.flow.NextOut
 	peer := c.info.ID
 	k.then(func() { k.pump(k.contacts[peer]) })
 }
