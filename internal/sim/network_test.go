@@ -224,14 +224,30 @@ func (s *site) translate(now time.Time, h *host, inside, to netip.AddrPort) neti
 		if m != nil {
 			delete(s.ports, m.port)
 		}
-		for s.next++; s.ports[s.next] != nil || s.next < 1024; s.next++ {
-		}
-		m = &mapping{key: key, port: s.next, sentTo: map[netip.AddrPort]bool{}}
+		m = &mapping{key: key, port: s.freePort(now), sentTo: map[netip.AddrPort]bool{}}
 		s.maps[key], s.ports[m.port] = m, m
 	}
 	m.until = now.Add(s.life)
 	m.sentTo[to] = true
 	return netip.AddrPortFrom(s.public, m.port)
+}
+
+// freePort returns the next port that nobody has, or has let expire. It does not look
+// far: a NAT whose ports are in use takes the next one from who has it.
+func (s *site) freePort(now time.Time) uint16 {
+	const first = 1024
+	for range 256 {
+		if s.next++; s.next < first {
+			s.next = first
+		}
+		if m := s.ports[s.next]; m == nil || m.until.Before(now) {
+			break
+		}
+	}
+	if m := s.ports[s.next]; m != nil {
+		delete(s.maps, m.key)
+	}
+	return s.next
 }
 
 // outer is the address of a host's packets outside the site. Without a NAT each
