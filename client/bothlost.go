@@ -22,6 +22,24 @@ func (c *contact) sessionLost() bool {
 	return c.session == nil || c.card != nil && c.session.Epoch() < c.epoch()
 }
 
+// unanswerable reports whether the contact began the session that we have, and told
+// us in none of its messages where its new computer is: what we write in that session
+// can go nowhere. Another one that we begin ourselves can, and our card with it.
+func (c *contact) unanswerable() bool {
+	return c.cardLost() && c.session != nil && c.session.Answered()
+}
+
+// tellWhere sends our card to a new computer of a contact's: the backup that it begins
+// again from may be older than the newest card that the lost one had.
+func (k *core) tellWhere(c *contact) {
+	if c.info.Trust != Trusted {
+		return // it gets one when that ends
+	}
+	if err := k.sendCard(c); err != nil {
+		k.c.log.Error("card not sent", "contact", c.info.ID.Short(), "err", err)
+	}
+}
+
 // isNews reports whether an epoch is above that of all that a contact's computer
 // told us itself.
 func (c *contact) isNews(epoch uint32) bool {

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -85,6 +86,74 @@ func TestBothRestored(t *testing.T) {
 			}
 			delivered(t, a, b, aID, bID, "from Alice's new computer")
 			delivered(t, b, a, bID, aID, "from Bob's new computer")
+		})
+	}
+}
+
+// A backup from before its contact lost a computer knows nothing of the contact's new
+// one. If that writes first, to somebody it knows, there is a session, and yet nothing
+// could go back: neither knows an inbox of the other's. Each then tells the other where
+// it is, also behind more messages than the inbox of the prekeys takes.
+func TestRestoredFromBefore(t *testing.T) {
+	for _, waiting := range []int{1, 20} {
+		t.Run(fmt.Sprint(waiting), func(t *testing.T) {
+			t.Parallel() // it waits more than it works
+			s, s2 := startServerKey(t, 1), startServerKey(t, 2)
+			a, _ := newClient(t, "Alice")
+			b, _ := newClient(t, "Bob")
+			aID, bID := me(t, a), me(t, b)
+			useServer(t, a, s)
+			useServer(t, b, s2)
+			greet(t, a, b, aID, bID)
+			again := func(c *client.Client, file string) (*client.Client, string) {
+				t.Helper()
+				c.Close()
+				dir, err := restore(t, file, func(*client.Config) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return open(t, dir), dir
+			}
+			afile, bfile := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "backup")
+			if err := errors.Join(a.Backup(t.Context(), afile), b.Backup(t.Context(), bfile)); err != nil {
+				t.Fatal(err)
+			}
+			b, bdir := again(b, bfile)
+			for _, text := range []string{"from Bob's new computer", "and more"} {
+				send(t, b, aID, text)
+				delivered(t, b, a, bID, aID, text)
+			}
+			send(t, a, bID, "from Alice's old computer")
+			delivered(t, a, b, aID, bID, "from Alice's old computer")
+
+			s2.stop() // Alice's new computer does not hear of Bob's by itself
+			a, adir := again(a, afile)
+			b.Close()
+			b = open(t, bdir) // asks for prekeys at once: that it did is forgotten
+			for i := range waiting {
+				send(t, b, aID, fmt.Sprint("waiting ", i))
+			}
+			eventually(t, "what waited", func() (bool, string) {
+				got := texts(t, a, bID)
+				return slices.Contains(got, "<waiting 0"), fmt.Sprint(got)
+			})
+			s2.start()
+			a.Close()
+			a = open(t, adir)
+			send(t, a, bID, "from Alice's new computer")
+			delivered(t, a, b, aID, bID, "from Alice's new computer")
+			for i := range waiting {
+				delivered(t, b, a, bID, aID, fmt.Sprint("waiting ", i))
+			}
+			settled(t, a, bID)
+			b.Close()
+			for i := range 20 { // more than may wait where prekeys are
+				send(t, a, bID, fmt.Sprint("for later ", i))
+			}
+			eventually(t, "mail for Bob", func() (bool, string) {
+				got := texts(t, a, bID)
+				return slices.Contains(got, ">held for later 19"), fmt.Sprint(got)
+			})
 		})
 	}
 }

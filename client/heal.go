@@ -43,5 +43,9 @@ func (k *core) reborn(c *contact, msg []byte) ([]byte, error) {
 	if err != nil || r.Identity != c.info.ID || r.Epoch <= c.flow.InEpoch || c.record != nil && r.Epoch < c.record.Epoch {
 		return nil, ratchet.ErrWrongPeer
 	}
-	return k.acceptAnew(c, msg)
+	plain, err := k.acceptAnew(c, msg)
+	if err == nil {
+		k.tellWhere(c)
+	}
+	return plain, err
 }

@@ -68,7 +68,7 @@ func (k *core) askPrekeys(c *contact) {
 	if k.steady().Sub(r.next) > renewMax {
 		r.wait = 0
 	}
-	if r.wait = min(max(2*r.wait, renewMin), renewMax); c.sessionLost() {
+	if r.wait = min(max(2*r.wait, renewMin), renewMax); c.sessionLost() || c.unanswerable() {
 		r.wait = min(r.wait, mailRetryMax) // there is nothing to disturb
 	}
 	r.next, r.failures, r.asked = k.steady().Add(r.wait), 0, true
@@ -133,6 +133,7 @@ func (k *core) renewWith(c *contact, b *ratchet.Bundle, oneTime []byte) error {
 		var p *ratchet.Peer
 		if p, err = ratchet.Initiate(k.now(), k.local, b, oneTime, [32]byte{}); err == nil {
 			c.session = p
+			k.tellWhere(c)
 		}
 	}
 	if err != nil {

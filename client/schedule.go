@@ -70,7 +70,7 @@ func (k *core) tick() {
 }
 
 func (k *core) tickContact(c *contact, now time.Time) {
-	if c.sessionLost() && c.link == nil && !c.self {
+	if (c.sessionLost() || c.unanswerable()) && c.link == nil && !c.self {
 		k.askPrekeys(c)
 	}
 	k.tickReceive(c)
