@@ -288,13 +288,11 @@ func (k *core) unlinkedPath(c *contact, reason string) {
 		return
 	}
 	if c.refused && c.session == nil && reason != textBlocked {
-		reason = textRefused // whatever else is in the way
-	}
-	p := Path{Kind: PathNone, Reason: reason, Why: whyOf(reason)}
-	if reason == textRefused && c.session == nil {
-		k.setPath(c, p) // no mail can be sealed for it
+		// Whatever else is in the way; and no mail can be sealed for it.
+		k.setPath(c, Path{Kind: PathNone, Reason: textRefused, Why: whyOf(textRefused)})
 		return
 	}
+	p := Path{Kind: PathNone, Reason: reason, Why: whyOf(reason)}
 	if box := k.mailTarget(c); box != nil {
 		p.Kind, p.Remote = PathMailbox, box.relay.HostPort()
 		p.Reason = reason + "; its relay keeps the mail"

@@ -387,7 +387,7 @@ func (n *network) offer(ctx context.Context, t *target, o wire.Offer) (wire.Answ
 	results := make(chan replied, 1+len(t.rendezvous))
 	ways := 0
 	// A hello to another address would take one of the ports that we predicted.
-	predicted := slices.ContainsFunc(o.Candidates, func(c nat.Candidate) bool { return c.Kind == nat.Predicted })
+	predicted := slices.ContainsFunc(o.Candidates, isPredicted)
 	if len(t.near) > 0 || len(t.addrs) > 0 && !(predicted && len(t.rendezvous) > 0) {
 		ways++
 		n.run(func() { results <- n.offerByHello(ctx, t, o) })

@@ -1,10 +1,6 @@
 package transport
 
-import (
-	"net/netip"
-
-	"github.com/sremp/sremp/nat"
-)
+import "github.com/sremp/sremp/nat"
 
 // openingTTL crosses the NATs of a home and of a carrier, and dies on the way
 // to the other side.
@@ -15,20 +11,15 @@ const openingTTL = 5
 // other before it asks, for where it last knew the peer. It reports whether the
 // socket can send such packets.
 func (e *Endpoint) Open(remote []nat.Candidate) bool {
-	openings(remote, func(to netip.AddrPort) { e.m.sendTTL(to, nat.Opening(), openingTTL) })
-	return e.m.oob
-}
-
-// openings calls send for each address that our NAT is to be opened for.
-func openings(remote []nat.Candidate, send func(to netip.AddrPort)) {
 	for _, kind := range []nat.CandidateKind{nat.Predicted, nat.ServerReflexive, nat.Mapped, nat.Random, nat.Host} {
 		for _, c := range remote[:min(len(remote), maxOpened)] {
 			// A private host is behind no firewall of ours, or out of reach.
 			if a := c.Addr.Addr(); c.Kind == kind && (kind != nat.Host || a.IsGlobalUnicast() && !a.IsPrivate()) {
-				send(unmap(c.Addr))
+				e.m.sendTTL(unmap(c.Addr), nat.Opening(), openingTTL)
 			}
 		}
 	}
+	return e.m.oob
 }
 
 // maxOpened bounds the packets of one Open.

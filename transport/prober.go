@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"iter"
 	"net/netip"
 	"sync"
 	"time"
@@ -104,16 +105,26 @@ func (p *prober) begin(remote []nat.Candidate, attested []netip.Addr) {
 func (p *prober) validated() (netip.AddrPort, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, a := range p.agents {
+	for a := range p.searchesLocked() {
 		if addr, _, ok := a.Validated(); ok {
 			return addr, true
 		}
 	}
-	if p.spare != nil && p.spare.agent != nil {
-		addr, _, ok := p.spare.agent.Validated()
-		return addr, ok
-	}
 	return netip.AddrPort{}, false
+}
+
+// searchesLocked returns all searches, that from a spare socket last.
+func (p *prober) searchesLocked() iter.Seq[*nat.Agent] {
+	return func(yield func(*nat.Agent) bool) {
+		for _, a := range p.agents {
+			if !yield(a) {
+				return
+			}
+		}
+		if p.spare != nil && p.spare.agent != nil {
+			yield(p.spare.agent)
+		}
+	}
 }
 
 // heard returns the address that validated returns, else one from which an
@@ -148,13 +159,8 @@ func (p *prober) hurry(to netip.AddrPort) {
 func (p *prober) rtt(addr netip.AddrPort) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, a := range p.agents {
+	for a := range p.searchesLocked() {
 		if to, rtt, ok := a.Validated(); ok && to == addr {
-			return rtt
-		}
-	}
-	if p.spare != nil && p.spare.agent != nil {
-		if to, rtt, ok := p.spare.agent.Validated(); ok && to == addr {
 			return rtt
 		}
 	}

@@ -75,19 +75,15 @@ func (p *prober) outlook() (o outlook) {
 	defer p.mu.Unlock()
 	for _, a := range p.agents {
 		o.searching = o.searching || !a.NextTimeout().IsZero()
+	}
+	for a := range p.searchesLocked() {
 		_, _, ok := a.Validated()
 		o.found = o.found || ok
 	}
-	if p.spare != nil && p.spare.agent != nil {
-		_, _, ok := p.spare.agent.Validated()
-		o.found = o.found || ok
-	}
 	o.told = len(p.told) > 0
-	o.randomPorts = slices.ContainsFunc(p.told, isRandom)
+	o.randomPorts = hasKind(p.told, nat.Random)
 	return o
 }
-
-func isRandom(c nat.Candidate) bool { return c.Kind == nat.Random }
 
 // explain gives a connection on the relay the reason why it is there, and tells
 // the other side what it cannot see of it.
@@ -147,7 +143,7 @@ func (m *manager) hindered(ours byte) Reason {
 		return ReasonUDPBlocked
 	case m.theirs == wire.HindranceNoUDP:
 		return ReasonPeerUDPBlocked
-	case o.randomPorts && slices.ContainsFunc(m.e.localCandidates(), isRandom):
+	case o.randomPorts && hasKind(m.e.localCandidates(), nat.Random):
 		return ReasonRandomPorts
 	case o.searching || m.round == 0 && !m.searched:
 		return ReasonSearching

@@ -83,7 +83,7 @@ func (m *manager) mayOpenSpare() bool {
 // mapped reports whether candidates show an IPv4 address of a NAT with one port for
 // all destinations.
 func mapped(cs []nat.Candidate) bool {
-	if slices.ContainsFunc(cs, func(c nat.Candidate) bool { return c.Kind == nat.Predicted || c.Kind == nat.Random }) {
+	if hasKind(cs, nat.Predicted) || hasKind(cs, nat.Random) {
 		return false
 	}
 	return slices.ContainsFunc(cs, func(c nat.Candidate) bool {
