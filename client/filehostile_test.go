@@ -433,15 +433,7 @@ func TestHostileStream(t *testing.T) {
 // Who did not read the offer gets no chunk: not with another key, not with a token
 // of another connection, not for chunks that there are not.
 func TestFileToken(t *testing.T) {
-	p := &postman{t: t, clock: &testClock{}, logs: &lockedBuffer{}}
-	p.a, p.b = p.open("Alice"), p.open("Bob")
-	inv, err := p.a.Invite(t.Context(), InviteOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.b.Add(t.Context(), inv.URI, ""); err != nil {
-		t.Fatal(err)
-	}
+	p := newLinked(t)
 	var l *link
 	awaitIn(t, "a connection", func() bool {
 		both := 0

@@ -49,6 +49,14 @@ func TestFlood(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("sent after %v", time.Since(began))
+	allArrive(t, a, b, count)
+	t.Logf("delivered after %v", time.Since(began))
+}
+
+// allArrive waits until count messages of each are delivered to the other, and compares
+// their order.
+func allArrive(t *testing.T, a, b *client.Client, count int) {
+	t.Helper()
 	for _, x := range []struct{ from, to *client.Client }{{a, b}, {b, a}} {
 		fromID, toID := me(t, x.from), me(t, x.to)
 		eventually(t, "all delivered", func() (bool, string) {
@@ -76,7 +84,6 @@ func TestFlood(t *testing.T) {
 			t.Errorf("order differs:\n%.300s\n%.300s", have, want)
 		}
 	}
-	t.Logf("delivered after %v", time.Since(began))
 }
 
 func order(ms []client.Message, mine bool) string {

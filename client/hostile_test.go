@@ -128,6 +128,22 @@ func newPostman(t testing.TB) *postman {
 	return p
 }
 
+// newLinked returns two clients that reach each other by a network as well, of whom b
+// has used an invite of a's.
+func newLinked(t testing.TB) *postman {
+	t.Helper()
+	p := &postman{t: t, clock: &testClock{}, logs: &lockedBuffer{}}
+	p.a, p.b = p.open("Alice"), p.open("Bob")
+	inv, err := p.a.Invite(t.Context(), InviteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.b.Add(t.Context(), inv.URI, ""); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // newKnock returns two clients, and b's knock with an invite of a's.
 func newKnock(t testing.TB) (*postman, wire.Knock) {
 	t.Helper()

@@ -11,15 +11,7 @@ import (
 // lost with it, and a message that a relay holds is not sent again by itself: so
 // it is due again, and the mailbox takes it.
 func TestAcknowledgementLostWithTheConnection(t *testing.T) {
-	p := &postman{t: t, clock: &testClock{}, logs: &lockedBuffer{}}
-	p.a, p.b = p.open("Alice"), p.open("Bob")
-	inv, err := p.a.Invite(t.Context(), InviteOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.b.Add(t.Context(), inv.URI, ""); err != nil {
-		t.Fatal(err)
-	}
+	p := newLinked(t)
 	var l *link
 	awaitIn(t, "an acknowledgement over a connection", func() (sent bool) {
 		p.do(p.b, func(k *core) {

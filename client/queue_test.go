@@ -1,7 +1,6 @@
 package client_test
 
 import (
-	"fmt"
 	"strconv"
 	"testing"
 
@@ -32,27 +31,5 @@ func TestLongQueues(t *testing.T) {
 	b = open(t, dirB)
 	queue(b)
 	a = open(t, dirA)
-	for _, x := range []struct{ from, to *client.Client }{{a, b}, {b, a}} {
-		var sent, got []client.Message
-		eventually(t, "all delivered", func() (bool, string) {
-			var err error
-			if sent, err = x.from.History(t.Context(), me(t, x.to), client.HistoryQuery{Limit: 3 * count}); err != nil {
-				t.Fatal(err)
-			}
-			n := 0
-			for _, m := range sent {
-				if m.Mine && m.State == client.Delivered {
-					n++
-				}
-			}
-			return n >= count, fmt.Sprint(n)
-		})
-		got, err := x.to.History(t.Context(), me(t, x.from), client.HistoryQuery{Limit: 3 * count})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want, have := order(sent, true), order(got, false); want != have {
-			t.Errorf("order differs:\n%.300s\n%.300s", have, want)
-		}
-	}
+	allArrive(t, a, b, count)
 }

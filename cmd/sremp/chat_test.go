@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -47,29 +46,13 @@ func TestChatOnTerminal(t *testing.T) {
 	ann, bob := newUser(t, "Ann", addr), newUser(t, "Bob", addr)
 	invite := ann.run(t, "invite")
 
-	cmd := exec.Command("script", "-qec", fmt.Sprintf("sremp --profile '%s' chat", ann.dir), "/dev/null")
-	cmd.Env = append(cmd.Environ(), "TERM=xterm")
-	keys, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var shown screen
-	cmd.Stdout, cmd.Stderr = &shown, &shown
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }() // Ctrl-C is how it ends
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-ended
-	})
+	chat := startChat(t, "--profile", ann.dir, "chat")
 
-	shown.shows(t, "waiting for somebody")
+	chat.shown.shows(t, "waiting for somebody")
 	bob.run(t, "add", invite)
 	bob.run(t, "send", "Ann", "Are you there?", "--wait", "delivered")
-	shown.shows(t, "Are you there?")
-	if _, err := keys.Write([]byte("Here I am.\r")); err != nil {
+	chat.shown.shows(t, "Are you there?")
+	if _, err := chat.keys.Write([]byte("Here I am.\r")); err != nil {
 		t.Fatal(err)
 	}
 	bob.listen(t)
@@ -77,10 +60,10 @@ func TestChatOnTerminal(t *testing.T) {
 		got := bob.texts(t, ann, false)
 		return slices.Contains(got, "Here I am."), fmt.Sprint(got)
 	})
-	if _, err := keys.Write([]byte{3}); err != nil {
+	if _, err := chat.keys.Write([]byte{3}); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
+	<-chat.ended
 }
 
 // Keys, as a terminal sends them.

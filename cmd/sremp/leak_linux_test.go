@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -68,30 +67,14 @@ func TestChatLeavesNothing(t *testing.T) {
 	_, addr := startServer(t, t.TempDir(), "127.0.0.1:0")
 	ann, bob := newUser(t, "Ann", addr), newUser(t, "Bob", addr)
 	bob.run(t, "add", ann.run(t, "invite"))
-	cmd := exec.Command("script", "-qec", fmt.Sprintf("sremp --profile '%s' chat", ann.dir), "/dev/null")
-	cmd.Env = append(cmd.Environ(), "TERM=xterm")
-	keys, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var shown screen
-	cmd.Stdout, cmd.Stderr = &shown, &shown
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-ended
-	})
+	chat := startChat(t, "--profile", ann.dir, "chat")
 	const rounds = 4
 	pid, files, memory := 0, 0, 0
 	for i := range 1 + rounds {
 		question, answer := fmt.Sprintf("question %d?", i), fmt.Sprintf("answer %d!", i)
 		bob.run(t, "send", "Ann", question, "--wait", "delivered")
-		shown.shows(t, question)
-		if _, err := keys.Write([]byte(answer + "\r")); err != nil {
+		chat.shown.shows(t, question)
+		if _, err := chat.keys.Write([]byte(answer + "\r")); err != nil {
 			t.Fatal(err)
 		}
 		bob.listen(t)
@@ -112,10 +95,10 @@ func TestChatLeavesNothing(t *testing.T) {
 	if now := residentOf(t, pid); !raceDetector && now > memory+rounds*4<<20 {
 		t.Errorf("%d bytes in memory after %d rounds, %d before", now, rounds, memory)
 	}
-	if _, err := keys.Write([]byte(keyCtrlC)); err != nil {
+	if _, err := chat.keys.Write([]byte(keyCtrlC)); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
+	<-chat.ended
 }
 
 // running returns the process of a command.

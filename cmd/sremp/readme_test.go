@@ -96,6 +96,7 @@ func readmeLines(t *testing.T) (lines []string) {
 type chatter struct {
 	keys  io.Writer
 	shown *screen
+	ended <-chan struct{}
 }
 
 func startChat(t *testing.T, args ...string) *chatter {
@@ -106,12 +107,12 @@ func startChat(t *testing.T, args ...string) *chatter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &chatter{keys: keys, shown: new(screen)}
+	ended := make(chan struct{})
+	c := &chatter{keys: keys, shown: new(screen), ended: ended}
 	cmd.Stdout, cmd.Stderr = c.shown, c.shown
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }() // how it ends is told by its screen
 	t.Cleanup(func() {
 		keys.Write([]byte{3}) // Ctrl-C; it may have ended
