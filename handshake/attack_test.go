@@ -7,6 +7,7 @@ import (
 
 	"github.com/flynn/noise"
 
+	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/wire"
 )
 
@@ -383,6 +384,43 @@ func TestSuiteInteroperates(t *testing.T) {
 	}
 	if got := deriveKeys(cs1.UnsafeKey(), cs2.UnsafeKey(), i.ChannelBinding()).channel; got != r.Result().ChannelKey {
 		t.Error("the channel keys differ")
+	}
+}
+
+// Who shows an old record of somebody, and has not its key, does not learn that a newer
+// one is known.
+func TestOldRecordOfAnother(t *testing.T) {
+	p := newPeople(t)
+	bob, recovery := newLocal(t, "Bob")
+	back, err := bob.Recover(recovery, testNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		key  identity.DHKey
+		old  bool // it hears that the record is old
+	}{{"a stranger", p.mallory.NoiseKey(), false}, {"the lost device", bob.NoiseKey(), true}} {
+		p.bob = back
+		ci, _ := p.configs(XX)
+		ci.Remote = back.Record()
+		i := start(t, ci)
+		r, err := noise.NewHandshakeState(noise.Config{
+			CipherSuite: suite, Pattern: noise.HandshakeXX, Prologue: prologue(withVersion(ci)), StaticKeypair: keypair(tt.key),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, _, err := r.ReadMessage(nil, must(i.WriteMessage())); err != nil {
+			t.Fatal(err)
+		}
+		m2, _, _, err := r.WriteMessage(nil, wire.HandshakePayload{Credential: bob.Record().Bytes()}.Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := i.ReadMessage(m2); err == nil || errors.Is(err, identity.ErrOldEpoch) != tt.old {
+			t.Errorf("%s: got %v; want that it says so: %v", tt.name, err, tt.old)
+		}
 	}
 }
 

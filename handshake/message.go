@@ -155,16 +155,17 @@ func (h *Handshake) peer(r *identity.Record, static [32]byte) error {
 		return ErrWrongPeer
 	}
 	known := h.c.Remote
+	// IK's responder may have rotated its key since our record: it answers with
+	// the old one and tells its new record, which the check below lets through.
+	old := h.c.Pattern == IK && h.c.Initiator && static == known.Noise && r.Epoch == known.Epoch
+	if r.Noise != static && !old {
+		return ErrHandshake
+	}
+	// Only who has the key that an old record names hears that it is old.
 	if known != nil {
 		if err := identity.CheckSuccessor(known, r); err != nil {
 			return fmt.Errorf("%w: %w", ErrWrongPeer, err)
 		}
-	}
-	// IK's responder may have rotated its key since our record: it answers with
-	// the old one and tells its new record, which the check above let through.
-	old := h.c.Pattern == IK && h.c.Initiator && static == known.Noise && r.Epoch == known.Epoch
-	if r.Noise != static && !old {
-		return ErrHandshake
 	}
 	// A mirror, or a thief of our key: this device does not talk to itself.
 	if static == h.c.Local.NoiseKey().Public() {

@@ -25,6 +25,7 @@ const (
 var (
 	ErrBadRecord        = errors.New("identity: not a valid identity record")
 	ErrOldRecord        = errors.New("identity: an older record than the one known")
+	ErrOldEpoch         = fmt.Errorf("%w, of a device that was left behind", ErrOldRecord) // it is an [ErrOldRecord]
 	ErrForkedRecord     = errors.New("identity: a record that contradicts the one known")
 	ErrOtherIdentity    = errors.New("identity: a record of somebody else")
 	ErrOtherRecovery    = errors.New("identity: a record with another recovery key than the one known")
@@ -163,7 +164,7 @@ func CheckSuccessor(old, new *Record) error {
 	case new.Epoch > old.Epoch:
 		return nil // the grant was verified with the pinned recovery key
 	case new.Epoch < old.Epoch:
-		return ErrOldRecord
+		return ErrOldEpoch
 	case new.Signer != old.Signer:
 		return ErrForkedRecord
 	case new.Version < old.Version:

@@ -11,6 +11,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/sremp/sremp/handshake"
+	"github.com/sremp/sremp/identity"
 )
 
 // errNeedXX: IK's first message was not for a key of ours, the QUIC client's.
@@ -89,6 +90,8 @@ func refuse(q *quic.Conn, err error) {
 	switch {
 	case errors.Is(err, handshake.ErrNeedXX):
 		code = codeNeedXX
+	case errors.Is(err, identity.ErrOldEpoch):
+		code = codeLeftBehind
 	case isHandshakeError(err):
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		code = codeTimeout

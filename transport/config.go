@@ -149,6 +149,7 @@ const (
 	codeSuperseded  = 6
 	codeUnavailable = 7
 	codeLost        = 8 // nothing of the other side came any more
+	codeLeftBehind  = 9 // the identity is on another device now
 )
 
 // Tuning.

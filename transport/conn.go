@@ -142,7 +142,9 @@ func (e *CloseError) Is(target error) bool {
 	case ErrRefused:
 		return e.Code == codeRefused || e.Code == codeUnavailable
 	case ErrAuthentication:
-		return e.Code == codeHandshake
+		return e.Code == codeHandshake || e.Code == codeLeftBehind
+	case ErrLeftBehind:
+		return e.Code == codeLeftBehind
 	}
 	return false
 }

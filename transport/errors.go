@@ -13,6 +13,9 @@ var (
 	ErrUnreachable = errors.New("transport: no answer")
 	// ErrAuthentication: the other side failed to prove who it is. It is opaque.
 	ErrAuthentication = errors.New("transport: authentication failed")
+	// ErrLeftBehind: the other side knows a record of ours with a higher epoch. It comes
+	// with ErrAuthentication; who said so has proven itself if the connection stood.
+	ErrLeftBehind = errors.New("transport: our identity is on another device now")
 	// ErrRefused: the other side authenticated us and declined.
 	ErrRefused = errors.New("transport: refused by the other side")
 	// ErrLost: the connection was established and its path went silent.
