@@ -91,15 +91,15 @@ func (e *Endpoint) Gather(ctx context.Context, stun []netip.AddrPort) []nat.Cand
 
 	cs := e.hostCandidates()
 	stun = stun[:min(len(stun), maxSTUNServer)]
-	mapped, rtt := e.askAll(ctx, e.withUDP(stun))
+	heard := e.askAll(ctx, e.withUDP(stun))
 	var reflexive []nat.Candidate
-	for _, a := range mapped {
-		if a.IsValid() && !slices.ContainsFunc(reflexive, func(c nat.Candidate) bool { return c.Addr == a }) {
-			reflexive = append(reflexive, nat.Candidate{Addr: a, Kind: nat.ServerReflexive})
+	for _, h := range heard {
+		if !slices.ContainsFunc(reflexive, func(c nat.Candidate) bool { return c.Addr == h.mapped }) {
+			reflexive = append(reflexive, nat.Candidate{Addr: h.mapped, Kind: nat.ServerReflexive})
 		}
 	}
 	if a, ok := symmetric(reflexive); ok {
-		reflexive = e.predict(ctx, stun, a, rtt)
+		reflexive = e.predict(ctx, heard, a)
 	}
 	for _, c := range reflexive {
 		if !slices.ContainsFunc(cs, func(o nat.Candidate) bool { return o.Addr == c.Addr }) {
@@ -141,10 +141,17 @@ func symmetric(cs []nat.Candidate) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
-// askAll asks all servers at once, and returns where they see us and the first's
-// round trip. When it has answered the others are asked again every half of that
-// time, packets may have been lost, and get twice as long, at least gatherGrace.
-func (e *Endpoint) askAll(ctx context.Context, stun []netip.AddrPort) (mapped []netip.AddrPort, rtt time.Duration) {
+// A stunAnswer is where a server sees us.
+type stunAnswer struct {
+	server, mapped netip.AddrPort
+	rtt            time.Duration // at most: the answer may be to a repeated request
+}
+
+// askAll asks all servers at once, and returns what those answered that did, in the
+// order of stun. When the first has answered the others are asked again every half of
+// its round trip, packets may have been lost, and get twice as long, at least
+// gatherGrace.
+func (e *Endpoint) askAll(ctx context.Context, stun []netip.AddrPort) (heard []stunAnswer) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type answer struct {
@@ -153,36 +160,39 @@ func (e *Endpoint) askAll(ctx context.Context, stun []netip.AddrPort) (mapped []
 	}
 	answers := make(chan answer, len(stun))
 	sooner := make(chan struct{}) // closed when rtt is known
+	var rtt time.Duration
 	for i, server := range stun {
 		go func() { answers <- answer{i, e.askSTUN(ctx, unmap(server), sooner, &rtt)} }()
 	}
 	start := time.Now()
-	mapped = make([]netip.AddrPort, len(stun))
+	all := make([]stunAnswer, len(stun))
 	for range stun {
 		x := <-answers
-		mapped[x.i] = x.a
+		took := max(time.Since(start), time.Millisecond)
+		all[x.i] = stunAnswer{unmap(stun[x.i]), x.a, took}
 		if x.a.IsValid() && rtt == 0 {
-			rtt = max(time.Since(start), time.Millisecond)
+			rtt = took
 			close(sooner)
 			grace := time.AfterFunc(max(2*rtt, gatherGrace), cancel)
 			defer grace.Stop()
 		}
 	}
-	return mapped, rtt
+	return slices.DeleteFunc(all, func(h stunAnswer) bool { return !h.mapped.IsValid() })
 }
 
 // predict finds out how a symmetric NAT that was seen as a chooses its ports: it
-// makes four mappings in a row, from two new sockets. When an answer is late, by
-// the round trip rtt, it begins anew: where the port of one is unknown, what the
-// NAT does cannot be told.
-func (e *Endpoint) predict(ctx context.Context, stun []netip.AddrPort, a netip.AddrPort, rtt time.Duration) []nat.Candidate {
+// makes four mappings in a row, from two new sockets, by servers that have been heard.
+// When an answer is late, by the longer of their round trips, it begins anew: where
+// the port of one is unknown, what the NAT does cannot be told.
+func (e *Endpoint) predict(ctx context.Context, heard []stunAnswer, a netip.AddrPort) []nat.Candidate {
 	ctx, cancel := context.WithTimeout(ctx, predictTimeout)
 	defer cancel()
 	random := []nat.Candidate{{Addr: a, Kind: nat.Random}}
 	var servers []netip.AddrPort
-	for _, s := range stun {
-		if unmap(s).Addr().Is4() == a.Addr().Is4() && len(servers) < predictServers {
-			servers = append(servers, unmap(s))
+	var rtt time.Duration
+	for _, h := range heard {
+		if h.server.Addr().Is4() == a.Addr().Is4() && len(servers) < predictServers {
+			servers, rtt = append(servers, h.server), max(rtt, h.rtt)
 		}
 	}
 	var ports []uint16
