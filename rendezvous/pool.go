@@ -14,7 +14,6 @@ import (
 const (
 	poolDialTime = 10 * time.Second
 	poolRetryMin = 2 * time.Second
-	poolRetryMax = 30 * time.Second
 	// poolReturn spreads the return of everybody after a server's restart: ten
 	// thousand handshakes are some 15 s of a core, and 30 s is when all shall be
 	// back.

@@ -12,7 +12,7 @@ import (
 
 // keep holds a connection to one server.
 func (p *Pool) keep(ctx context.Context, s *poolServer) {
-	wait := poolRetryMin
+	var redial transport.Redial
 	for ctx.Err() == nil {
 		p.mu.Lock()
 		s.trying = true
@@ -32,19 +32,21 @@ func (p *Pool) keep(ctx context.Context, s *poolServer) {
 		if p.c.Down != nil {
 			p.c.Down(s.addr, err)
 		}
-		pause := wait/2 + rand.N(wait)
-		wait = min(2*wait, poolRetryMax)
+		var pause time.Duration
 		switch {
 		case errors.Is(err, transport.ErrRefused):
 			pause = poolRefused
 		case stood:
-			pause, wait = rand.N(poolReturn), poolRetryMin
+			pause = rand.N(poolReturn)
+			redial.Answered()
+		default:
+			pause = redial.Failed(poolRetryMin)
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-s.again:
-			wait = poolRetryMin
+			redial.Answered()
 		case <-ctx.Done():
 		}
 		timer.Stop()
