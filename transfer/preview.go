@@ -22,6 +22,9 @@ const (
 	maxImageBytes  = 64 << 20
 	previewSide    = 320 // of what is made
 	maxPreviewSide = 512 // of what is taken
+
+	portraitSide    = 128 // of what is made
+	maxPortraitSide = 256 // of what is taken
 )
 
 // ErrNoImage: the bytes are no image of a kind that is known, or over the limits.
@@ -43,24 +46,54 @@ func CleanPreview(b []byte) ([]byte, error) {
 	return shrink(bytes.NewReader(b), maxPreviewSide*maxPreviewSide, previewSide)
 }
 
-// shrink reads the header first: an image over the limit is never decoded.
-func shrink(r io.ReadSeeker, maxPixels, side int) ([]byte, error) {
-	limited := &io.LimitedReader{R: r, N: maxImageBytes}
-	cfg, _, err := image.DecodeConfig(limited)
-	if err != nil || cfg.Width <= 0 || cfg.Height <= 0 || cfg.Width > maxPixels/cfg.Height {
+// Portrait returns the middle of an image as a square JPEG of 128 by 128 pixels,
+// with nothing but them, at most wire.MaxPicture bytes. It returns ErrNoImage for
+// what Preview does.
+func Portrait(r io.ReadSeeker) ([]byte, error) {
+	return portrait(r, maxImagePixels)
+}
+
+// CleanPortrait makes a portrait that somebody sent one of our own making, as
+// CleanPreview does: of at most 256 times 256 pixels.
+func CleanPortrait(b []byte) ([]byte, error) {
+	if len(b) > wire.MaxPicture {
 		return nil, ErrNoImage
 	}
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
+	return portrait(bytes.NewReader(b), maxPortraitSide*maxPortraitSide)
+}
+
+func portrait(r io.ReadSeeker, maxPixels int) ([]byte, error) {
+	img, held, err := decode(r, maxPixels)
+	if err != nil {
 		return nil, err
 	}
-	limited.N = maxImageBytes
-	img, _, err := image.Decode(limited)
-	if err != nil || img.Bounds().Dx() > cfg.Width || img.Bounds().Dy() > cfg.Height || img.Bounds().Empty() {
-		return nil, ErrNoImage
+	b := img.Bounds()
+	side := min(b.Dx(), b.Dy())
+	corner := b.Min.Add(image.Pt((b.Dx()-side)/2, (b.Dy()-side)/2))
+	middle := image.Rectangle{Min: corner, Max: corner.Add(image.Pt(side, side))}
+	out := white(portraitSide, portraitSide)
+	draw.BiLinear.Scale(out, out.Bounds(), img, middle, draw.Over, nil)
+	out = upright(out, held)
+	for quality := 90; quality > 10; quality -= 15 {
+		var b bytes.Buffer
+		if err := jpeg.Encode(&b, out, &jpeg.Options{Quality: quality}); err != nil {
+			return nil, ErrNoImage
+		}
+		if b.Len() <= wire.MaxPicture {
+			return b.Bytes(), nil
+		}
+	}
+	return nil, ErrNoImage
+}
+
+func shrink(r io.ReadSeeker, maxPixels, side int) ([]byte, error) {
+	img, held, err := decode(r, maxPixels)
+	if err != nil {
+		return nil, err
 	}
 	for quality := 75; quality > 10; quality -= 20 {
 		var out bytes.Buffer
-		if err := jpeg.Encode(&out, scaled(img, side), &jpeg.Options{Quality: quality}); err != nil {
+		if err := jpeg.Encode(&out, upright(scaled(img, side), held), &jpeg.Options{Quality: quality}); err != nil {
 			return nil, ErrNoImage
 		}
 		if out.Len() <= wire.MaxFilePreview {
@@ -71,14 +104,45 @@ func shrink(r io.ReadSeeker, maxPixels, side int) ([]byte, error) {
 	return nil, ErrNoImage
 }
 
+// decode reads the header first: an image over the limit is never decoded. held is
+// its orientation.
+func decode(r io.ReadSeeker, maxPixels int) (img image.Image, held int, err error) {
+	head, err := io.ReadAll(io.LimitReader(r, exifRead))
+	if err != nil {
+		return nil, 0, ErrNoImage
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return nil, 0, err
+	}
+	limited := &io.LimitedReader{R: r, N: maxImageBytes}
+	cfg, _, err := image.DecodeConfig(limited)
+	if err != nil || cfg.Width <= 0 || cfg.Height <= 0 || cfg.Width > maxPixels/cfg.Height {
+		return nil, 0, ErrNoImage
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return nil, 0, err
+	}
+	limited.N = maxImageBytes
+	img, _, err = image.Decode(limited)
+	if err != nil || img.Bounds().Dx() > cfg.Width || img.Bounds().Dy() > cfg.Height || img.Bounds().Empty() {
+		return nil, 0, ErrNoImage
+	}
+	return img, orientation(head), nil
+}
+
 // scaled draws img on white, no side longer than side.
-func scaled(img image.Image, side int) image.Image {
+func scaled(img image.Image, side int) *image.RGBA {
 	w, h := img.Bounds().Dx(), img.Bounds().Dy()
 	if longer := max(w, h); longer > side {
 		w, h = max(1, w*side/longer), max(1, h*side/longer)
 	}
+	out := white(w, h)
+	draw.ApproxBiLinear.Scale(out, out.Bounds(), img, img.Bounds(), draw.Over, nil)
+	return out
+}
+
+func white(w, h int) *image.RGBA {
 	out := image.NewRGBA(image.Rect(0, 0, w, h))
 	draw.Draw(out, out.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
-	draw.ApproxBiLinear.Scale(out, out.Bounds(), img, img.Bounds(), draw.Over, nil)
 	return out
 }

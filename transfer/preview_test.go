@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"image"
+	"image/color"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
@@ -126,10 +127,51 @@ func TestCleanPreview(t *testing.T) {
 	}
 }
 
+// A portrait is the middle of an image, small, square, on white, and nothing else.
+func TestPortrait(t *testing.T) {
+	wide := image.NewRGBA(image.Rect(10, 10, 310, 110))
+	for y := 10; y < 110; y++ {
+		for x := 110; x < 210; x++ {
+			wide.Set(x, y, color.RGBA{200, 0, 0, 255}) // the rest can be seen through
+		}
+	}
+	for name, m := range map[string]image.Image{"wide": wide, "noise": noise(900, 700), "a pixel": noise(1, 1), "thin": noise(3, 900)} {
+		for _, kind := range []string{"png", "jpeg", "gif"} {
+			b, err := Portrait(bytes.NewReader(encoded(t, kind, m)))
+			if err != nil || len(b) > wire.MaxPicture {
+				t.Errorf("%s as %s: %d bytes, %v", name, kind, len(b), err)
+				continue
+			}
+			got, err := jpeg.Decode(bytes.NewReader(b))
+			if err != nil || got.Bounds() != image.Rect(0, 0, portraitSide, portraitSide) {
+				t.Errorf("%s as %s: %v, %v", name, kind, got, err)
+				continue
+			}
+			if again, err := CleanPortrait(b); err != nil || len(again) > wire.MaxPicture {
+				t.Errorf("%s as %s: made by ourselves, and not taken: %d bytes, %v", name, kind, len(again), err)
+			}
+			if r, g, _, _ := got.At(4, 64).RGBA(); name == "wide" && kind == "png" && (r>>8 < 180 || g>>8 > 40) {
+				t.Errorf("the edge of the middle is %d %d, want red", r>>8, g>>8)
+			}
+		}
+	}
+	if _, err := Portrait(bytes.NewReader(pngOf(60000, 60000))); !errors.Is(err, ErrNoImage) {
+		t.Errorf("a bomb: %v, want ErrNoImage", err)
+	}
+	large := encoded(t, "png", image.NewGray(image.Rect(0, 0, maxPortraitSide+1, maxPortraitSide)))
+	for name, b := range map[string][]byte{"nothing": nil, "a bomb": pngOf(1<<31-1, 1), "over the side": large, "text": []byte("hello"),
+		"too long": append(encoded(t, "jpeg", noise(8, 8)), make([]byte, wire.MaxPicture)...)} {
+		if _, err := CleanPortrait(b); !errors.Is(err, ErrNoImage) {
+			t.Errorf("%s: %v, want ErrNoImage", name, err)
+		}
+	}
+}
+
 func FuzzCleanPreview(f *testing.F) {
 	for _, kind := range []string{"png", "jpeg", "gif"} {
 		f.Add(encoded(f, kind, noise(9, 7)))
 	}
+	f.Add(withExif(encoded(f, "jpeg", noise(9, 7)), binary.LittleEndian, 6))
 	f.Add(aWebP)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		out, err := CleanPreview(b)
@@ -138,6 +180,10 @@ func FuzzCleanPreview(f *testing.F) {
 		}
 		if m, err := jpeg.DecodeConfig(bytes.NewReader(out)); err != nil || m.Width > previewSide || len(out) > wire.MaxFilePreview {
 			t.Errorf("cleaned to %d bytes, %v, %v", len(out), m, err)
+		}
+		out, err = CleanPortrait(b)
+		if m, bad := jpeg.DecodeConfig(bytes.NewReader(out)); err == nil && (bad != nil || m.Width != portraitSide || len(out) > wire.MaxPicture) {
+			t.Errorf("a portrait of %d bytes, %v, %v", len(out), m, bad)
 		}
 	})
 }

@@ -54,6 +54,8 @@ func clientVectors() []vector {
 		{"reaction", Reaction{filled[[16]byte](1), []byte("+1")}.Append(nil), again(ParseReaction)},
 		{"reaction-none", Reaction{ID: filled[[16]byte](1)}.Append(nil), again(ParseReaction)},
 		{"timer", Timer{86400}.Append(nil), again(ParseTimer)},
+		{"picture", Picture{7, []byte("jpeg"), ext}.Append(nil), again(ParsePicture)},
+		{"picture-none", Picture{Version: 8}.Append(nil), again(ParsePicture)},
 		{"typing", Typing{true}.Append(nil), again(ParseTyping)},
 		{"offer", offer.Append(nil), again(ParseOffer)},
 		{"answer", Answer{AnswerConnect, filled[[32]byte](3), cands, true, ext}.Append(nil), again(ParseAnswer)},
