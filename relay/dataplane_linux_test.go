@@ -253,7 +253,7 @@ func move(t testing.TB, c *net.UDPConn, leg transport.Leg) {
 		c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
 		k, err := c.Read(b)
 		if err != nil {
-			if n > 8 {
+			if n > 99 {
 				t.Fatalf("no challenge: %v", err)
 			}
 			continue
