@@ -149,6 +149,7 @@ type Path struct {
 type Me struct {
 	ID      identity.PeerID `json:"id"`
 	Name    string          `json:"name"`
+	Picture string          `json:"picture,omitempty"` // as a [Contact]'s
 	Created time.Time       `json:"created"`
 	Servers []Server        `json:"servers"`
 }
@@ -218,6 +219,7 @@ type Contact struct {
 	RelayOnly   bool          `json:"relay_only,omitempty"`   // it is given no address of ours
 	FormerName  string        `json:"former_name,omitempty"`  // what it called itself before it changed that
 	Successor   string        `json:"successor,omitempty"`    // invite of the identity that it says to have now: to be doubted
+	Picture     string        `json:"picture,omitempty"`      // names its picture: another has another name; see [People.Picture]
 }
 
 // Label returns the name to show: the nick, else the name, else a short id.

@@ -11,6 +11,10 @@ import (
 type Managing interface {
 	// SetName changes the name that others see; they learn it by a new record.
 	SetName(ctx context.Context, name string) (Me, error)
+	// SetPicture makes a small picture of the middle of an image file, and shows it
+	// to all accepted contacts. The path is of the client's computer: make it
+	// absolute; an empty one takes the picture away. [ErrNoFile], [ErrBadPicture].
+	SetPicture(ctx context.Context, path string) (Me, error)
 	// RotateKeys replaces the X25519 keys now; the old ones answer for 30 days.
 	RotateKeys(ctx context.Context) error
 	// Settings returns what is set for this profile.
@@ -47,6 +51,9 @@ type Keys struct {
 	KitHere    bool `json:"kit_here"`   // the kit's words are still on this computer: write them down
 	// CopySeen is when another live copy of the profile was noticed last.
 	CopySeen time.Time `json:"copy_seen,omitzero"`
+	// LeftBehind is when a contact said that the identity was restored elsewhere:
+	// contacts take nothing from this copy any more.
+	LeftBehind time.Time `json:"left_behind,omitzero"`
 }
 
 // Locking is what a client that can be locked offers besides [API]; while it is
@@ -97,7 +104,7 @@ const (
 	NotifyRequest   NotificationKind = "request"   // a stranger knocks: once, and without its words
 	NotifyKeys      NotificationKind = "keys"      // a contact's keys, or what it says of them, changed
 	NotifySuccessor NotificationKind = "successor" // a contact says that it has a new identity
-	NotifyCopy      NotificationKind = "copy"      // another copy of this profile is in use
+	NotifyCopy      NotificationKind = "copy"      // another copy of this profile is in use, or has replaced it
 	NotifyServer    NotificationKind = "server"    // something about a server that its owner must know
 )
 

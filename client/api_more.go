@@ -19,6 +19,10 @@ type People interface {
 	// the contact sees, else it returns [ErrNotSame] and changes nothing. An
 	// empty proof takes the mark away.
 	Verify(ctx context.Context, id identity.PeerID, proof string) error
+	// Picture returns what a contact looks like, or with our own id we do: a square
+	// JPEG of our own making. [ErrNoPicture] if it shows none, is no contact yet, or
+	// is blocked.
+	Picture(ctx context.Context, of identity.PeerID) ([]byte, error)
 	// SetContact changes what is set in s.
 	SetContact(ctx context.Context, id identity.PeerID, s ContactSettings) (Contact, error)
 }

@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/wire"
@@ -30,9 +32,10 @@ var errBackupAnew = errors.New("client: the backup is to be written anew")
 
 // A backupSource is what a backup is made of.
 type backupSource struct {
-	few   []backupRow // the profile first
-	views []*contactView
-	ends  []int64 // positions below them, of each view
+	few     []backupRow // the profile first
+	waiting []backupRow // behind gaps
+	views   []*contactView
+	ends    []int64 // positions below them, of each view
 
 	kit        *[32]byte // the kit's key, nil if there is no kit
 	passphrase []byte    // nil if it is not known
@@ -59,11 +62,19 @@ func (c *Client) Backup(ctx context.Context, path string) error {
 		src.few = append(src.few, backupRow{TableSettings, 0, backupTime, now}, jsonRow(TableSettings, 0, settingProfile, k.profile))
 		for _, p := range k.contacts {
 			src.few = append(src.few, jsonRow(TableContacts, 0, p.num, p.info), jsonRow(TableFlows, p.num, 0, p.flow))
+			for _, from := range []map[uint64]waitingMessage{p.waiting, p.early} {
+				for _, counter := range slices.Sorted(maps.Keys(from)) {
+					src.waiting = append(src.waiting, backupRow{TableWaiting, p.num, int64(counter), from[counter].append(nil)})
+				}
+			}
 			src.views, src.ends = append(src.views, k.viewOf(p)), append(src.ends, p.flow.NextSeq)
 		}
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	if err := c.backupPictures(ctx, &src); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -79,6 +90,24 @@ func (c *Client) Backup(ctx context.Context, path string) error {
 		return c.backupAnew(ctx, src, path, true)
 	}
 	return err
+}
+
+// backupPictures adds our own picture and those of all contacts.
+func (c *Client) backupPictures(ctx context.Context, src *backupSource) error {
+	owners := []int64{0}
+	for _, v := range src.views {
+		owners = append(owners, v.num)
+	}
+	for _, num := range owners {
+		jpeg, err := c.vault.row(ctx, TablePictures, num, pictureShown)
+		if err != nil {
+			return err
+		}
+		if jpeg != nil {
+			src.few = append(src.few, backupRow{TablePictures, num, pictureShown, jpeg})
+		}
+	}
+	return nil
 }
 
 // backupAnew writes all of it, with a key of its own.
@@ -297,6 +326,9 @@ func (c *Client) backupRows(ctx context.Context, src backupSource, b *backupWrit
 			return err
 		}
 	}
+	if err := backupWaiting(src, b, have); err != nil {
+		return err
+	}
 	for i, v := range src.views {
 		for _, t := range []Table{TableMessages, TableExpiries} {
 			if err := c.backupTable(ctx, b, t, v.num, src.ends[i], have); err != nil {
@@ -308,6 +340,32 @@ func (c *Client) backupRows(ctx context.Context, src backupSource, b *backupWrit
 		return errBackupAnew
 	}
 	return b.close()
+}
+
+// backupWaiting writes what waits behind gaps: it was acknowledged, so its senders have
+// it no more. If the file has what waits no longer, errBackupAnew: that may be deleted.
+func backupWaiting(src backupSource, b *backupWriter, have backupState) error {
+	now := map[backupUnit]unitSum{}
+	for _, r := range src.waiting {
+		u := now[unitOf(r)]
+		u.add(r)
+		now[unitOf(r)] = u
+	}
+	for unit, old := range have.units {
+		if unit.table == TableWaiting && old.sum != now[unit].sum {
+			return errBackupAnew
+		}
+	}
+	for _, r := range src.waiting {
+		if _, ok := have.units[unitOf(r)]; ok {
+			continue
+		}
+		if err := b.row(r); err != nil {
+			return err
+		}
+	}
+	maps.DeleteFunc(have.units, func(u backupUnit, _ unitSum) bool { return u.table == TableWaiting })
+	return nil
 }
 
 // backupTable writes the rows of one contact, a batch at a time.

@@ -221,12 +221,49 @@ func TestRestore(t *testing.T) {
 			t.Errorf("%q arrived", x.text)
 		}
 	}
+	eventually(t, "the lost computer learns that it is left behind", func() (bool, string) {
+		k, err := lost.Keys(ctx)
+		return err == nil && !k.LeftBehind.IsZero(), fmt.Sprint(k, err)
+	})
 	lost.Close()
 	a2 = open(t, dir)
+	if k, err := a2.Keys(ctx); err != nil || !k.LeftBehind.IsZero() {
+		t.Errorf("the new computer's keys are %+v, %v; it is not left behind", k, err)
+	}
 	eventually(t, "the last message", func() (bool, string) {
 		at := texts(t, a2, bID)
 		return slices.Contains(at, "<for the new one only"), fmt.Sprint(at)
 	})
+}
+
+// A backup holds no outbox: who was about to be met when it was made is met all the
+// same.
+func TestRestoredWhileMeeting(t *testing.T) {
+	t.Parallel()
+	a, _ := newClient(t, "Alice")
+	b, bdir := newClient(t, "Bob")
+	aID, bID := me(t, a), me(t, b)
+	uri := invite(t, b)
+	b.Close()
+	add(t, a, uri)
+	kit := kitOf(t, a)
+	file := filepath.Join(t.TempDir(), "backup")
+	if err := a.Backup(t.Context(), file); err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	dir, err := restore(t, file, func(c *client.Config) { c.Kit = kit })
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = open(t, bdir)
+	a = open(t, dir)
+	eventually(t, "Bob knows Alice", func() (bool, string) {
+		cs, err := b.Contacts(t.Context())
+		return slices.ContainsFunc(cs, func(c client.Contact) bool { return c.ID == aID }), fmt.Sprint(cs, err)
+	})
+	send(t, a, bID, "hello")
+	delivered(t, a, b, aID, bID, "hello")
 }
 
 // A backup that was cut, changed or is none is refused, at every chunk; its size

@@ -134,6 +134,9 @@ func (k *core) acceptAnew(c *contact, msg []byte) ([]byte, error) {
 	}
 	k.dirtyPrekeys = true
 	c.session = p
+	c.flow.forgetTheirs() // its new computer has what was in a backup
+	c.hasRead(msg)
+	k.sessionBegan(c, false)
 	c.setSession(k)
 	k.takeRecord(c, r.Bytes())
 	k.rewrite(c)

@@ -119,6 +119,7 @@ func TestRestoredFromBefore(t *testing.T) {
 				t.Fatal(err)
 			}
 			b, bdir := again(b, bfile)
+			waitServer(t, b) // its inboxes are there before the server goes
 			for _, text := range []string{"from Bob's new computer", "and more"} {
 				send(t, b, aID, text)
 				delivered(t, b, a, bID, aID, text)
@@ -146,6 +147,7 @@ func TestRestoredFromBefore(t *testing.T) {
 				delivered(t, b, a, bID, aID, fmt.Sprint("waiting ", i))
 			}
 			settled(t, a, bID)
+			waitServer(t, b)
 			b.Close()
 			for i := range 20 { // more than may wait where prekeys are
 				send(t, a, bID, fmt.Sprint("for later ", i))

@@ -75,12 +75,16 @@ func (k *core) takeCard(c *contact, body []byte) {
 	if c.card != nil && (epoch < c.cardEpoch || epoch == c.cardEpoch && card.Version < c.card.Version) {
 		return
 	}
+	isNew := c.card == nil || c.card.Intro != card.Intro
 	body = bytes.Clone(body)
 	if card, err = wire.ParseCard(body); err != nil {
 		return
 	}
 	c.card, c.cardEpoch, c.info.Card = &card, epoch, newHidden(body)
 	c.setInfo(k)
+	if isNew { // its secrets are made with what it keeps of us
+		k.askedPicture(c)
+	}
 	k.emit(ContactEvent{Contact: c.view()})
 	peer := c.info.ID
 	k.then(func() { k.c.net.contactChanged(k, k.contacts[peer]) })

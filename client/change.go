@@ -246,17 +246,21 @@ func (k *core) forgetHistory(c *contact) {
 }
 
 // takeEdit takes an edit of a contact's own message.
-func (k *core) takeEdit(c *contact, p wire.Payload, received time.Time) {
-	x, err := wire.ParseEdit(p.Body)
+func (k *core) takeEdit(c *contact, w waitingMessage) {
+	x, err := wire.ParseEdit(w.payload.Body)
 	if err != nil {
 		return
 	}
 	text, ok := textOf(x.Text)
 	m, seq, found := k.findMessage(c, x.ID)
-	if !ok || !found || m.mine || m.file != nil {
+	if ok && !found {
+		k.keepEarly(c, w)
+	}
+	at := placeOf(w.payload)
+	if !ok || !found || m.mine || m.file != nil || !m.editedBy.before(at) {
 		return
 	}
-	m.text, m.edited = text, received
+	m.text, m.edited, m.editedBy = text, w.received, at
 	k.textGone(c, seq)
 	k.changed(c, seq, m)
 }
@@ -288,16 +292,20 @@ func (k *core) takeDeletion(c *contact, p wire.Payload) {
 
 // takeReaction takes a contact's reaction to a message of either side. One to a
 // message that is not there changes nothing and is not answered in any way.
-func (k *core) takeReaction(c *contact, p wire.Payload) {
-	x, err := wire.ParseReaction(p.Body)
+func (k *core) takeReaction(c *contact, w waitingMessage) {
+	x, err := wire.ParseReaction(w.payload.Body)
 	if err != nil || !checkEmoji(string(x.Emoji)) {
 		return
 	}
 	m, seq, found := k.findMessage(c, x.ID)
 	if !found {
+		k.keepEarly(c, w)
+	}
+	at := placeOf(w.payload)
+	if !found || !m.theirsBy.before(at) {
 		return
 	}
-	m.theirs = string(x.Emoji)
+	m.theirs, m.theirsBy = string(x.Emoji), at
 	v := k.changed(c, seq, m)
 	switch {
 	case m.theirs == "":
@@ -310,9 +318,10 @@ func (k *core) takeReaction(c *contact, p wire.Payload) {
 // takeTimer takes a contact's setting for both sides.
 func (k *core) takeTimer(c *contact, p wire.Payload) {
 	x, err := wire.ParseTimer(p.Body)
-	if err != nil {
+	if err != nil || !c.info.TimerBy.before(placeOf(p)) {
 		return
 	}
+	c.info.TimerBy = placeOf(p)
 	c.info.Timer = time.Duration(x.Seconds) * time.Second
 	c.setInfo(k)
 	k.emit(ContactEvent{Contact: c.view()})

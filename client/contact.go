@@ -53,6 +53,7 @@ type contactInfo struct {
 	KeysChanged time.Time     `json:"keys_changed,omitzero"`
 	Draft       string        `json:"draft,omitempty"`
 	Timer       time.Duration `json:"timer,omitempty"`
+	TimerBy     payloadPlace  `json:"timer_by,omitzero"` // of the contact that set it last
 	Pinned      bool          `json:"pinned,omitempty"`
 	Muted       bool          `json:"muted,omitempty"`
 	Archived    bool          `json:"archived,omitempty"`
@@ -61,15 +62,21 @@ type contactInfo struct {
 	RelayOnly   bool          `json:"relay_only,omitempty"`
 	FormerName  string        `json:"former_name,omitempty"`
 	Successor   hidden        `json:"successor,omitzero"`
+
+	Picture     pictureState `json:"picture,omitzero"`
+	PictureSent uint64       `json:"picture_sent,omitempty"` // version of ours that was put into the outbox last
 }
 
 // A flow is what changes with every message. It is one sealed row, written at
 // most once in a transaction.
 type flow struct {
-	NextOut     uint64     `json:"next_out"`           // counter of our next message
-	Acked       counterSet `json:"acked"`              // of ours
-	AckedSum    digest     `json:"acked_sum,omitzero"` // of ours that were acknowledged; zero: not known
-	ReadThrough uint64     `json:"read"`               // of ours, by the contact
+	NextOut uint64     `json:"next_out"` // counter of our next message
+	Acked   counterSet `json:"acked"`    // of ours: they are not sent again
+	// Theirs is what the contact said that it has of ours, if that is less than Acked:
+	// it went back, or we gave what waited other numbers.
+	Theirs      *counterSet `json:"theirs,omitempty"`
+	AckedSum    digest      `json:"acked_sum,omitzero"` // of what the contact has; zero: not known
+	ReadThrough uint64      `json:"read"`               // of ours, by the contact
 	// Of ours through ReadThrough, those that the contact did not have when it
 	// read: ascending.
 	ReadPast []wire.Range `json:"read_past,omitempty"`
@@ -107,6 +114,7 @@ type contact struct {
 	info    contactInfo
 	flow    flow
 	session *ratchet.Peer // nil before the first
+	seen    repeats
 	record  *identity.Record
 	card    *wire.Card // nil before the first
 
@@ -116,6 +124,7 @@ type contact struct {
 
 	conversation [32]byte
 	waiting      map[uint64]waitingMessage // received behind a gap
+	early        map[uint64]waitingMessage // about messages that have not come
 	waitingSince time.Time                 // of the oldest of them
 	ackSince     time.Time                 // since when an acknowledgement is due; zero: send it now
 	ackCount     int                       // messages that it is due for
@@ -129,11 +138,18 @@ type contact struct {
 	typing     bool            // what the contact was told last, and when
 	typingAt   time.Time
 
-	dirtyInfo, dirtyFlow, dirtySession bool
+	unindexed unindexed
+
+	dirtyInfo, dirtyFlow, dirtySession, dirtySeen bool
 
 	activeAt time.Time     // when something went on last
 	tickAt   time.Time     // when time-outs are looked at next, if something is outstanding
 	tickWait time.Duration // between two such looks
+	away     time.Time     // since when it is looked for in vain; zero: it is not
+	pokeAt   time.Time     // when it is looked for again
+
+	pictureSent   time.Time // when our picture was last put into the outbox
+	pictureOpened time.Time // when one of the contact's was last decoded
 
 	renewal renewal
 	link    *link // newest connection, nil if there is none
@@ -161,7 +177,7 @@ func (k *core) newContact(id identity.PeerID, name string) *contact {
 	defaults := k.c.settings.Load().Contacts
 	c := &contact{
 		num: k.profile.LastContact, flow: newFlow(), conversation: conversationOf(k.local.PeerID(), id),
-		waiting: map[uint64]waitingMessage{}, files: map[int64]*file{},
+		waiting: map[uint64]waitingMessage{}, early: map[uint64]waitingMessage{}, files: map[int64]*file{},
 		info: contactInfo{
 			ID: id, Name: name, Trust: Trusted, FirstSeen: k.now(),
 			ShareRead: defaults.ShareRead, ShareTyping: defaults.ShareTyping, RelayOnly: defaults.RelayOnly,
@@ -177,7 +193,7 @@ func (k *core) newContact(id identity.PeerID, name string) *contact {
 
 // loadContact reads what belongs to a contacts row.
 func loadContact(ctx context.Context, v *vault, me identity.PeerID, row Row) (*contact, error) {
-	c := &contact{num: row.Seq, waiting: map[uint64]waitingMessage{}}
+	c := &contact{num: row.Seq, waiting: map[uint64]waitingMessage{}, early: map[uint64]waitingMessage{}}
 	if err := c.loadExpiries(ctx, v); err != nil {
 		return nil, err
 	}
@@ -207,6 +223,13 @@ func loadContact(ctx context.Context, v *vault, me identity.PeerID, row Row) (*c
 			c.session = nil
 		}
 	}
+	seen, err := v.row(ctx, TableSessions, c.num, seqRepeats)
+	if err != nil {
+		return nil, err
+	}
+	if c.seen, err = parseRepeats(seen); err != nil {
+		return damaged(err)
+	}
 	if len(c.info.Record) > 0 {
 		if c.record, err = identity.ParseRecord(c.info.Record); err != nil {
 			return damaged(err)
@@ -227,6 +250,10 @@ func loadContact(ctx context.Context, v *vault, me identity.PeerID, row Row) (*c
 		m, err := parseWaiting(r.Body)
 		if err != nil {
 			return damaged(err)
+		}
+		if uint64(r.Seq) < c.flow.Shown {
+			c.early[uint64(r.Seq)] = m
+			continue
 		}
 		c.waiting[uint64(r.Seq)] = m
 		c.waitingSince = m.received
@@ -259,6 +286,7 @@ func (c *contact) view() Contact {
 		Timer: c.info.Timer, Pinned: c.info.Pinned, Muted: c.info.Muted, Archived: c.info.Archived,
 		ShareRead: c.info.ShareRead, ShareTyping: c.info.ShareTyping, RelayOnly: c.info.RelayOnly,
 		Mentions: c.flow.Mentions, FormerName: c.info.FormerName, Successor: string(c.info.Successor.bytes()),
+		Picture: c.shownPicture(),
 	}
 }
 

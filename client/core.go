@@ -37,7 +37,8 @@ type core struct {
 	guests  map[identity.PeerID]*link // connected with an invite, not yet contacts
 	inboxes map[inboxKey]identity.PeerID
 
-	texts int64 // grows whenever a text is changed or removed, also over failures of the store
+	texts  int64 // grows whenever a text is changed or removed, also over failures of the store
+	tagged tagged
 
 	begun    time.Time     // of this core, with the time that has passed since
 	clockOff time.Duration // how far the clock was set since, when last looked at
@@ -228,7 +229,10 @@ func (k *core) finish() {
 			}
 			k.changes = append(k.changes, k.v.put(TableSessions, c.num, 0, 0, state))
 		}
-		c.dirtyInfo, c.dirtyFlow, c.dirtySession = false, false, false
+		if c.dirtySeen {
+			k.changes = append(k.changes, k.v.put(TableSessions, c.num, seqRepeats, 0, c.seen.append(nil)))
+		}
+		c.dirtyInfo, c.dirtyFlow, c.dirtySession, c.dirtySeen = false, false, false, false
 	}
 	if k.dirtyProfile {
 		k.changes = append(k.changes, k.v.putJSON(TableSettings, 0, settingProfile, k.profile))

@@ -51,6 +51,8 @@ var (
 	ErrFileChanged     = errors.New("the file was changed while it was read; send it again")
 	ErrFileOver        = errors.New("this file's transfer is over; nothing was changed")
 	ErrNoPreview       = errors.New("this file has no preview")
+	ErrNoPicture       = errors.New("there is no picture")
+	ErrBadPicture      = errors.New("this is no picture that can be read: a PNG, JPEG, GIF or WebP of at most 24 million pixels")
 	ErrNoLAN           = errors.New("the local network is not looked at by this client; run it without --no-lan, on an address of the network")
 	ErrNoDownloads     = errors.New("there is no folder for received files; set one with: sremp settings set files.downloads DIR")
 	ErrClosed          = errors.New("the client is closed")

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"github.com/sremp/sremp/identity"
 )
@@ -46,4 +47,43 @@ func Noted(c *Client, id identity.ServerID) bool {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
 	return c.net.noted[id]
+}
+
+// PicturesNow ends the pauses between pictures.
+func PicturesNow(c *Client) {
+	_ = c.do(context.Background(), func(k *core) error {
+		for _, p := range k.contacts {
+			p.pictureSent, p.pictureOpened = time.Time{}, time.Time{}
+			k.then(func() { k.tickPicture(p) })
+		}
+		return nil
+	})
+}
+
+// SendPicture sends our picture to who is not to have it yet.
+func (c *Client) SendPicture(ctx context.Context, to identity.PeerID) error {
+	return c.do(ctx, func(k *core) error {
+		p, err := k.contact(to)
+		if err == nil {
+			k.sendPicture(p)
+			p.info.PictureSent = 0
+		}
+		return err
+	})
+}
+
+// PictureRows counts the pictures that are stored.
+func PictureRows(c *Client) (n int) {
+	_ = c.do(context.Background(), func(k *core) error {
+		for owner := range k.profile.LastContact + 1 {
+			rows, err := k.v.rows(context.Background(), Query{Table: TablePictures, Owner: owner})
+			if err != nil {
+				n = -1
+				return err
+			}
+			n += len(rows)
+		}
+		return nil
+	})
+	return n
 }

@@ -20,7 +20,7 @@ func parseFile(r Row) (*file, error) {
 }
 
 // showFile appends an offer to the conversation.
-func (k *core) showFile(c *contact, m waitingMessage, missing uint64) {
+func (k *core) showFile(c *contact, m waitingMessage) {
 	x, err := wire.ParseFileOffer(m.payload.Body)
 	if err != nil {
 		k.c.log.Warn("offer of a file ignored", "contact", c.info.ID.Short(), "err", err)
@@ -43,7 +43,7 @@ func (k *core) showFile(c *contact, m waitingMessage, missing uint64) {
 	if k.autoAccept(c, f.Size) {
 		f.State, f.Folder = FileWaiting, k.downloads()
 	}
-	if !k.showMessage(c, m, missing, f.Name, f) {
+	if !k.showMessage(c, m, f.Name, f) {
 		return
 	}
 	c.files[f.seq] = f

@@ -11,7 +11,7 @@ import (
 
 // findMessage returns the message with an id, as the batch at hand leaves it.
 func (k *core) findMessage(c *contact, id MessageID) (m storedMessage, seq int64, ok bool) {
-	tag := k.v.tag(c.num, id)
+	tag := k.tag(c.num, id)
 	for i := len(k.changes) - 1; i >= 0; i-- {
 		ch := k.changes[i]
 		if ch.Table != TableMessages || ch.Owner != c.num {
@@ -50,10 +50,26 @@ func (k *core) openMessage(r Row) (m storedMessage, seq int64, ok bool) {
 	return m, r.Seq, err == nil
 }
 
+// A tagged is the message whose tag was asked for last: what comes is looked for first,
+// then stored.
+type tagged struct {
+	owner int64
+	id    MessageID
+	tag   int64
+}
+
+func (k *core) tag(owner int64, id MessageID) int64 {
+	if t := k.tagged; t.tag != 0 && t.owner == owner && t.id == id {
+		return t.tag
+	}
+	k.tagged = tagged{owner, id, k.v.tag(owner, id)}
+	return k.tagged.tag
+}
+
 // putMessage writes a message's row.
 func (k *core) putMessage(c *contact, seq int64, m storedMessage) {
-	ch := k.v.put(TableMessages, c.num, seq, 0, m.append(nil))
-	ch.Tag = k.v.tag(c.num, m.id)
+	ch := k.v.putInto(TableMessages, c.num, seq, 0, m.append(newBody(storedLen+len(m.text))))
+	ch.Tag = k.tag(c.num, m.id)
 	k.changes = append(k.changes, ch)
 }
 

@@ -63,6 +63,8 @@ func (k *core) knock(from identity.PeerID, x wire.Knock) {
 	}
 	k.sayLastResort(c, x.Message)
 	c.session = p
+	c.hasRead(x.Message)
+	k.sessionBegan(c, false)
 	c.setSession(k)
 	c.info.Invited, c.info.PSK = i.num, newSecret(i.parsed.PSK())
 	c.setInfo(k)
@@ -159,6 +161,7 @@ func (k *core) takeBundle(c *contact, x wire.PrekeyBox, byHand bool) {
 	if len(x.OneTime) == 0 {
 		k.c.log.Info("no one-time prekey was left: the last-resort key serves", "contact", c.info.ID.Short())
 	}
+	k.sessionBegan(c, true)
 	c.refused = false
 	c.setSession(k)
 	c.info.Serial, c.info.KnockKey = b.Serial(), x.KnockKey

@@ -67,6 +67,7 @@ func FuzzPayload(f *testing.F) {
 		{wire.PayloadReaction, 3, wire.Reaction{Emoji: []byte("+")}.Append(nil)},
 		{wire.PayloadTimer, 3, wire.Timer{Seconds: 1}.Append(nil)},
 		{wire.PayloadSuccessor, 3, []byte("x")},
+		{wire.PayloadPicture, 3, wire.Picture{Version: 1, Image: asPNG(f, squareImage(f, 2, 7))}.Append(nil)},
 		{wire.PayloadFile, 3, []byte("x")},
 		{wire.PayloadFileState, 3, []byte("x")},
 		{wire.PayloadAck, 0, []byte("x")},

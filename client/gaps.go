@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sremp/sremp/wire"
@@ -17,34 +18,59 @@ const (
 type shownGap struct {
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`
-	Seq   int64  `json:"seq"` // of that message
+	Seq   int64  `json:"seq"`           // of that message; 0: none has come since
+	Came  uint64 `json:"came,omitzero"` // of them, since
 }
 
-// noteGap remembers what is missing before a message that is shown now.
-func (c *contact) noteGap(counter, missing uint64, seq int64) {
+// noteGap remembers what is missing before a payload that is acted on now: the next
+// message says so, which may be a later payload.
+func (c *contact) noteGap(counter, missing uint64) {
 	if missing == 0 {
 		return
 	}
-	c.flow.Gaps = append(c.flow.Gaps, shownGap{counter - missing, counter - 1, seq})
+	c.flow.Gaps = append(c.flow.Gaps, shownGap{First: counter - missing, Last: counter - 1})
 	c.flow.Gaps = c.flow.Gaps[max(0, len(c.flow.Gaps)-maxGaps):]
+}
+
+// unsaidGaps returns how many are missing of which no message says so yet.
+func (c *contact) unsaidGaps() (missing uint64) {
+	for _, g := range c.flow.Gaps {
+		if g.Seq == 0 {
+			missing += g.Last - g.First + 1 - g.Came
+		}
+	}
+	return missing
+}
+
+// sayGaps notes that the message at a position says so.
+func (c *contact) sayGaps(seq int64) {
+	for i := range c.flow.Gaps {
+		if g := &c.flow.Gaps[i]; g.Seq == 0 {
+			g.Seq = seq
+		}
+	}
 }
 
 // filled notes that one came that was missing: the message behind the gap says so.
 func (k *core) filled(c *contact, counter uint64) {
-	for i, g := range c.flow.Gaps {
-		if counter < g.First || counter > g.Last {
-			continue
-		}
-		c.setFlow(k)
+	i := slices.IndexFunc(c.flow.Gaps, func(g shownGap) bool { return g.First <= counter && counter <= g.Last })
+	if i < 0 {
+		return
+	}
+	c.setFlow(k)
+	g := &c.flow.Gaps[i]
+	g.Came++
+	over := g.Came > g.Last-g.First
+	if g.Seq != 0 {
 		m, ok := k.messageAt(c, g.Seq)
 		if ok && m.missing > 0 {
 			m.missing--
 			k.changed(c, g.Seq, m)
 		}
-		if !ok || m.missing == 0 {
-			c.flow.Gaps = append(c.flow.Gaps[:i:i], c.flow.Gaps[i+1:]...)
-		}
-		return
+		over = over || !ok || m.missing == 0
+	}
+	if over {
+		c.flow.Gaps = slices.Delete(c.flow.Gaps, i, i+1)
 	}
 }
 

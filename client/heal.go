@@ -13,11 +13,13 @@ func (k *core) heal() {
 		if c.self || c.info.Trust != Trusted {
 			continue
 		}
-		if c.card != nil && (c.session == nil || c.info.CardSent < k.profile.CardVersion) {
+		_, meeting := c.joined() // the card is all that says who used the invite
+		if meeting && c.info.CardSent == 0 || c.card != nil && (c.session == nil || c.info.CardSent < k.profile.CardVersion) {
 			if err := k.sendCard(c); err != nil {
 				k.c.log.Error("card not sent", "contact", c.info.ID.Short(), "err", err)
 			}
 		}
+		k.offerPicture(c)
 		if c.flow.Rewrite {
 			peer := c.info.ID
 			k.then(func() { k.rewriteOutbox(k.contacts[peer]) })

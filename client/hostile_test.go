@@ -173,7 +173,7 @@ func (p *postman) outbox(c *Client) (out [][]byte) {
 	p.do(c, func(k *core) {}) // what waits for the batch before is stored now
 	p.do(c, func(k *core) {
 		for _, r := range k.outbox(p.other(k), 1, 1<<40, 0) {
-			if r.state != outPlain {
+			if r.state == outReady || r.state == outHeld {
 				out = append(out, r.content)
 			}
 		}

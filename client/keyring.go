@@ -49,7 +49,7 @@ func (c *Client) Keys(ctx context.Context) (out Keys, err error) {
 			return err
 		}
 		out = keysOf(hs)
-		out.CopySeen = k.profile.CopySeen
+		out.CopySeen, out.LeftBehind = k.profile.CopySeen, k.profile.LeftBehind
 		out.KitHere = len(k.profile.Recovery.bytes()) == 32
 		return nil
 	})

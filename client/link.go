@@ -32,8 +32,8 @@ const (
 type link struct {
 	peer  identity.PeerID
 	conn  *transport.PeerConn
-	out   chan []byte // frames
-	early uint64      // the counter after the last message that is on its way already, 0 for none
+	out   chan frame
+	early uint64 // the counter after the last message that is on its way already, 0 for none
 	since time.Time
 	files atomic.Int32 // streams of files that are served
 
@@ -42,13 +42,20 @@ type link struct {
 	told time.Time // when an acknowledgement last went over it; the core's
 }
 
-// send queues a frame. It never blocks: false means that the link is behind.
+// A frame is what one message of a stream is.
+type frame struct {
+	typ     uint16
+	payload []byte
+}
+
+// send queues a frame, whose payload nobody writes to any more. It never blocks: false
+// means that the link is behind.
 func (l *link) send(typ uint16, payload []byte) bool {
 	if l.conn.Err() != nil {
 		return false
 	}
 	select {
-	case l.out <- wire.AppendFrame(make([]byte, 0, wire.FrameHeaderLen+len(payload)), typ, payload):
+	case l.out <- frame{typ, payload}:
 		return true
 	default:
 		return false
@@ -60,7 +67,7 @@ func (l *link) idle() bool { return len(l.out) == 0 }
 
 // linked takes a connection over.
 func (n *network) linked(conn *transport.PeerConn, sent early, hidden bool) {
-	l := &link{peer: conn.Peer().Identity, conn: conn, out: make(chan []byte, linkQueue), since: time.Now(), hidden: hidden}
+	l := &link{peer: conn.Peer().Identity, conn: conn, out: make(chan frame, linkQueue), since: time.Now(), hidden: hidden}
 	if conn.EarlyStream() != nil {
 		l.early = sent.next
 		n.c.log.Debug("messages left before the peer had proven itself", "peer", l.peer.Short())
@@ -84,10 +91,12 @@ func (l *link) write(ctx context.Context) {
 		}
 	}
 	w := bufio.NewWriterSize(s, linkBuffer)
+	var header [wire.FrameHeaderLen]byte
 	for {
 		select {
 		case f := <-l.out:
-			if _, err := w.Write(f); err != nil {
+			w.Write(wire.AppendFrameHeader(header[:0], f.typ, len(f.payload))) // w keeps its error
+			if _, err := w.Write(f.payload); err != nil {
 				return
 			}
 			if len(l.out) == 0 {
@@ -207,7 +216,7 @@ func (k *core) attach(c *contact, l *link) {
 			old.conn.Close(0, "")
 		})
 	}
-	c.link, c.refused = l, false
+	c.link, c.refused, c.away, c.pokeAt = l, false, time.Time{}, time.Time{}
 	c.sending.cursor = l.early
 	c.sending.progress = k.steady()
 	c.flow.LastSeen = k.now()
@@ -273,7 +282,10 @@ func (k *core) linkDown(l *link, err error) {
 		return
 	}
 	k.c.log.Debug("link lost", "contact", l.peer.Short(), "err", err)
-	c.link, c.sending.recent = nil, nil
+	if errors.Is(err, transport.ErrLeftBehind) {
+		k.leftBehind(c)
+	}
+	c.link, c.sending.recent = nil, recentRows{}
 	if errors.Is(err, transport.ErrLost) && !l.told.IsZero() && time.Since(l.told) < unheard {
 		k.ackDue(c) // it may be lost: who has mailed what it is about waits for it
 	}

@@ -23,8 +23,12 @@ type Lockable struct {
 	feed   chan struct{} // closed when the events of c have ended
 	used   time.Time     // when somebody last asked something of it
 	timer  *time.Timer   // runs autoLock
+	before func(context.Context)
 	closed bool
 }
+
+// beforeLock is how long a lock waits for what is stored before it.
+const beforeLock = 2 * time.Second
 
 var (
 	_ API     = (*Lockable)(nil)
@@ -110,8 +114,42 @@ func (l *Lockable) Client() (*Client, error) {
 	return l.c, nil
 }
 
+// BeforeLock has f be called before each lock, by whomever, while the client is
+// open still: so that what a person has begun is stored, sealed. A lock does not
+// wait longer than its context.
+func (l *Lockable) BeforeLock(f func(ctx context.Context)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.before = f
+}
+
+// storeBegun runs what BeforeLock was given, if there is something to lock.
+func (l *Lockable) storeBegun(ctx context.Context) {
+	l.mu.Lock()
+	f := l.before
+	if l.c == nil {
+		f = nil
+	}
+	l.mu.Unlock()
+	if f == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, beforeLock)
+	defer cancel()
+	done := make(chan struct{})
+	go func() { // ends soon after ctx
+		defer close(done)
+		f(ctx)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
 // Lock implements [Locking]. Locking what is locked is no error.
-func (l *Lockable) Lock(context.Context) error {
+func (l *Lockable) Lock(ctx context.Context) error {
+	l.storeBegun(ctx)
 	l.mu.Lock()
 	c, feed := l.c, l.feed
 	l.c = nil

@@ -73,6 +73,11 @@ func (l *Lockable) Verify(ctx context.Context, id identity.PeerID, proof string)
 	return l.run(func(c *Client) error { return c.Verify(ctx, id, proof) })
 }
 
+// Picture implements [API].
+func (l *Lockable) Picture(ctx context.Context, of identity.PeerID) ([]byte, error) {
+	return call(l, func(c *Client) ([]byte, error) { return c.Picture(ctx, of) })
+}
+
 // SetContact implements [API].
 func (l *Lockable) SetContact(ctx context.Context, id identity.PeerID, s ContactSettings) (Contact, error) {
 	return call(l, func(c *Client) (Contact, error) { return c.SetContact(ctx, id, s) })
@@ -136,6 +141,11 @@ func (l *Lockable) Backup(ctx context.Context, path string) error {
 // SetName implements [API].
 func (l *Lockable) SetName(ctx context.Context, name string) (Me, error) {
 	return call(l, func(c *Client) (Me, error) { return c.SetName(ctx, name) })
+}
+
+// SetPicture implements [API].
+func (l *Lockable) SetPicture(ctx context.Context, path string) (Me, error) {
+	return call(l, func(c *Client) (Me, error) { return c.SetPicture(ctx, path) })
 }
 
 // RotateKeys implements [API].

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/relay"
+	"github.com/sremp/sremp/transport"
 )
 
 // A mailBox is where a contact's mail goes now.
@@ -45,6 +46,7 @@ func (k *core) mailTargets(c *contact) (out []mailBox) {
 type boxState struct {
 	next time.Time     // not asked before
 	wait time.Duration // the last pause
+	from time.Time     // of the first failure
 }
 
 // mailTarget returns the mailbox to use now: the first that did not fail lately,
@@ -73,9 +75,13 @@ func (k *core) boxFailed(c *contact, id identity.ServerID, err error) {
 	if m.boxes == nil {
 		m.boxes = map[identity.ServerID]boxState{}
 	}
-	first := m.boxes[id].wait == 0
-	m.wait = min(max(2*m.boxes[id].wait, mailRetryMin), mailRetryMax)
-	m.boxes[id] = boxState{k.steady().Add(m.wait), m.wait}
+	before := m.boxes[id]
+	first := before.wait == 0
+	if first {
+		before.from = k.steady()
+	}
+	m.wait = max(mailRetryMin, transport.RedialAfter(before.wait, k.steady().Sub(before.from), mailRetryMax))
+	m.boxes[id] = boxState{k.steady().Add(m.wait), m.wait, before.from}
 	m.next = k.steady().Add(m.wait)
 	if to := k.mailTarget(c); to != nil {
 		m.next = m.boxes[to.relay.ID].next

@@ -104,7 +104,7 @@ func (c *Client) MarkRead(ctx context.Context, with identity.PeerID, unread bool
 // contactTables are those whose rows belong to one contact, by its number.
 var contactTables = []Table{
 	TableFlows, TableSessions, TableMessages, TableOutbox, TableWaiting, TableExpiries,
-	TableFiles, TableTrees, TablePreviews, TableSegments,
+	TableFiles, TableTrees, TablePreviews, TableSegments, TablePictures,
 }
 
 // DeleteContact implements [API].

@@ -24,6 +24,8 @@ const (
 	storedOurs    = 4 // our reaction
 	storedTheirs  = 5 // the contact's reaction
 	storedFile    = 6 // a fileInfo: the message is a file, its text the name
+	storedEditBy  = 7 // the payloadPlace of the contact's newest edit
+	storedTheirBy = 8 // and of its newest reaction
 )
 
 // A storedMessage is the body of a row of TableMessages.
@@ -41,6 +43,8 @@ type storedMessage struct {
 	expires      time.Time // zero if it stays
 	ours, theirs string    // reactions, empty for none
 	file         *fileInfo // nil if it is none
+
+	editedBy, theirsBy payloadPlace // of what the contact changed
 }
 
 // more returns what only few messages have.
@@ -58,6 +62,8 @@ func (m storedMessage) more() (out []wire.Extension) {
 	if m.file != nil {
 		add(storedFile, true, m.file.append(nil))
 	}
+	add(storedEditBy, m.editedBy != payloadPlace{}, m.editedBy.append(nil))
+	add(storedTheirBy, m.theirsBy != payloadPlace{}, m.theirsBy.append(nil))
 	return out
 }
 
@@ -88,9 +94,16 @@ func (m *storedMessage) setMore(xs []wire.Extension) {
 			m.theirs = string(x.Data)
 		case storedFile:
 			m.file = parseFileInfo(x.Data)
+		case storedEditBy:
+			m.editedBy = payloadPlace{r.Uint32(), r.Uint64()}
+		case storedTheirBy:
+			m.theirsBy = payloadPlace{r.Uint32(), r.Uint64()}
 		}
 	}
 }
+
+// storedLen is what a message without a text and extensions takes.
+const storedLen = 1 + 16 + 1 + 8 + 8 + 8 + 4 + 3
 
 func (m storedMessage) append(b []byte) []byte {
 	more := m.more()

@@ -66,7 +66,7 @@ const owners = 3
 func allRows(t *testing.T, s client.Store) map[place]client.Row {
 	t.Helper()
 	all := map[place]client.Row{}
-	for table := client.TableSettings; table <= client.TableSegments; table++ {
+	for table := client.TableSettings; table <= client.TablePictures; table++ {
 		for owner := range int64(owners) {
 			rows, err := s.Rows(t.Context(), client.Query{Table: table, Owner: owner})
 			if err != nil {

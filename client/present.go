@@ -31,6 +31,7 @@ func (n *network) newPool() *rendezvous.Pool {
 				problem = ErrClock.Error()
 			}
 			n.c.post(func(k *core) { k.serverUp(a.ID, roleRendezvous, problem) })
+			n.hurry(func(s *server) bool { return s.addr.ID == a.ID }) // its relay is there again, too
 			n.pokeAll()
 		},
 		Down: func(a identity.ServerAddr, err error) {
@@ -106,7 +107,13 @@ func (k *core) found(ch rendezvous.Change) {
 	}
 	moved := c.found == nil || !slices.Equal(c.found.Rendezvous, ch.Content.Rendezvous)
 	c.found = ch.Content
+	epoch := c.epoch()
 	k.takeRecord(c, ch.Content.Record.Bytes())
+	if c.epoch() > epoch && c.sessionLost() {
+		// What was asked for, if anything, were prekeys of the computer that it lost.
+		c.renewal.next = time.Time{}
+		k.askPrekeys(c)
+	}
 	id := c.info.ID
 	if moved && !k.c.net.knowsServers(id, ch.Content.Rendezvous) {
 		k.then(func() { k.c.net.contactChanged(k, k.contacts[id]) })

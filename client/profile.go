@@ -46,17 +46,20 @@ type profile struct {
 
 	Port uint16 `json:"port,omitempty"` // of our own choice, kept while there is no server; 0: none yet
 
-	Visible    bool       `json:"visible,omitempty"`   // on the local network, to everybody
-	Listed     listState  `json:"listed,omitempty"`    // on the public lists
-	NoteSecret secret     `json:"note_secret"`         // of our notes to ourselves, see copies.go
-	Instances  []instance `json:"instances,omitempty"` // the last openings of the profile, newest last
-	CopySeen   time.Time  `json:"copy_seen,omitzero"`  // when another copy of it was noticed last
+	Visible    bool       `json:"visible,omitempty"`    // on the local network, to everybody
+	Listed     listState  `json:"listed,omitempty"`     // on the public lists
+	NoteSecret secret     `json:"note_secret"`          // of our notes to ourselves, see copies.go
+	Instances  []instance `json:"instances,omitempty"`  // the last openings of the profile, newest last
+	CopySeen   time.Time  `json:"copy_seen,omitzero"`   // when another copy of it was noticed last
+	LeftBehind time.Time  `json:"left_behind,omitzero"` // when a contact said that the identity was restored elsewhere
 
 	StatesBound bool `json:"states_bound,omitempty"` // rows are sealed with their state
 
 	ListNote string `json:"list_note,omitempty"`
 
 	ListPicture []byte `json:"list_picture,omitempty"`
+
+	Picture pictureState `json:"picture,omitzero"` // that contacts see
 }
 
 // A serverInfo is one server that the profile uses.

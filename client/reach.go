@@ -19,11 +19,12 @@ import (
 // Tuning of the search for contacts.
 const (
 	reachRetryMin = time.Second
-	reachRetryMax = 15 * time.Minute // with messages waiting, tickMax; a contact that comes back asks for us
+	reachRetryMax = 15 * time.Minute // with messages waiting, see pokeSeldom; a contact that comes back asks for us
 	helloTime     = 3 * time.Second
 	introduceTime = 6 * time.Second
-	pokeInterval  = 3 * time.Second // between two attempts because of messages
-	freshLink     = 5 * time.Second // a connection is not replaced before
+	pokeInterval  = 3 * time.Second  // between two attempts because of messages
+	freshLink     = 5 * time.Second  // a connection is not replaced before
+	briefLink     = 10 * time.Second // one that ended sooner was refused, perhaps: it hurries nothing
 	awayGrace     = 400 * time.Millisecond
 	serversTime   = 2 * time.Second // what our own servers get before an offer goes out without them
 )
@@ -54,6 +55,7 @@ type target struct {
 	found    bool             // it said so since the last attempt
 	linked   bool
 	at       time.Time // when that began
+	stood    time.Time // when a connection that was no brief one ended last
 	since    time.Time // when the attempt under way began; zero if there is none
 	offering bool      // our own offer is under way
 	away     bool      // a rendezvous said in it that the contact is not there
@@ -103,7 +105,7 @@ func (n *network) contactChanged(k *core, c *contact) {
 	n.mu.Lock()
 	old := n.targets[t.id]
 	if old != nil {
-		t.wake, t.linked, t.at, t.since, t.cancel = old.wake, old.linked, old.at, old.since, old.cancel
+		t.wake, t.linked, t.at, t.stood, t.since, t.cancel = old.wake, old.linked, old.at, old.stood, old.since, old.cancel
 		t.offering, t.away, t.near, t.found = old.offering, old.away, old.near, old.found
 	}
 	if old != nil && (t.relayOnly || !old.relayOnly) {
@@ -147,15 +149,21 @@ func (n *network) target(id identity.PeerID) target {
 // setLinked tells the search whether a contact is connected.
 func (n *network) setLinked(id identity.PeerID, linked bool) {
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	t := n.targets[id]
-	if t != nil {
-		t.linked, t.at = linked, time.Now()
-		if linked && t.offering {
-			t.cancel()
-		}
+	if t == nil {
+		return
 	}
-	n.mu.Unlock()
-	if t != nil {
+	ended := t.linked && !linked
+	brief := ended && time.Since(t.at) < briefLink
+	t.linked, t.at = linked, time.Now()
+	if linked && t.offering {
+		t.cancel()
+	}
+	if ended && !brief {
+		t.stood = t.at
+	}
+	if !brief {
 		notify(t.wake)
 	}
 }
@@ -240,12 +248,13 @@ func (n *network) offerable(id identity.PeerID) {
 // reach keeps one contact connected, as long as there is one.
 func (n *network) reach(id identity.PeerID) {
 	wait := reachRetryMin
-	var last time.Time
+	var last, stood time.Time
 	for n.ctx.Err() == nil {
 		t := n.target(id)
-		if t.linked {
-			wait = reachRetryMin
-		} else if !t.blocked {
+		if t.stood.After(stood) {
+			wait, stood = reachRetryMin, t.stood
+		}
+		if !t.linked && !t.blocked {
 			interval := pokeInterval
 			if n.foundNow(id) {
 				interval = foundInterval
@@ -256,7 +265,9 @@ func (n *network) reach(id identity.PeerID) {
 			last = time.Now()
 			err := n.attempt(id)
 			if err == nil {
-				wait = reachRetryMin
+				// Only the core says that there is a link. While it cannot store it takes
+				// nothing, and a second connection would be as useless as the first.
+				_ = n.c.do(n.ctx, func(*core) error { return nil })
 			} else if n.ctx.Err() == nil && !errors.Is(err, errYielded) && !errors.Is(err, context.Canceled) {
 				reason := plain(err)
 				n.c.post(func(k *core) {

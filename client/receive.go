@@ -67,7 +67,7 @@ func (k *core) incoming(c *contact, msg []byte) error {
 		plain, err = k.reborn(c, msg)
 	}
 	switch {
-	case errors.Is(err, ratchet.ErrDuplicate):
+	case err != nil && c.seen.has(msg), errors.Is(err, ratchet.ErrDuplicate) && !errors.Is(err, ratchet.ErrReused):
 		// The acknowledgement was lost, or is on its way.
 		k.c.log.Debug("a message came again", "err", err)
 		k.ackDue(c)
@@ -77,12 +77,14 @@ func (k *core) incoming(c *contact, msg []byte) error {
 		return err
 	}
 	c.setSession(k)
+	c.hasRead(msg)
 	c.renewal.failures = 0
 	if ratchet.IsInitial(msg) {
 		k.dirtyPrekeys = true
 		k.sayLastResort(c, msg)
 	}
 	if c.session.Generation() > generation {
+		k.sessionBegan(c, false)
 		k.rewrite(c) // the contact may be unable to read what is on its way
 	}
 	k.plaintext(c, plain)
@@ -149,6 +151,7 @@ func (k *core) numbered(c *contact, p wire.Payload) {
 	}
 	if p.Epoch > f.InEpoch {
 		k.release(c)
+		k.forgetEarly(c, func(uint64, waitingMessage) bool { return true })
 		f.InEpoch, f.In, f.InSum, f.Shown, f.Gaps = p.Epoch, counterSet{Next: 1}, digest{}, 1, nil
 	}
 	k.ackDue(c)
@@ -160,10 +163,10 @@ func (k *core) numbered(c *contact, p wire.Payload) {
 	m := waitingMessage{payload: p, received: k.now()}
 	switch {
 	case p.Counter < f.Shown: // its gap was given up
-		k.show(c, m, 0)
 		k.filled(c, p.Counter)
+		k.show(c, m)
 	case p.Counter == f.Shown:
-		k.show(c, m, 0)
+		k.show(c, m)
 		f.Shown++
 		k.showNext(c)
 	default:
@@ -178,6 +181,7 @@ func (k *core) numbered(c *contact, p wire.Payload) {
 			k.release(c)
 		}
 	}
+	k.forgetEarly(c, func(counter uint64, _ waitingMessage) bool { return counter < f.In.Next }) // all before it is here
 }
 
 // showNext shows what waited and is next.
@@ -202,53 +206,60 @@ func (k *core) release(c *contact) {
 
 func (k *core) showWaiting(c *contact, m waitingMessage, missing uint64) {
 	n := m.payload.Counter
-	k.show(c, m, missing)
+	k.deleteWaiting(c, n)
 	delete(c.waiting, n)
-	k.changes = append(k.changes, Change{
-		Kind: Delete, Table: TableWaiting, Row: Row{Owner: c.num, Seq: int64(n)}, Through: int64(n),
-	})
+	c.noteGap(n, missing)
+	k.show(c, m)
 	c.flow.Shown = n + 1
 	c.setFlow(k)
 }
 
+func (k *core) deleteWaiting(c *contact, counter uint64) {
+	k.changes = append(k.changes, Change{
+		Kind: Delete, Table: TableWaiting, Row: Row{Owner: c.num, Seq: int64(counter)}, Through: int64(counter),
+	})
+}
+
 // show acts on a numbered payload.
-func (k *core) show(c *contact, m waitingMessage, missing uint64) {
+func (k *core) show(c *contact, m waitingMessage) {
 	p := m.payload
 	switch p.Type {
 	case wire.PayloadText:
-		k.showText(c, m, missing)
+		k.showText(c, m)
 	case wire.PayloadEdit:
-		k.takeEdit(c, p, m.received)
+		k.takeEdit(c, m)
 	case wire.PayloadDelete:
 		k.takeDeletion(c, p)
 	case wire.PayloadReaction:
-		k.takeReaction(c, p)
+		k.takeReaction(c, m)
 	case wire.PayloadTimer:
 		k.takeTimer(c, p)
 	case wire.PayloadSuccessor:
 		k.takeSuccessor(c, p.Body)
 	case wire.PayloadCard:
 		k.takeCard(c, p.Body)
+	case wire.PayloadPicture:
+		k.takePicture(c, p)
 	case wire.PayloadFile:
-		k.showFile(c, m, missing)
+		k.showFile(c, m)
 	case wire.PayloadFileState:
 		k.takeFileState(c, p.Body)
 	}
 }
 
 // showText appends a text to the conversation.
-func (k *core) showText(c *contact, m waitingMessage, missing uint64) {
+func (k *core) showText(c *contact, m waitingMessage) {
 	text, ok := textOf(m.payload.Body)
 	if !ok {
 		k.c.log.Warn("text ignored", "contact", c.info.ID.Short(), "len", len(m.payload.Body))
 		return
 	}
-	k.showMessage(c, m, missing, text, nil)
+	k.showMessage(c, m, text, nil)
 }
 
 // showMessage appends a text, or the file f with its name, to the conversation,
 // unless its sender has deleted it since. It reports whether it did.
-func (k *core) showMessage(c *contact, m waitingMessage, missing uint64, text string, f *file) bool {
+func (k *core) showMessage(c *contact, m waitingMessage, text string, f *file) bool {
 	p := m.payload
 	if k.isRepeat(c, p) {
 		return false
@@ -256,11 +267,12 @@ func (k *core) showMessage(c *contact, m waitingMessage, missing uint64, text st
 	if i := slices.Index(c.flow.Deleted, p.ID); i >= 0 {
 		c.flow.Deleted = slices.Delete(c.flow.Deleted, i, i+1)
 		c.setFlow(k)
+		k.forgetEarly(c, func(_ uint64, m waitingMessage) bool { return isAbout(m.payload, p.ID) })
 		return false
 	}
 	stored := storedMessage{
 		id: p.ID, counter: p.Counter, sent: fromMillis(p.SentAt), received: m.received,
-		missing: uint32(min(missing, 1<<31-1)), text: text,
+		missing: uint32(min(c.unsaidGaps(), 1<<31-1)), text: text,
 	}
 	if f != nil {
 		stored.file = f.info()
@@ -278,7 +290,7 @@ func (k *core) showMessage(c *contact, m waitingMessage, missing uint64, text st
 		}
 	}
 	seq := k.storeMessage(c, stored)
-	c.noteGap(p.Counter, missing, seq)
+	c.sayGaps(seq)
 	c.flow.Unread++
 	v := stored.view(k.viewOf(c), seq, Delivered)
 	if f != nil {
@@ -298,6 +310,7 @@ func (k *core) showMessage(c *contact, m waitingMessage, missing uint64, text st
 	}
 	k.emit(MessageEvent{Message: v})
 	k.notify(c, kind, v)
+	k.actOnEarly(c, p.ID)
 	return true
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -35,35 +36,57 @@ func (n *network) useRelay(ctx context.Context, s *server) error {
 	}
 	n.c.post(func(k *core) { k.serverUp(s.addr.ID, roleRelay, "") })
 
-	acks := &ackQueue{wake: make(chan struct{}, 1)}
+	acks := newQueue[uint64]()      // numbers of mail that is stored here: as many as the relay's quota has at most
+	again := newQueue[relay.Mail]() // what could not be stored: as much as the core takes at a time
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	n.run(func() { n.leaveNote(ctx, s.addr) })
 	n.run(func() { n.ackMail(ctx, cl, acks) })
 	n.run(func() { n.relayWork(ctx, s, cl) })
+	take := func(m relay.Mail) {
+		n.c.post(func(k *core) {
+			keep, note := k.takeNote(s.addr.ID, m)
+			if !note {
+				k.mailArrived(s.addr.ID, m)
+			}
+			k.settle(func(err error) {
+				switch {
+				case err != nil:
+					again.add(m)
+				case !keep:
+					acks.add(m.Seq)
+				}
+			})
+		})
+	}
+	var pause <-chan time.Time // while mail waits to be stored, no more is read
+	wait, failed := serverRetryMin, time.Time{}
 	for {
+		mail := cl.Mail()
+		if pause != nil {
+			mail = nil
+		}
 		select {
-		case m, ok := <-cl.Mail():
+		case m, ok := <-mail:
 			if !ok {
 				<-cl.Done()
 				return cl.Err()
 			}
-			n.c.post(func(k *core) {
-				keep, note := k.takeNote(s.addr.ID, m)
-				if !note {
-					k.mailArrived(s.addr.ID, m)
-				}
-				k.settle(func(err error) {
-					switch {
-					case err != nil:
-						cl.Close() // it comes again with the next connection
-						return
-					case keep:
-						return
-					}
-					acks.add(m.Seq)
-				})
-			})
+			take(m)
+		case <-again.wake:
+			if pause != nil {
+				continue
+			}
+			if time.Since(failed) > 2*serverRetryMax {
+				wait = serverRetryMin
+			}
+			pause, failed = time.After(wait), time.Now()
+			wait = min(2*wait, serverRetryMax)
+		case <-pause:
+			pause = nil
+			for _, m := range again.take() {
+				take(m)
+			}
 		case <-cl.Done():
 			return cl.Err()
 		case <-ctx.Done():
@@ -72,28 +95,29 @@ func (n *network) useRelay(ctx context.Context, s *server) error {
 	}
 }
 
-// An ackQueue holds the numbers of mail that is stored here. It is as long as
-// the relay's quota at most.
-type ackQueue struct {
+// A queue is filled by the core, which must not wait, and emptied by a session.
+type queue[T any] struct {
 	wake chan struct{} // capacity 1
 
-	mu   sync.Mutex
-	seqs []uint64
+	mu    sync.Mutex
+	items []T
 }
 
-func (q *ackQueue) add(seq uint64) {
+func newQueue[T any]() *queue[T] { return &queue[T]{wake: make(chan struct{}, 1)} }
+
+func (q *queue[T]) add(x T) {
 	q.mu.Lock()
-	q.seqs = append(q.seqs, seq)
+	q.items = append(q.items, x)
 	q.mu.Unlock()
 	notify(q.wake)
 }
 
-func (q *ackQueue) take() []uint64 {
+func (q *queue[T]) take() []T {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	seqs := q.seqs
-	q.seqs = nil
-	return seqs
+	items := q.items
+	q.items = nil
+	return items
 }
 
 // notify wakes who waits on a channel of capacity 1.
@@ -104,19 +128,34 @@ func notify(c chan struct{}) {
 	}
 }
 
-// ackMail deletes at the relay what is stored here.
-func (n *network) ackMail(ctx context.Context, cl *relay.Client, acks *ackQueue) {
+// ackMail deletes at the relay what is stored here. A relay that cannot do so is asked
+// again on the same connection: on another one all of the mail would come again.
+func (n *network) ackMail(ctx context.Context, cl *relay.Client, acks *queue[uint64]) {
+	wait := serverRetryMin
+	var seqs []uint64
 	for {
 		select {
 		case <-acks.wake:
 		case <-ctx.Done():
 			return
 		}
+		seqs = append(seqs, acks.take()...)
 		call, cancel := context.WithTimeout(ctx, dialTime)
-		err := cl.Ack(call, acks.take())
+		err := cl.Ack(call, seqs)
 		cancel()
-		if err != nil {
-			cl.Close() // with the next connection it all comes again
+		switch {
+		case err == nil:
+			wait, seqs = serverRetryMin, nil
+		case errors.Is(err, relay.ErrServer) || errors.Is(err, relay.ErrFull) || errors.Is(err, relay.ErrBusy):
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+				return
+			}
+			wait = min(2*wait, serverRetryMax)
+			notify(acks.wake)
+		default:
+			cl.Close()
 			return
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"time"
 
@@ -23,7 +22,6 @@ import (
 const (
 	contextPrekeyInbox = "SREMP v1 prekey inbox"
 	contextPrekeyToken = "SREMP v1 prekey inbox token"
-	contextDigest      = "SREMP v1 received"
 )
 
 // Tuning of renewals.
@@ -36,8 +34,6 @@ const (
 	// prekeyTokenTTL is how long a relay gives our prekeys to contacts; it is
 	// renewed with every visit.
 	prekeyTokenTTL = 60 * 24 * time.Hour
-	// maxAhead bounds how far an acknowledgement may be ahead of what we remember.
-	maxAhead = 1 << 32
 )
 
 // A renewal is the volatile side of healing a session.
@@ -133,6 +129,7 @@ func (k *core) renewWith(c *contact, b *ratchet.Bundle, oneTime []byte) error {
 		var p *ratchet.Peer
 		if p, err = ratchet.Initiate(k.now(), k.local, b, oneTime, [32]byte{}); err == nil {
 			c.session = p
+			c.flow.forgetTheirs()
 			k.tellWhere(c)
 		}
 	}
@@ -142,6 +139,12 @@ func (k *core) renewWith(c *contact, b *ratchet.Bundle, oneTime []byte) error {
 	k.rewrite(c)
 	k.ackDue(c) // the contact learns of the session by its first message
 	return nil
+}
+
+// sessionBegan notes that what is sent to the contact from now on goes over another
+// ratchet than before, or the first.
+func (k *core) sessionBegan(c *contact, ours bool) {
+	k.c.log.Debug("a session began", "contact", c.info.ID.Short(), "ours", ours)
 }
 
 // sayLastResort notes that a session began without a one-time prekey.
@@ -186,12 +189,13 @@ func (k *core) rewriteOutbox(c *contact) {
 // batch changed is stored: whoever reads it before sees the rows that it had.
 func (k *core) outboxChanged(c *contact) {
 	c.sending.mail.round++
+	c.sending.recent = recentRows{}
 	c.setFlow(k)
 	peer := c.info.ID
 	k.then(func() {
 		c := k.contacts[peer]
 		c.sending.plain, c.sending.sealed = true, 0
-		c.sending.recent, c.sending.cursor = nil, 0
+		c.sending.recent, c.sending.cursor = recentRows{}, 0
 		c.sending.mail.cursor, c.sending.mail.knocks = 0, nil
 		k.encryptWaiting(c)
 	})
@@ -206,6 +210,12 @@ func (k *core) putPlain(c *contact, r outRow, counter uint64) {
 		p, err = wire.ParsePayload(r.content)
 	}
 	ext := []wire.Extension{{Type: wire.ExtensionAgain}}
+	if x, bad := wire.ParseEdit(p.Body); r.typ == wire.PayloadEdit && err == nil && bad == nil {
+		// It takes back no later edit, which has arrived already.
+		if m, _, found := k.findMessage(c, x.ID); found {
+			p.Body = wire.Edit{ID: x.ID, Text: []byte(m.text)}.Append(nil)
+		}
+	}
 	switch {
 	case keepsPayload(r.typ) && err == nil, r.state == outPlain && err == nil:
 		ext = append(dropExtension(p.Extensions, wire.ExtensionAgain), ext...)
@@ -248,62 +258,3 @@ func (k *core) isRepeat(c *contact, p wire.Payload) bool {
 	_, _, found := k.findMessage(c, p.ID)
 	return found
 }
-
-// wentBack takes an acknowledgement that means other messages than those that we
-// remember under its numbers: our disk is an old copy. What waits gets numbers
-// that were never used, so that nothing is taken for delivered that the contact
-// never saw.
-func (k *core) wentBack(c *contact, a wire.Ack) {
-	f := &c.flow
-	top := a.Next - 1
-	if n := len(a.Ranges); n > 0 {
-		top = a.Ranges[n-1].Last
-	}
-	if top >= f.NextOut+maxAhead {
-		return
-	}
-	next, old, before := max(top+1, f.NextOut), f.NextOut, len(k.changes)
-	if !k.eachOutbox(c, f.Acked.Next, old, func(r outRow) bool {
-		k.putPlain(c, r, next)
-		next++
-		return true
-	}) {
-		k.changes = k.changes[:before]
-		return // the next acknowledgement tells it again
-	}
-	k.c.log.Warn("this profile is an old copy: a contact has messages that it does not know", "contact", c.info.ID.Short())
-	if old > 1 {
-		k.changes = append(k.changes, Change{
-			Kind: Delete, Table: TableOutbox, Row: Row{Owner: c.num, Seq: 1}, Through: int64(old - 1),
-		})
-	}
-	f.Acked, f.AckedSum, f.NextOut = counterSet{Next: max(top+1, old)}, a.Digest, next
-	k.outboxChanged(c)
-}
-
-// A digest stands for a set of numbered payloads: the sum, modulo 2^64 in each
-// half, of the first 16 bytes of a hash of each one's counter and id (spec §8.4).
-type digest [16]byte
-
-func (d digest) add(counter uint64, id MessageID) digest {
-	b := binary.BigEndian.AppendUint64([]byte(contextDigest), counter)
-	h := sha256.Sum256(append(b, id[:]...))
-	for _, i := range []int{0, 8} {
-		binary.BigEndian.PutUint64(d[i:], binary.BigEndian.Uint64(d[i:])+binary.BigEndian.Uint64(h[i:]))
-	}
-	return d
-}
-
-// MarshalText makes a digest a string in a flow's JSON.
-func (d digest) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
-
-// UnmarshalText decodes MarshalText's form.
-func (d *digest) UnmarshalText(b []byte) error {
-	if len(b) != 2*len(d) {
-		return errDigest
-	}
-	_, err := hex.Decode(d[:], b)
-	return err
-}
-
-var errDigest = errors.New("client: not a digest")

@@ -23,7 +23,18 @@ func TestNothingPlainOnDisk(t *testing.T) {
 	}
 	send(t, b.c, a.id, "a text that nobody else reads")
 	waitTexts(t, b.c, a.id, ">delivered a text that nobody else reads")
+	setPicture(t, a.c, painted(t, red))
+	waitPicture(t, b.c, a.id, a.c, "red")
+	picture, err := b.c.Picture(t.Context(), a.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := a.c.Picture(t.Context(), a.id)
+	if err != nil {
+		t.Fatal(err)
+	}
 	needles := [][]byte{
+		picture[len(picture)-40:], own[len(own)-40:], picture[:20],
 		[]byte("Alice-the-inviter"), []byte("Bob-the-joiner"), []byte("nick-of-alice"), []byte("nobody else reads"),
 		a.id[:], b.id[:], []byte(strings.ReplaceAll(a.id.String(), "-", "")[:20]), []byte("127.0.0.1"),
 	}

@@ -122,7 +122,7 @@ func (re *restorer) forget(ctx context.Context) error {
 		owners = append(owners, r.Seq)
 	}
 	for _, owner := range owners {
-		for t := TableSettings; t <= TableSegments; t++ {
+		for t := TableSettings; t <= TablePictures; t++ {
 			re.changes = append(re.changes, Change{Kind: Delete, Table: t, Row: Row{Owner: owner}, Through: math.MaxInt64})
 		}
 	}
@@ -156,15 +156,23 @@ func (re *restorer) take(ctx context.Context, row backupRow) (err error) {
 		re.contacts[row.seq] = true
 		c.Inbox, c.Token, c.Intro, c.Hello = randomSecret(), randomSecret(), randomSecret(), randomSecret()
 		c.CardSent = 0
+		// The lost computer may have told more than the backup knows, and been told.
+		c.PictureSent = pictureUnknown
+		c.Picture = pictureState{Name: c.Picture.Name}
 		re.changes = append(re.changes, re.v.putJSON(TableContacts, 0, row.seq, c))
 	case TableFlows:
 		var f flow
 		if err := json.Unmarshal(row.body, &f); err != nil {
 			return bad(err)
 		}
-		f.AckedSum = digest{}
+		f.forgetTheirs()
 		f.NextOut, f.Acked, f.ReadThrough, f.ReadPast, f.ReadTold, f.AckDue = 1, counterSet{Next: 1}, 0, nil, 0, false
 		re.changes = append(re.changes, re.v.putJSON(TableFlows, row.owner, 0, f))
+	case TableWaiting:
+		if _, err := parseWaiting(row.body); err != nil {
+			return bad(err)
+		}
+		re.changes = append(re.changes, re.v.put(TableWaiting, row.owner, row.seq, 0, row.body))
 	case TableMessages:
 		m, err := parseStored(row.body)
 		if err != nil {
@@ -176,6 +184,8 @@ func (re *restorer) take(ctx context.Context, row backupRow) (err error) {
 		ch := re.v.put(TableMessages, row.owner, row.seq, 0, m.append(nil))
 		ch.Tag = re.v.tag(row.owner, m.id)
 		re.changes = append(re.changes, ch)
+	case TablePictures:
+		re.changes = append(re.changes, re.v.put(TablePictures, row.owner, pictureShown, 0, row.body))
 	case TableExpiries:
 		re.changes = append(re.changes, re.v.put(TableExpiries, row.owner, row.seq, 0, row.body))
 	}
@@ -222,9 +232,11 @@ func (re *restorer) takeProfile() error {
 	}
 	p.Local, p.KitKey = newHidden(local.MarshalSecret()), newSecret(kitKey([32]byte(seed)))
 	p.KnockInbox, p.KnockKeys = randomSecret(), nil
-	p.NoteSecret, p.Instances, p.CopySeen = randomSecret(), nil, time.Time{} // a copy no more
+	p.NoteSecret, p.Instances = randomSecret(), nil
+	p.CopySeen, p.LeftBehind = time.Time{}, time.Time{} // a copy no more
 	p.rotateKnockKey(now)
 	p.CardVersion = max(p.CardVersion, millis(now)) + 1
+	p.Picture.Version = max(p.Picture.Version, millis(now)) + 1
 	for i := range p.Servers {
 		p.Servers[i].Owner = randomSecret()
 	}

@@ -1,6 +1,10 @@
 package client
 
-import "time"
+import (
+	"time"
+
+	"github.com/sremp/sremp/transport"
+)
 
 // Tuning of time-outs. A contact with something outstanding is looked at every
 // tickMin while something goes on, and for busyFor after; then ever more seldom,
@@ -14,13 +18,16 @@ const (
 
 // outstanding reports whether time alone may make something of c due.
 func (c *contact) outstanding() bool {
-	return c.flow.NextOut > c.flow.Acked.Next || c.flow.AckDue || c.readDue || len(c.waiting) > 0 || c.filesDue() || c.incomplete()
+	return c.flow.NextOut > c.flow.Acked.Next || c.flow.AckDue || c.readDue || len(c.waiting) > 0 || c.filesDue() || c.incomplete() || c.info.Picture.Waits
 }
+
+// unfinished reports whether the core is to look at c again.
+func (k *core) unfinished(c *contact) bool { return c.outstanding() || k.pictureDue(c) }
 
 // active notes that something goes on with c.
 func (k *core) active(c *contact) {
 	c.activeAt, c.tickWait = k.now(), tickMin
-	if c.outstanding() {
+	if k.unfinished(c) {
 		c.tickAt = c.activeAt.Add(tickMin)
 		k.wakeAt(c.tickAt)
 	}
@@ -59,7 +66,7 @@ func (k *core) tick() {
 		if len(c.expiries) > 0 {
 			k.expire(c, now)
 		}
-		if !c.outstanding() {
+		if !k.unfinished(c) {
 			continue
 		}
 		if d := c.tickAt.Sub(now); d <= 0 || d > tickMax {
@@ -77,16 +84,31 @@ func (k *core) tickContact(c *contact, now time.Time) {
 	k.tickGaps(c)
 	k.tickSend(c)
 	k.tickFiles(c)
+	k.tickPicture(c)
 	if now.Sub(c.activeAt).Abs() < busyFor {
 		c.tickWait = tickMin
 	} else {
 		c.tickWait = min(2*max(c.tickWait, tickMin), tickMax)
 		if c.link == nil && (c.flow.NextOut > c.flow.Acked.Next || c.wantsFiles()) {
-			k.c.net.poke(c.info.ID)
+			k.pokeSeldom(c)
 		}
 	}
 	c.tickAt = now.Add(c.tickWait)
 	if next := c.sending.mail.next; next.After(now) && next.Before(c.tickAt) {
 		c.tickAt = next
 	}
+}
+
+// pokeSeldom has a contact that something waits for looked for: every tickMax, and the
+// more seldom the longer it is away. It looks for us when it is there again.
+func (k *core) pokeSeldom(c *contact) {
+	now := k.steady()
+	if c.away.IsZero() {
+		c.away = now
+	}
+	if now.Before(c.pokeAt) {
+		return
+	}
+	c.pokeAt = now.Add(transport.RedialAfter(tickMax, now.Sub(c.away), tickMax))
+	k.c.net.poke(c.info.ID)
 }

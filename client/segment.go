@@ -115,13 +115,19 @@ func (s *segment) with(batch int64, more []segmentEntry) []byte {
 	return b
 }
 
+// next is the first position of a batch that its segment, nil if there is none, does
+// not cover.
+func (s *segment) next(batch int64) int64 {
+	if s == nil {
+		return batch << segmentBits
+	}
+	return s.through + 1
+}
+
 // uncovered returns the messages of a batch that its segment does not cover,
 // oldest first.
 func (c *Client) uncovered(ctx context.Context, view *contactView, batch int64, seg *segment) (out []segmentEntry, err error) {
-	from, below := batch<<segmentBits, (batch+1)<<segmentBits
-	if seg != nil {
-		from = seg.through + 1
-	}
+	from, below := seg.next(batch), (batch+1)<<segmentBits
 	if below = min(below, view.nextSeq); from >= below {
 		return nil, nil
 	}
@@ -161,17 +167,49 @@ func (k *core) textGone(c *contact, seq int64) {
 	k.changes = append(k.changes, Change{Kind: Delete, Table: TableSegments, Row: Row{Owner: c.num, Seq: b}, Through: b})
 }
 
-// indexLater has what was stored up to seq added to its segment, now and then.
-func (k *core) indexLater(c *contact, seq int64) {
-	if (seq+1)%segmentEvery != 0 {
-		return
-	}
-	id := c.info.ID
-	k.then(func() { k.c.net.run(func() { k.c.index(id, batchOf(seq)) }) })
+// unindexedBytes bounds the texts that a contact's unindexed has.
+const unindexedBytes = 64 << 10
+
+// An unindexed is the newest texts of a conversation, without gaps and of one batch: they
+// go into its segment and need not be read again. The zero value has none.
+type unindexed struct {
+	entries []segmentEntry // ascending by one
+	bytes   int
+	texts   int64 // the core's: since then no text was changed or removed
 }
 
-// index brings the segment of one batch up to date.
-func (c *Client) index(id identity.PeerID, batch int64) {
+// add takes the next text. Older ones are forgotten if one of them may be another
+// now, or all are too long.
+func (u *unindexed) add(e segmentEntry, texts int64) {
+	n := len(u.entries)
+	if u.texts != texts || n > 0 && u.entries[n-1].seq+1 != e.seq || batchOf(e.seq) != batchOf(e.seq-1) ||
+		u.bytes+len(e.text) > unindexedBytes {
+		*u = unindexed{texts: texts}
+	}
+	u.entries, u.bytes = append(u.entries, e), u.bytes+len(e.text)
+}
+
+// from returns the texts from a position on, if it has that one and none was changed or
+// removed.
+func (u unindexed) from(seq, texts int64) []segmentEntry {
+	if len(u.entries) == 0 || u.texts != texts || seq < u.entries[0].seq {
+		return nil
+	}
+	return u.entries[min(int(seq-u.entries[0].seq), len(u.entries)):]
+}
+
+// indexLater has what was stored up to a position added to its segment, now and then.
+func (k *core) indexLater(c *contact, e segmentEntry) {
+	c.unindexed.add(e, k.texts)
+	if (e.seq+1)%segmentEvery != 0 {
+		return
+	}
+	id, newest := c.info.ID, c.unindexed
+	k.then(func() { k.c.net.run(func() { k.c.index(id, batchOf(e.seq), newest) }) })
+}
+
+// index brings the segment of one batch up to date. What newest has is not read.
+func (c *Client) index(id identity.PeerID, batch int64, newest unindexed) {
 	view, err := c.viewNow(id)
 	if err != nil {
 		return
@@ -182,8 +220,11 @@ func (c *Client) index(id identity.PeerID, batch int64) {
 		seg, err = parseSegment(body, batch)
 	}
 	if err == nil {
-		var more []segmentEntry
-		if more, err = c.uncovered(c.ctx, view, batch, seg); err == nil && len(more) >= segmentWorth {
+		more := newest.from(seg.next(batch), view.texts)
+		if more == nil {
+			more, err = c.uncovered(c.ctx, view, batch, seg)
+		}
+		if err == nil && len(more) >= segmentWorth {
 			c.extendSegment(view, batch, seg, more)
 		}
 	}
@@ -220,7 +261,7 @@ func (c *Client) indexAll() {
 	for _, id := range ids {
 		view, viewErr := c.viewNow(id)
 		for b := int64(0); viewErr == nil && c.ctx.Err() == nil && b <= batchOf(view.nextSeq-1); b++ {
-			c.index(id, b)
+			c.index(id, b, unindexed{})
 		}
 	}
 	if err == nil {

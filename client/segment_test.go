@@ -238,3 +238,78 @@ func FuzzParseSegment(f *testing.F) {
 		}
 	})
 }
+
+// Texts that go into a segment from memory are those that are next, in one batch, and as
+// long as none of them was changed.
+func TestUnindexed(t *testing.T) {
+	var u unindexed
+	have := func() (out []int64) {
+		for _, e := range u.entries {
+			out = append(out, e.seq)
+		}
+		return out
+	}
+	step := func(what string, seq int64, text string, texts int64, want ...int64) {
+		t.Helper()
+		if u.add(segmentEntry{seq, text}, texts); !slices.Equal(have(), want) {
+			t.Errorf("%s: got %v, want %v", what, have(), want)
+		}
+	}
+	step("the first", 5, "a", 3, 5)
+	step("the next", 6, "b", 3, 5, 6)
+	step("one that does not follow", 8, "c", 3, 8)
+	step("the next of it", 9, "d", 3, 8, 9)
+	for _, x := range []struct {
+		from, texts int64
+		want        int
+	}{{8, 3, 2}, {9, 3, 1}, {10, 3, 0}, {7, 3, 0}, {8, 4, 0}} {
+		if got := u.from(x.from, x.texts); len(got) != x.want {
+			t.Errorf("from %d, after %d changes: got %v, want %d", x.from, x.texts, got, x.want)
+		}
+	}
+	if u.from(7, 3) != nil || u.from(8, 4) != nil {
+		t.Error("what is not known passes for nothing new")
+	}
+	step("after a change", 10, "e", 4, 10)
+	step("too much", 11, strings.Repeat("x", unindexedBytes), 4, 11)
+	step("the last of a batch", 1<<segmentBits-1, "f", 4, 1<<segmentBits-1)
+	step("the first of the next", 1<<segmentBits, "g", 4, 1<<segmentBits)
+}
+
+// A text that was edited or deleted before its segment is made is not in it.
+func TestChangedBeforeItsSegment(t *testing.T) {
+	c, s, me := notes(t)
+	ctx := t.Context()
+	var all []Message
+	fill := func(n int) {
+		t.Helper()
+		for range n {
+			m, err := c.Send(ctx, me, fmt.Sprintf("wording %d", len(all)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, m)
+		}
+	}
+	fill(200)
+	if _, err := c.Edit(ctx, me, all[20].ID, "another text"); err != nil {
+		t.Fatal(err)
+	}
+	fill(20)
+	if err := c.Delete(ctx, me, []MessageID{all[210].ID}, false); err != nil {
+		t.Fatal(err)
+	}
+	fill(100)
+	waitSegments(t, c, s, 1)
+	got, _ := segments(t, c, s)
+	for _, text := range []string{"wording 20\x00", "wording 210\x00"} {
+		if strings.Contains(got, text) {
+			t.Errorf("%q is in a segment", text)
+		}
+	}
+	for _, text := range []string{"another text", "wording 19\x00", "wording 211\x00", "wording 250\x00"} {
+		if !strings.Contains(got, text) {
+			t.Errorf("%q is in no segment", text)
+		}
+	}
+}

@@ -17,6 +17,7 @@ const (
 	outPlain = 0 // a payload: there is no session to encrypt it with yet, or too many are under way
 	outReady = 1 // a ratchet message, never encrypted again
 	outHeld  = 2 // as outReady, and a relay signed that it holds it
+	outMoved = 3 // without content: it waits under another number, but may arrive under this one
 )
 
 // Tuning of sending (spec §8.4).
@@ -34,11 +35,8 @@ const (
 	resendAfter = 10 * time.Second
 	// mailAfter is how long before it goes to the mailbox as well.
 	mailAfter = 2500 * time.Millisecond
-	// outboxRead is how many rows are read at once, and how many of the newest
-	// are kept so that they need not be read.
+	// outboxRead is how many rows are read at once.
 	outboxRead = 64
-	// keptSize is the largest that is kept: 64 of them are 0.5 MiB.
-	keptSize = 8 << 10
 )
 
 // sending is the volatile side of a contact's outbox.
@@ -47,9 +45,12 @@ type sending struct {
 	progress time.Time // when the peer last acknowledged, or the outbox was last empty
 	plain    bool      // the outbox ends in rows that wait for a session, or for the window
 	sealed   uint64    // rows of counters below it are encrypted, as far as is known
-	recent   []outRow  // copies of the newest rows, without gaps, while there is a link
+	recent   recentRows
 	mail     mailing
 	files    fileMailing
+
+	move     time.Time // numbers are not changed before
+	moveWait time.Duration
 }
 
 // isMessage reports whether a payload is a message of its own, whose delivery is
@@ -129,7 +130,7 @@ func (k *core) storeMessage(c *contact, m storedMessage) (seq int64) {
 	c.flow.LastText, c.flow.LastAt = preview(m.text), k.now()
 	c.setFlow(k)
 	k.putMessage(c, seq, m)
-	k.indexLater(c, seq)
+	k.indexLater(c, segmentEntry{seq, m.text})
 	if !m.expires.IsZero() {
 		k.setExpiry(c, seq, m.expires)
 	}
@@ -179,11 +180,13 @@ func (k *core) enqueueWith(c *contact, typ wire.PayloadType, body []byte, ext []
 	c.flow.NextOut++
 	c.setFlow(k)
 	row := outRow{counter: counter, state: state, typ: typ, id: id, content: content}
+	if c.link != nil {
+		c.sending.recent.add(row)
+	}
 	if state == outReady && keepsPayload(typ) {
 		row.plain = plain
 	}
 	k.putOutbox(c, row)
-	c.sending.remember(c.link != nil, row)
 	peer := c.info.ID
 	k.then(func() {
 		if c := k.contacts[peer]; c != nil && c.link != nil {
@@ -193,26 +196,6 @@ func (k *core) enqueueWith(c *contact, typ wire.PayloadType, body []byte, ext []
 		}
 	})
 	return id, counter, nil
-}
-
-// remember keeps a row for pump.
-func (s *sending) remember(linked bool, r outRow) {
-	if !linked || r.state == outPlain || len(r.content) > keptSize {
-		s.recent = nil
-		return
-	}
-	if len(s.recent) == outboxRead {
-		s.recent = append(s.recent[:0], s.recent[1:]...)
-	}
-	s.recent = append(s.recent, r)
-}
-
-// kept returns the rows from a counter on, if they are kept.
-func (s *sending) kept(from uint64) []outRow {
-	if len(s.recent) == 0 || from < s.recent[0].counter || from > s.recent[len(s.recent)-1].counter {
-		return nil
-	}
-	return s.recent[from-s.recent[0].counter:]
 }
 
 // payload returns the padded plaintext of one message.
@@ -306,7 +289,7 @@ func (k *core) pump(c *contact) {
 	s.cursor = max(s.cursor, c.flow.Acked.Next)
 	limit := min(c.flow.NextOut, c.flow.Acked.Next+sendWindow)
 	for s.cursor < limit {
-		rows := s.kept(s.cursor)
+		rows := s.recent.from(s.cursor)
 		stored := rows == nil
 		if stored {
 			rows = k.outbox(c, s.cursor, limit, outboxRead)
@@ -361,8 +344,8 @@ func (k *core) acked(c *contact, a wire.Ack) {
 	if a.Epoch != k.local.Record().Epoch {
 		return
 	}
-	all := c.flow.Acked.clone()
-	added, ok := all.merge(a, c.flow.NextOut)
+	theirs := c.flow.theirs()
+	added, ok := theirs.merge(a, c.flow.NextOut)
 	if !ok {
 		k.wentBack(c, a)
 		return
@@ -371,10 +354,12 @@ func (k *core) acked(c *contact, a wire.Ack) {
 		k.mailAgain(c, a)
 		return
 	}
-	var rows []outRow // the acknowledged ones, without contents
+	var rows []outRow // the acknowledged ones; their contents do not matter
 	for _, g := range added {
-		if !k.eachOutbox(c, g.First, g.Last+1, func(r outRow) bool {
-			rows = append(rows, outRow{counter: r.counter, typ: r.typ, id: r.id})
+		if kept := c.sending.recent.between(g); kept != nil {
+			rows = append(rows, kept...)
+		} else if !k.eachOutbox(c, g.First, g.Last+1, func(r outRow) bool {
+			rows = append(rows, outRow{counter: r.counter, state: r.state, typ: r.typ, id: r.id})
 			return true
 		}) {
 			return // the next acknowledgement tells it again
@@ -385,19 +370,21 @@ func (k *core) acked(c *contact, a wire.Ack) {
 		sum = sum.add(r.counter, r.id)
 	}
 	switch {
+	case c.flow.unsure():
+		theirs, sum = ackedSet(a), a.Digest
 	case a.Digest == sum || a.Digest == digest{}:
-	case c.flow.AckedSum == digest{} && c.flow.Acked.Next > 1:
-		sum = a.Digest // ours is not known
 	default:
 		k.wentBack(c, a)
 		return
 	}
-	c.flow.Acked, c.flow.AckedSum = all, sum
+	c.flow.Acked.merge(a, c.flow.NextOut)
+	c.flow.setTheirs(theirs, sum)
+	c.sending.recent.drop(c.flow.Acked.Next)
 	c.sending.progress = k.steady()
 	c.setFlow(k)
 	k.mailAgain(c, a)
 	for _, r := range rows {
-		if isMessage(r.typ) {
+		if isMessage(r.typ) && r.state != outMoved {
 			k.emit(DeliveryEvent{ID: r.id, Contact: c.info.ID, State: Delivered})
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"time"
@@ -36,6 +35,7 @@ type server struct {
 	stun  []netip.AddrPort                          // where its rendezvous answers STUN
 	work  chan func(context.Context, *relay.Client) // for the relay, when it stands
 	tried chan struct{}                             // closed once the relay stood or failed
+	again chan struct{}                             // capacity 1: dial the relay now
 }
 
 // useServer connects to a server from now on.
@@ -49,6 +49,7 @@ func (n *network) useServer(info serverInfo) {
 	s := &server{
 		addr: info.Address, owner: owner, stop: stop,
 		work: make(chan func(context.Context, *relay.Client), relayWork), tried: make(chan struct{}),
+		again: make(chan struct{}, 1),
 	}
 	n.mu.Lock()
 	if old := n.servers[s.addr.ID]; old != nil {
@@ -62,7 +63,7 @@ func (n *network) useServer(info serverInfo) {
 
 // keep runs a session with a relay again and again.
 func (n *network) keep(ctx context.Context, s *server) {
-	wait := serverRetryMin
+	var redial transport.Redial
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := n.useRelay(ctx, s)
@@ -70,21 +71,37 @@ func (n *network) keep(ctx context.Context, s *server) {
 			return
 		}
 		if time.Since(began) > serverRetryMax {
-			wait = serverRetryMin
+			redial.Answered()
+			select {
+			case <-s.again: // it stood
+			default:
+			}
 		}
 		n.mu.Lock()
 		s.setTriedLocked()
 		n.mu.Unlock()
 		n.c.log.Debug("relay session ended", "server", s.addr.HostPort(), "err", err)
-		pause := wait/2 + rand.N(wait)
+		pause := redial.Failed(serverRetryMin)
 		if errors.Is(err, transport.ErrRefused) {
 			pause = notOffered
 		}
 		n.c.post(func(k *core) { k.serverDown(s.addr.ID, roleRelay, err) })
-		wait = min(2*wait, serverRetryMax)
 		select {
 		case <-time.After(pause):
+		case <-s.again:
+			redial.Answered()
 		case <-ctx.Done():
+		}
+	}
+}
+
+// hurry has the relays that wait for their turn dialled at once.
+func (n *network) hurry(which func(*server) bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.servers {
+		if which(s) {
+			notify(s.again)
 		}
 	}
 }

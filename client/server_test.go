@@ -82,10 +82,12 @@ func (s *testServer) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	pc, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback(s.t), s.addr.Port)))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	var pc *net.UDPConn
+	eventually(s.t, "the port", func() (bool, string) {
+		// A socket of a test beside this one may have it for a moment.
+		pc, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback(s.t), s.addr.Port)))
+		return err == nil, fmt.Sprint(err)
+	})
 	ep, err := transport.New(transport.Config{
 		PacketConn: pc, ServerKey: s.key, STUN: true, Forward: rs.Forward,
 		Services: map[string]func(context.Context, *transport.Conn){relay.ALPN: rs.Serve, rendezvous.ALPN: rv.Serve},

@@ -25,7 +25,7 @@ type serverStatus struct {
 func (c *Client) WhoAmI(ctx context.Context) (me Me, err error) {
 	err = c.do(ctx, func(k *core) error {
 		r := k.local.Record()
-		me = Me{ID: r.Identity, Name: r.Name, Created: r.Created, Servers: k.servers()}
+		me = Me{ID: r.Identity, Name: r.Name, Picture: k.profile.Picture.Name, Created: r.Created, Servers: k.servers()}
 		return nil
 	})
 	return me, err

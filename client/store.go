@@ -10,7 +10,7 @@ const (
 	TableSettings Table = 1 // Owner 0, Seq is one of the setting numbers
 	TableContacts Table = 2 // Owner 0, Seq is the contact's number
 	TableFlows    Table = 3 // Seq 0: counters and what was acknowledged
-	TableSessions Table = 4 // Seq 0: the ratchet's state
+	TableSessions Table = 4 // Seq 0: the ratchet's state; 1: ends of the messages that it opened last
 	TableMessages Table = 5 // Seq is the position in the conversation
 	TableOutbox   Table = 6 // Seq is the counter, State an outbox state
 	TableWaiting  Table = 7 // Seq is the counter; received behind a gap
@@ -22,6 +22,8 @@ const (
 	TablePreviews Table = 12 // Seq is that position: a JPEG
 
 	TableSegments Table = 13 // Seq is a batch of 1024 positions: their texts, for the search
+
+	TablePictures Table = 14 // Owner 0 for our own; Seq 0: a JPEG, 1: what came and was not opened yet
 )
 
 // A Row is what a store keeps. Body is sealed: a store learns how many contacts

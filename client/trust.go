@@ -99,6 +99,7 @@ func (k *core) accept(c *contact) error {
 	if err := k.sendCard(c); err != nil {
 		return err
 	}
+	k.offerPicture(c)
 	id := c.info.ID
 	if g := k.guests[id]; g != nil {
 		delete(k.guests, id)
@@ -119,10 +120,14 @@ func (k *core) block(c *contact) {
 		k.changes = append(k.changes, Change{Kind: Delete, Table: t, Row: Row{Owner: c.num}, Through: 1<<63 - 1})
 	}
 	clear(c.waiting)
-	c.flow.Acked, c.flow.AckedSum = counterSet{Next: c.flow.NextOut}, digest{}
+	clear(c.early)
+	c.flow.Acked = counterSet{Next: c.flow.NextOut}
+	c.flow.forgetTheirs()
 	c.flow.AckDue, c.readDue = false, false
 	c.sending = sending{mail: mailing{busy: c.sending.mail.busy}}
 	c.setFlow(k)
+	c.info.PictureSent = min(c.info.PictureSent, pictureUnknown) // it may have been in the outbox
+	c.setInfo(k)
 	l := c.link
 	c.link = nil
 	if g := k.guests[c.info.ID]; g != nil {
@@ -271,7 +276,7 @@ func (k *core) selfContact() *contact {
 		return c
 	}
 	c := k.newContact(k.local.PeerID(), k.local.Record().Name)
-	c.self = true
+	c.self, c.info.Picture.Name = true, k.profile.Picture.Name
 	c.path.Reason = "it stays on this computer"
 	k.emit(ContactEvent{Contact: c.view()})
 	return c

@@ -10,7 +10,9 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"runtime/debug"
+	"sync"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -25,10 +27,10 @@ const (
 
 // A vault seals rows on their way into a store and opens them on their way out.
 type vault struct {
-	store  Store
-	aead   cipher.AEAD
-	tagKey []byte
-	key    func() []byte // the database key: a func does not print
+	store Store
+	aead  cipher.AEAD
+	tags  sync.Pool     // of hash.Hash: HMACs under the tags' key
+	key   func() []byte // the database key: a func does not print
 }
 
 // openVault unwraps the database key.
@@ -62,21 +64,32 @@ func newVault(s Store, key []byte) *vault {
 	if err != nil {
 		panic(err)
 	}
-	return &vault{store: s, aead: aead, tagKey: tagKey, key: func() []byte { return key }}
+	v := &vault{store: s, aead: aead, key: func() []byte { return key }}
+	v.tags.New = func() any { return hmac.New(sha256.New, tagKey) }
+	return v
 }
 
 // tag returns by what a message of a contact is found.
 func (v *vault) tag(owner int64, id MessageID) int64 {
-	h := hmac.New(sha256.New, v.tagKey)
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(owner)))
-	h.Write(id[:])
-	return int64(binary.BigEndian.Uint64(h.Sum(nil))>>1 | 1)
+	h := v.tags.Get().(hash.Hash) // to begin one hashes the key twice
+	defer v.tags.Put(h)
+	h.Reset()
+	b := make([]byte, 0, sha256.Size)
+	h.Write(append(binary.BigEndian.AppendUint64(b, uint64(owner)), id[:]...))
+	return int64(binary.BigEndian.Uint64(h.Sum(b))>>1 | 1)
 }
+
+// placeLen is room for a place.
+const placeLen = len(contextRow) + 1 + 8 + 8 + 1
 
 // place is the associated data of a row: a row moved elsewhere, or whose state
 // was changed, does not open. State 0 is not said, as before it was part of this.
 func place(t Table, owner, seq int64, state uint8) []byte {
-	b := append(make([]byte, 0, 64), contextRow...)
+	return appendPlace(make([]byte, 0, placeLen), t, owner, seq, state)
+}
+
+func appendPlace(b []byte, t Table, owner, seq int64, state uint8) []byte {
+	b = append(b, contextRow...)
 	b = append(b, byte(t))
 	b = binary.BigEndian.AppendUint64(b, uint64(owner))
 	if b = binary.BigEndian.AppendUint64(b, uint64(seq)); state != 0 {
@@ -85,11 +98,18 @@ func place(t Table, owner, seq int64, state uint8) []byte {
 	return b
 }
 
-// seal returns nonce(24) and the sealed body.
-func (v *vault) seal(t Table, owner, seq int64, state uint8, body []byte) []byte {
-	b := make([]byte, chacha20poly1305.NonceSizeX, chacha20poly1305.NonceSizeX+len(body)+chacha20poly1305.Overhead)
-	rand.Read(b)
-	return v.aead.Seal(b, b, body, place(t, owner, seq, state))
+// newBody returns what a row's body of n bytes is appended to for sealInto.
+func newBody(n int) []byte {
+	return make([]byte, chacha20poly1305.NonceSizeX, chacha20poly1305.NonceSizeX+n+chacha20poly1305.Overhead)
+}
+
+// sealInto seals a body that was appended to newBody where it stands, and returns
+// nonce(24) and the sealed body.
+func (v *vault) sealInto(t Table, owner, seq int64, state uint8, b []byte) []byte {
+	nonce, body := b[:chacha20poly1305.NonceSizeX], b[chacha20poly1305.NonceSizeX:]
+	rand.Read(nonce)
+	var ad [placeLen]byte
+	return v.aead.Seal(nonce, nonce, body, appendPlace(ad[:0], t, owner, seq, state))
 }
 
 func (v *vault) open(t Table, r Row) ([]byte, error) {
@@ -106,7 +126,12 @@ func (v *vault) open(t Table, r Row) ([]byte, error) {
 
 // put returns the change that writes a row.
 func (v *vault) put(t Table, owner, seq int64, state uint8, body []byte) Change {
-	return Change{Kind: Put, Table: t, Row: Row{Owner: owner, Seq: seq, State: state, Body: v.seal(t, owner, seq, state, body)}}
+	return v.putInto(t, owner, seq, state, append(newBody(len(body)), body...))
+}
+
+// putInto is put of a body that was appended to newBody, and is no more afterwards.
+func (v *vault) putInto(t Table, owner, seq int64, state uint8, b []byte) Change {
+	return Change{Kind: Put, Table: t, Row: Row{Owner: owner, Seq: seq, State: state, Body: v.sealInto(t, owner, seq, state, b)}}
 }
 
 // putJSON is put of a structure that this program alone reads.

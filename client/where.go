@@ -150,6 +150,7 @@ func (n *network) networkChanged() {
 		}
 	}
 	n.pool.Hurry()
+	n.hurry(func(*server) bool { return true })
 	n.pokeAll()
 }
 

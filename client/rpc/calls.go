@@ -89,6 +89,19 @@ func (c *Client) Search(ctx context.Context, q client.SearchQuery) (list []clien
 	return list, err
 }
 
+// SetPicture implements [client.API]. The path is the other process's: make it
+// absolute.
+func (c *Client) SetPicture(ctx context.Context, path string) (me client.Me, err error) {
+	err = c.call(ctx, "set_picture", pathParams{path}, &me)
+	return me, err
+}
+
+// Picture implements [client.API].
+func (c *Client) Picture(ctx context.Context, of identity.PeerID) (jpeg []byte, err error) {
+	err = c.call(ctx, "picture", ofParams{of}, &jpeg)
+	return jpeg, err
+}
+
 // SetName implements [client.API].
 func (c *Client) SetName(ctx context.Context, name string) (me client.Me, err error) {
 	err = c.call(ctx, "set_name", nameParams{name}, &me)

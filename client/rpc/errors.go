@@ -74,6 +74,8 @@ var codes = []error{
 	51: client.ErrNoLAN,
 	52: client.ErrUnknownServer,
 	53: client.ErrReadOnly,
+	54: client.ErrNoPicture,
+	55: client.ErrBadPicture,
 }
 
 type wireError struct {

@@ -90,6 +90,9 @@ type (
 	contactParams struct {
 		Contact identity.PeerID `json:"contact"`
 	}
+	ofParams struct {
+		Of identity.PeerID `json:"of"`
+	}
 	proofParams struct {
 		Contact identity.PeerID `json:"contact"`
 		Proof   string          `json:"proof"`
@@ -206,6 +209,14 @@ var methods = map[string]method{
 	"verify": does("Marks a contact as verified if proof is what the contact sees; with an empty one takes the mark away.",
 		func(ctx context.Context, api client.API, p proofParams) error {
 			return api.Verify(ctx, p.Contact, p.Proof)
+		}),
+	"picture": takes("Returns what a contact looks like, or the owner by its own id: a small JPEG.",
+		func(ctx context.Context, api client.API, p ofParams) ([]byte, error) {
+			return api.Picture(ctx, p.Of)
+		}),
+	"set_picture": takes("Makes a small picture of an image file, by its absolute path, and shows it to all contacts; an empty path takes it away.",
+		func(ctx context.Context, api client.API, p pathParams) (client.Me, error) {
+			return api.SetPicture(ctx, p.Path)
 		}),
 	"set_contact": takes("Changes what is set of a contact: nick, draft, timer, pin, mute, archive and the rest.",
 		func(ctx context.Context, api client.API, p settingsParams) (client.Contact, error) {

@@ -107,7 +107,7 @@ func (a *app) command() *cobra.Command {
 		a.listenCommand(), a.contactsCommand(), a.historyCommand(), a.pathCommand(), a.whoamiCommand(), a.trustCommand(),
 		a.findCommand(), a.nearbyCommand(), a.listCommand(), a.registerCommand(), a.serversCommand(),
 		a.blockCommand(), a.verifyCommand(), a.setCommand(), a.editCommand(), a.reactCommand(), a.deleteCommand(), a.searchCommand(),
-		a.filesCommand(), a.fileCommand(), a.exportCommand(), a.readCommand(), a.settingsCommand(), a.profilesCommand(), a.renameCommand(), a.rotateCommand(), a.successorCommand(),
+		a.filesCommand(), a.fileCommand(), a.exportCommand(), a.readCommand(), a.settingsCommand(), a.profilesCommand(), a.renameCommand(), a.pictureCommand(), a.rotateCommand(), a.successorCommand(),
 		a.botCommand(), a.lockCommand(), a.unlockCommand(), a.keyringCommand(), a.kitCommand(), a.passphraseCommand(), a.recoverCommand(), a.backupCommand(), a.restoreCommand(), a.doctorCommand())
 	add(groupServer, a.serverCommand(), a.relayCommand(), a.rendezvousCommand())
 	root.AddCommand(a.demoCommand(), a.versionCommand(), a.manualCommand())

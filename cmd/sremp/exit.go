@@ -43,6 +43,8 @@ var statuses = []struct {
 	{client.ErrFileOver, 24},
 	{client.ErrNoDownloads, 24},
 	{client.ErrNoPreview, 24},
+	{client.ErrNoPicture, 24},
+	{client.ErrBadPicture, 24},
 	{client.ErrClock, 11},
 	{client.ErrProfileInUse, 12},
 	{errDirInUse, 12},

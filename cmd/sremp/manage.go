@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,43 @@ func (a *app) renameCommand() *cobra.Command {
 			})
 		},
 	}
+}
+
+func (a *app) pictureCommand() *cobra.Command {
+	var none bool
+	cmd := &cobra.Command{
+		Use:   "picture FILE | --none",
+		Short: "Show your contacts a picture of you, or no longer",
+		Long: "Show your contacts a picture of you: the middle of a PNG, JPEG, GIF or WebP, made small, and without\n" +
+			"what else the file tells, as where it was taken. Strangers and servers never get it.",
+		Example: "  sremp picture holiday.jpg\n  sremp picture --none",
+		Args:    takes(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if none == (len(args) == 1) {
+				return usageError{errors.New("picture takes a file or --none")}
+			}
+			path := ""
+			if !none {
+				var err error
+				if path, err = filepath.Abs(args[0]); err != nil {
+					return err
+				}
+			}
+			return a.withOutbox(cmd.Context(), func(s *session) error {
+				if _, err := s.SetPicture(cmd.Context(), path); err != nil {
+					return err
+				}
+				if none {
+					a.say("your contacts see no picture of you any more")
+				} else {
+					a.say("your contacts see your picture from now on")
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&none, "none", false, "show none any more")
+	return cmd
 }
 
 func (a *app) rotateCommand() *cobra.Command {
@@ -163,6 +201,9 @@ func (a *app) keyringCommand() *cobra.Command {
 				}
 				if !k.CopySeen.IsZero() {
 					a.say("another copy of this profile was in use on %s; stop one of the two", k.CopySeen.Local().Format("2006-01-02 15:04"))
+				}
+				if !k.LeftBehind.IsZero() {
+					a.say("this identity was restored elsewhere, a contact said on %s; it refuses this copy of the profile", k.LeftBehind.Local().Format("2006-01-02 15:04"))
 				}
 				if k.KitHere {
 					a.say("the kit is still on this computer: write it down (sremp kit), then sremp kit --forget")

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"image"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,6 +54,39 @@ func TestSettings(t *testing.T) {
 }
 
 // Named profiles live below the data directory, one instance each.
+// A picture is set from a file and taken back; what is none is refused.
+func TestPicture(t *testing.T) {
+	t.Parallel()
+	ann := newUser(t, "Ann")
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 30, 20))); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{"me.png": b.Bytes(), "text.png": []byte("hello")} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		status int
+		says   string
+		args   []string
+	}{
+		{0, "see your picture", []string{filepath.Join(dir, "me.png")}},
+		{24, "no picture that can be read", []string{filepath.Join(dir, "text.png")}},
+		{24, "no such file", []string{filepath.Join(dir, "absent.png")}},
+		{exitUsage, "a file or --none", nil},
+		{exitUsage, "a file or --none", []string{"x", "--none"}},
+		{0, "no picture of you", []string{"--none"}},
+	} {
+		_, errs, got := sremp(t, append([]string{"--profile", ann.dir, "picture"}, c.args...)...)
+		if got != c.status || !strings.Contains(errs, c.says) {
+			t.Errorf("picture %q: status %d, %q; want %d and %q", c.args, got, errs, c.status, c.says)
+		}
+	}
+}
+
 func TestNamedProfiles(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

@@ -61,6 +61,7 @@ var through = map[string]string{
 	"rendezvous.openPadded":       "FuzzOpenRecord",
 	"client.openBackup":           "FuzzBackup",
 	"client.openBox":              "FuzzIncoming",
+	"client.openPicture":          "FuzzPayload",
 	"client.takeCard":             "FuzzPayload",
 	"client.takeChunk":            "FuzzPayload",
 	"client.takeFileState":        "FuzzPayload",
