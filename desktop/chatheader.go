@@ -14,7 +14,7 @@ import (
 // and what can be done with it.
 type chatHeader struct {
 	*gtk.Box
-	avatar   avatar
+	avatar   *avatar
 	name     *gtk.Label
 	below    *gtk.Label
 	verified *gtk.Image
@@ -101,7 +101,7 @@ func (h *chatHeader) connect(p *present.Window) {
 }
 
 func (h *chatHeader) draw(chat present.Chat) {
-	h.avatar.draw(chat.Initials, chat.Colour)
+	h.avatar.draw(chat.Initials, chat.Colour, chat.Picture, chat.Label)
 	setText(h.name, chat.Label)
 	h.verified.SetVisible(chat.Verified)
 	below := ""

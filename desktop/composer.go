@@ -26,6 +26,7 @@ type composer struct {
 	above    *gtk.Box               // what is answered or edited
 	what     *gtk.Label
 	question *gtk.Label
+	columns  []*gtk.Box // entry or question
 	accept   *gtk.Button
 	block    *gtk.Button
 	unblock  *gtk.Button
@@ -81,16 +82,24 @@ func newComposer() *composer {
 	c.above = box(gtk.OrientationHorizontal, 8, c.what, cancel)
 	c.above.AddCSSClass("compose-above")
 	entry := box(gtk.OrientationVertical, 6, c.above, box(gtk.OrientationHorizontal, 10, c.attach, over, c.send))
-	entry.AddCSSClass("composer")
 	c.add("entry", entry)
 
 	c.accept.AddCSSClass("suggested-action")
 	c.block.AddCSSClass("destructive-action")
 	c.question.SetHExpand(true)
 	ask := box(gtk.OrientationVertical, 8, c.question, box(gtk.OrientationHorizontal, 10, c.accept, c.block, c.unblock))
-	ask.AddCSSClass("composer")
 	c.add("question", ask)
+	c.AddCSSClass("composer")
+	c.columns = []*gtk.Box{entry, ask}
 	return c
+}
+
+// inset leaves room on both sides of what one writes.
+func (c *composer) inset(side int) {
+	for _, b := range c.columns {
+		b.SetMarginStart(side)
+		b.SetMarginEnd(side)
+	}
 }
 
 func (c *composer) connect(p *present.Window) {

@@ -94,7 +94,7 @@ func (s *sidebar) connect(p *present.Window) {
 			p.OpenHit(s.hits.values[i].Key)
 		}
 	})
-	s.search.ConnectSearchChanged(func() {
+	s.search.ConnectChanged(func() { // at once: the presenter waits for the next letter
 		if !s.quiet {
 			p.SetSearch(s.search.Text())
 		}
@@ -233,7 +233,7 @@ func (s *sidebar) draw(v present.View) {
 // A hitCell is one message that was found.
 type hitCell struct {
 	row        *gtk.Box
-	avatar     avatar
+	avatar     *avatar
 	name, when *gtk.Label
 	text       *gtk.Label
 }
@@ -254,7 +254,7 @@ func newHitCell() cell[present.Hit] {
 func (h *hitCell) root() gtk.Widgetter { return h.row }
 
 func (h *hitCell) draw(v present.Hit) {
-	h.avatar.draw(v.Initials, v.Colour)
+	h.avatar.draw(v.Initials, v.Colour, v.Picture, v.Label)
 	setText(h.name, v.Label)
 	setText(h.when, v.When)
 	who := v.Author + ": "
@@ -271,7 +271,7 @@ func (h *hitCell) draw(v present.Hit) {
 // A contactCell is one row of the contact list.
 type contactCell struct {
 	row        *gtk.Box
-	avatar     avatar
+	avatar     *avatar
 	dot        *gtk.Box
 	name, last *gtk.Label
 	when       *gtk.Label
@@ -311,7 +311,7 @@ func (c *contactCell) root() gtk.Widgetter { return c.row }
 
 func (c *contactCell) draw(v present.Contact) {
 	c.shown = v
-	c.avatar.draw(v.Initials, v.Colour)
+	c.avatar.draw(v.Initials, v.Colour, v.Picture, v.Label)
 	pathClass(&c.dot.Widget, v.Badge.Kind)
 	setText(c.name, v.Label)
 	setText(c.last, v.Last)

@@ -43,6 +43,7 @@ type conversation struct {
 	ticking   bool   // either is looked at in each frame
 	frames    int    // since the list got other rows, or another place
 	later     bool   // there are messages after the last row
+	width     int    // of the place for messages, in pixels
 
 	// What is loaded of the conversation. The list has the portion of it.
 	keys    []string
@@ -77,12 +78,24 @@ func newConversation() *conversation {
 	messages := gtk.NewOverlay()
 	messages.SetChild(c.scroll)
 	messages.AddOverlay(c.newest)
+	messages.AddOverlay(newRuler(c.inset))
+	messages.AddCSSClass("messages-place")
+	messages.AddController(wheelBeside(c.scroll))
 
 	c.empty = newEmptyPage()
 	c.add("empty", c.empty)
 	c.add("chat", box(gtk.OrientationVertical, 0, c.header, messages, c.composer))
 	c.SetHExpand(true)
 	return c
+}
+
+// inset keeps messages and entry in a column, in the middle of a place so wide.
+func (c *conversation) inset(width int) {
+	c.width = width
+	side := columnSide(width)
+	c.scroll.SetMarginStart(side)
+	c.scroll.SetMarginEnd(side)
+	c.composer.inset(side)
 }
 
 func (c *conversation) connect(p *present.Window) {
@@ -332,6 +345,7 @@ func (c *conversation) draw(v present.View) {
 		return
 	}
 	c.show("chat")
+	c.inset(c.width) // the size of the text may have changed
 	c.header.draw(chat)
 	c.later = chat.Later
 	other := chat.ID != c.shown

@@ -16,6 +16,9 @@ type desk struct{ shell *shell.Shell }
 // Notify implements [present.Desk].
 func (d desk) Notify(n present.Notice) {
 	s := shell.Notice{Tag: n.Tag, Title: n.Title, Body: n.Body, Open: tr.T("Open")}
+	if n.Picture != nil {
+		s.Pixels, s.Width, s.Height = n.Picture.RGB()
+	}
 	if n.Answer {
 		s.Reply = tr.T("Answer")
 	}

@@ -15,7 +15,8 @@ const qrSide = 300
 
 // A sheet is a dialog over the window. It is made once and shown many times.
 type sheet struct {
-	*gtk.Box // the shade; the card is its child
+	*gtk.Box         // the shade; the card is its child
+	who      *avatar // of dialogs about a contact
 	title    *gtk.Label
 	pages    pager
 	problem  *gtk.Label
@@ -32,10 +33,12 @@ type sheet struct {
 	copied  *gtk.Button
 	words   *gtk.Label
 	inWords *gtk.Button
+	asking  *gtk.Button
+	advice  *gtk.Label
 }
 
 func newSheet() *sheet {
-	s := &sheet{title: label("", "card-title"), pages: newPager(), problem: paragraph("", "problem"), spinner: gtk.NewSpinner()}
+	s := &sheet{who: newAvatar(present.Colours), title: label("", "card-title"), pages: newPager(), problem: paragraph("", "problem"), spinner: gtk.NewSpinner()}
 	s.pages.add("invite", s.invitePage())
 	s.pages.add("verify", s.contact.verifyPage())
 	s.pages.add("rename", s.contact.renamePage())
@@ -53,7 +56,7 @@ func newSheet() *sheet {
 	inside.SetPropagateNaturalWidth(true)
 	s.title.SetEllipsize(pango.EllipsizeEnd)
 	card := box(gtk.OrientationVertical, 14,
-		box(gtk.OrientationHorizontal, 8, s.title, s.spinner, s.close), inside, s.problem)
+		box(gtk.OrientationHorizontal, 12, s.who, s.title, s.spinner, s.close), inside, s.problem)
 	card.AddCSSClass("card")
 	card.SetSizeRequest(440, -1)
 	card.SetHAlign(gtk.AlignCenter)
@@ -79,14 +82,16 @@ func (s *sheet) invitePage() *gtk.Box {
 	s.expires.SetHExpand(true)
 	s.copied = gtk.NewButtonWithLabel(tr.T("Copy link"))
 	s.copied.AddCSSClass("suggested-action")
-	text := paragraph(tr.T("Give this to one person, over a channel that you trust. Whoever uses it first becomes your contact."), "page-text")
-	text.SetMaxWidthChars(50)
+	s.advice = paragraph("", "page-text")
+	s.advice.SetMaxWidthChars(50)
+	s.asking = gtk.NewButtonWithLabel(tr.T("To post…"))
+	s.asking.SetTooltipText(tr.T("For a place that many can read: whoever uses it first is a request, and learns nothing until you accept it"))
 	s.words, s.inWords = paragraph("", "uri"), gtk.NewButtonWithLabel(tr.T("In words…"))
 	s.words.SetSelectable(true)
 	s.words.SetMaxWidthChars(48)
 	s.inWords.SetTooltipText(tr.T("8 words, to be said over the telephone to somebody who uses one of your servers"))
-	return box(gtk.OrientationVertical, 12, text, s.qr.frame, s.link, s.words,
-		box(gtk.OrientationHorizontal, 10, s.expires, s.inWords, s.copied))
+	return box(gtk.OrientationVertical, 12, s.advice, s.qr.frame, s.link, s.words,
+		box(gtk.OrientationHorizontal, 10, s.expires, s.asking, s.inWords, s.copied))
 }
 
 func (s *sheet) connect(p *present.Window) {
@@ -96,6 +101,7 @@ func (s *sheet) connect(p *present.Window) {
 		s.copied.SetLabel(tr.T("Copied"))
 	})
 	s.inWords.ConnectClicked(p.InviteWords)
+	s.asking.ConnectClicked(p.InviteAsking)
 	s.contact.connect(p)
 	s.form.presenter = p
 }
@@ -103,6 +109,8 @@ func (s *sheet) connect(p *present.Window) {
 func (s *sheet) draw(d present.Dialog) {
 	s.SetVisible(d.Kind != present.NoDialog)
 	s.spinner.SetSpinning(d.Busy)
+	s.who.SetVisible(d.Initials != "")
+	s.who.draw(d.Initials, d.Colour, d.Picture, d.Name)
 	setText(s.problem, d.Problem)
 	s.problem.SetVisible(d.Problem != "")
 	opened := d.Kind != s.kind
@@ -124,11 +132,13 @@ func (s *sheet) draw(d present.Dialog) {
 
 // open prepares a dialog that was not there before.
 func (s *sheet) open(d present.Dialog) {
+	if s.kind != present.NoDialog {
+		s.close.GrabFocus() // until the dialog has something better: else the keyboard is nowhere
+	}
 	switch s.kind {
 	case present.InviteDialog:
 		setText(s.title, tr.T("Invite somebody"))
 		s.pages.show("invite")
-		s.close.GrabFocus()
 	case present.VerifyDialog:
 		setText(s.title, tr.T("Is this really %s?", d.Name))
 		s.pages.show("verify")
@@ -150,9 +160,15 @@ func (s *sheet) drawInvite(d present.Dialog) {
 	s.link.SetVisible(d.Link != "")
 	s.copied.SetVisible(d.Link != "")
 	setText(s.expires, d.Expires)
+	if d.Asks {
+		setText(s.advice, tr.T("Post this where the people are whom you want to hear from. Whoever uses it first is a request, and learns nothing until you accept it."))
+	} else {
+		setText(s.advice, tr.T("Give this to one person, over a channel that you trust. Whoever uses it first becomes your contact."))
+	}
 	setText(s.words, d.InviteWords)
 	s.words.SetVisible(d.InviteWords != "")
 	s.inWords.SetVisible(d.Link != "" && d.InviteWords == "")
+	s.asking.SetVisible(d.Link != "" && !d.Asks)
 	if s.link.Text() != d.Link {
 		s.link.SetText(d.Link)
 		s.copied.SetLabel(tr.T("Copy link"))

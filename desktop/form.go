@@ -3,9 +3,12 @@
 package desktop
 
 import (
+	"cmp"
 	"strconv"
 
+	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
+	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
@@ -208,7 +211,7 @@ type formRow struct {
 	pick              *gtk.Button
 	buttons           []*gtk.Button
 	buttonBox         *gtk.Box
-	avatar            avatar
+	avatar            *avatar
 	qr                *qrPicture
 	picture           *gtk.Picture
 	chooser           *gtk.FileChooserNative
@@ -280,7 +283,7 @@ func newFormRow(f *formView, kind present.FieldKind, key string) *formRow {
 		r.Append(r.qr.frame)
 		r.Append(r.picture)
 	case present.ItemField:
-		r.item()
+		r.item(key)
 	}
 	return r
 }
@@ -293,10 +296,8 @@ func (r *formRow) beside(w gtk.Widgetter) {
 	r.Append(box(gtk.OrientationHorizontal, 14, text, w))
 }
 
-func (r *formRow) item() {
+func (r *formRow) item(key string) {
 	r.avatar, r.buttonBox = newAvatar(present.Colours), box(gtk.OrientationHorizontal, 6)
-	r.picture = gtk.NewPicture()
-	r.picture.SetCanShrink(false)
 	r.text = paragraph("", "subtitle")
 	r.text.SetMaxWidthChars(formChars)
 	text := box(gtk.OrientationVertical, 2, r.label, r.text, r.buttonBox)
@@ -304,6 +305,16 @@ func (r *formRow) item() {
 	r.avatar.SetVAlign(gtk.AlignStart)
 	r.Append(box(gtk.OrientationHorizontal, 12, r.avatar, text))
 	r.AddCSSClass("item")
+	drop := gtk.NewDropTarget(gio.GTypeFile, gdk.ActionCopy)
+	drop.ConnectDrop(func(v *coreglib.Value, _, _ float64) bool {
+		f, ok := v.GoValue().(gio.Filer)
+		if !ok || !r.shown.Drop || f.Path() == "" {
+			return false
+		}
+		r.form.presenter.Act(key, present.Value{Text: f.Path()})
+		return true
+	})
+	r.AddController(drop)
 }
 
 func (r *formRow) typed(key, text string) {
@@ -402,8 +413,8 @@ func (r *formRow) drawText(v present.Field) {
 	setText(r.text, v.Text)
 	r.text.SetVisible(v.Text != "")
 	if v.Kind == present.ItemField {
-		r.avatar.SetVisible(v.Initials != "" && v.Picture == nil)
-		r.avatar.draw(v.Initials, v.Colour)
+		r.avatar.SetVisible(v.Initials != "")
+		r.avatar.draw(v.Initials, v.Colour, v.Picture, cmp.Or(v.Spoken, v.Label))
 		return
 	}
 	mark(&r.text.Widget, "uri", v.Mono)

@@ -3,7 +3,6 @@
 package desktop
 
 import (
-	"fmt"
 	"slices"
 
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
@@ -168,28 +167,6 @@ func mark(w *gtk.Widget, class string, on bool) {
 var pathClasses = []string{"none", "direct", "relay", "mailbox"}
 
 func pathClass(w *gtk.Widget, k client.PathKind) { pick(w, k.String(), pathClasses) }
-
-// An avatar is a round picture made of initials.
-type avatar struct {
-	*gtk.Label
-	classes []string
-}
-
-func newAvatar(colours int) avatar {
-	a := avatar{Label: label("", "avatar")}
-	a.SetXAlign(0.5)
-	a.SetVAlign(gtk.AlignCenter)
-	a.SetHAlign(gtk.AlignCenter)
-	for i := range colours {
-		a.classes = append(a.classes, fmt.Sprintf("avatar-%d", i))
-	}
-	return a
-}
-
-func (a avatar) draw(initials string, colour int) {
-	a.SetText(initials)
-	pick(&a.Widget, a.classes[colour], a.classes)
-}
 
 // setText changes a label only if that changes something: every change lays the
 // window out again.

@@ -182,7 +182,7 @@ func (w *window) connect(p *present.Window) {
 	w.undoing = w.action("undo", "<Control>z", tr.T("Take back what was deleted or dropped"), p.Undo)
 	w.action("settings", "<Control>comma", tr.T("Settings"), p.OpenSettings)
 	w.action("lock", "<Control>l", tr.T("Lock"), p.Lock)
-	w.shortcuts = append(w.shortcuts, shortcut{"F10", tr.T("The menu of the program")}) // GTK's own, of the primary menu
+	w.shortcuts = append(w.shortcuts, shortcut{keys: "F10", what: tr.T("The menu of the program")}) // GTK's own, of the primary menu
 	w.action("shortcuts", "<Control>question", tr.T("Keyboard shortcuts"), w.showShortcuts)
 	w.action("close", "<Control>w", tr.T("Close the window"), w.Close)
 	w.action("quit", "<Control>q", tr.T("Quit"), w.app.Quit)

@@ -23,9 +23,10 @@ const (
 
 // Bits of an AT-SPI state set.
 const (
-	stateChecked = 4
-	stateFocused = 12
-	stateVisible = 30
+	stateChecked   = 4
+	stateFocused   = 12
+	stateSensitive = 24
+	stateVisible   = 30
 )
 
 // A node is an element as a screen reader sees it.
@@ -203,12 +204,20 @@ func (s *seat) isInView(n node) bool {
 	if err != nil {
 		return false
 	}
+	return s.hit(x+w/2, y+h/2) == n.path
+}
+
+// hit returns the path of what a click at a place of the window would hit.
+func (s *seat) hit(x, y int) string {
 	r := s.program.reader
 	v, err := call(r.bus, r.dest, r.window, "org.a11y.atspi.Component", "GetAccessibleAtPoint",
 		glib.NewVariantTuple([]*glib.Variant{
-			glib.NewVariantInt32(int32(x + w/2)), glib.NewVariantInt32(int32(y + h/2)), glib.NewVariantUint32(coordWindow),
+			glib.NewVariantInt32(int32(x)), glib.NewVariantInt32(int32(y)), glib.NewVariantUint32(coordWindow),
 		}))
-	return err == nil && v.ChildValue(0).ChildValue(1).String() == n.path
+	if err != nil {
+		return ""
+	}
+	return v.ChildValue(0).ChildValue(1).String()
 }
 
 // entry waits for an entry.

@@ -76,7 +76,9 @@ func has(t *testing.T, c client.API, with identity.PeerID, what string, is func(
 // press activates an element as a screen reader does.
 func (s *seat) press(name string) {
 	s.t.Helper()
-	n := s.until(name, func(n node) bool { return n.name == name && n.role != roleLabel })
+	n := s.until(name, func(n node) bool {
+		return n.name == name && n.role != roleLabel && n.states&(1<<stateSensitive) != 0
+	})
 	r := s.program.reader
 	v, err := call(r.bus, r.dest, n.path, "org.a11y.atspi.Action", "DoAction",
 		glib.NewVariantTuple([]*glib.Variant{glib.NewVariantInt32(0)}))

@@ -204,9 +204,15 @@ func TestDesk(t *testing.T) {
 
 	// The shortcuts.
 	s.key("ctrl+question")
-	s.seesPart("Take back what was deleted")
+	s.sees("Search all messages") // of the first page
 	s.shot("51-shortcuts")
 	s.audit("shortcuts")
+	s.goTo("Tab", "All shortcuts")
+	s.key("space")
+	s.goTo("Down", "Writing")
+	s.key("Return")
+	s.seesPart("Take back what was deleted")
+	s.shot("51-shortcuts-writing")
 	s.key("Escape")
 
 	// The program is ended in the tray, and the next start is where this one was:

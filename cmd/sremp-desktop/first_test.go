@@ -25,6 +25,9 @@ func TestFirstStartAndSettings(t *testing.T) {
 	s.sees("Go on without a passphrase")
 	s.shot("50-no-passphrase")
 	s.audit("no-passphrase")
+	s.round("no-passphrase")
+	s.clickOn(s.until("the passphrase", func(n node) bool { return n.name == "Passphrase" }))
+	s.focused("Passphrase")
 	s.write("staple")
 	s.sees("Start")
 	s.key("Return")
@@ -40,6 +43,7 @@ func TestFirstStartAndSettings(t *testing.T) {
 	}
 	s.shot("52-kit")
 	s.audit("kit")
+	s.round("kit")
 	s.key("Escape")
 	s.sees("Write down the recovery kit") // closing decides nothing
 
@@ -70,6 +74,9 @@ func TestFirstStartAndSettings(t *testing.T) {
 	s.sees("Locked")
 	s.shot("54-locked")
 	s.audit("locked")
+	s.round("locked")
+	s.clickOn(s.until("the passphrase", func(n node) bool { return n.name == "Passphrase" }))
+	s.focused("Passphrase")
 	s.write("staple")
 	s.key("Return")
 	s.seesPart("Nobody is here yet.")

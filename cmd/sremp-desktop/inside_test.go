@@ -25,7 +25,8 @@ import (
 // binary, run as the program, watches itself when it is told to.
 
 const (
-	// watchVariable says what to do while watching: start, scroll, switch or dialogs.
+	// watchVariable says what to do while watching: start, scroll, switch, dialogs
+	// or search; the last leaves the keyboard to somebody else.
 	watchVariable = "SREMP_TEST_WATCH"
 	// watchFile is where the results go, a line each: a name and a number.
 	watchFile = "SREMP_TEST_WATCH_FILE"
@@ -38,6 +39,7 @@ type watch struct {
 	window   *gtk.Window
 	contacts *gtk.ListView // the list of conversations
 	messages *gtk.ScrolledWindow
+	search   *gtk.SearchEntry
 
 	lastBeat time.Time
 	lastWork time.Duration // busy at lastBeat
@@ -73,6 +75,8 @@ func watchMyself(what string) {
 				w.switches()
 			case "dialogs":
 				w.dialogs()
+			case "search":
+				w.searches()
 			}
 		}
 		return true
@@ -119,6 +123,9 @@ func (w *watch) find() bool {
 	visit = func(x *gtk.Widget, class string) {
 		for c := x.FirstChild(); c != nil; c = gtk.BaseWidget(c).NextSibling() {
 			b := gtk.BaseWidget(c)
+			if e, ok := c.(*gtk.SearchEntry); ok && class == "sidebar" {
+				w.search = e
+			}
 			switch {
 			case b.HasCSSClass("sidebar"):
 				visit(b, "sidebar")
@@ -237,6 +244,44 @@ func (w *watch) switches() {
 		return false
 	})
 	w.window = &gtk.WindowListToplevels()[0].(*gtk.ApplicationWindow).Window
+}
+
+// searches notes how long after the first letter of a search a hit is shown, and
+// writes it down at once: whoever types ends the program.
+func (w *watch) searches() {
+	var began time.Time
+	coreglib.TimeoutAddPriority(uint(beatEvery.Milliseconds()), coreglib.PriorityHigh, func() bool {
+		switch {
+		case w.search.Text() == "":
+			began = time.Time{}
+		case began.IsZero():
+			began = time.Now()
+		case !gtk.BaseWidget(w.contacts).Mapped() && w.hits():
+			w.say("first_hit_ms", ms(time.Since(began)))
+			if err := os.WriteFile(os.Getenv(watchFile), []byte(strings.Join(w.results, "\n")), 0o600); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+			return false
+		}
+		return true
+	})
+}
+
+// hits reports whether a list with a row is shown in the place of the contacts.
+func (w *watch) hits() bool {
+	shown := false
+	var visit func(x *gtk.Widget)
+	visit = func(x *gtk.Widget) {
+		for c := x.FirstChild(); c != nil; c = gtk.BaseWidget(c).NextSibling() {
+			b := gtk.BaseWidget(c)
+			if b.CSSName() == "listview" && b.Mapped() && b.FirstChild() != nil {
+				shown = true
+			}
+			visit(b)
+		}
+	}
+	visit(gtk.BaseWidget(gtk.BaseWidget(w.search.Parent()).Parent()))
+	return shown
 }
 
 const (

@@ -15,6 +15,7 @@ import (
 	"github.com/sremp/sremp/identity"
 	"github.com/sremp/sremp/relay"
 	relaysqlite "github.com/sremp/sremp/relay/sqlite"
+	"github.com/sremp/sremp/relay/storetest"
 	"github.com/sremp/sremp/rendezvous"
 	"github.com/sremp/sremp/transport"
 )
@@ -22,16 +23,10 @@ import (
 // A liar is a server that gives out the prekeys of somebody else, and the first
 // records that it ever had, while it is told to.
 type liar struct {
-	relay.Store
+	*storetest.Liar
 	addr identity.ServerAddr
 
 	mu      sync.Mutex
-	swaps   bool
-	owners  map[[32]byte][32]byte // of inboxes with a bundle
-	bundles map[[32]byte][]byte
-	known   map[[32]byte]bool // inboxes that were there before it swapped
-	stored  int               // what was left meanwhile in those
-
 	keeps   bool // records as they are
 	dropped int  // newer ones
 	given   int  // older ones
@@ -63,49 +58,11 @@ func (k keptRecords) Get(ctx context.Context, blinded [32]byte, now time.Time) (
 	return r, ok, err
 }
 
-func (l *liar) CreateInbox(ctx context.Context, owner [32]byte, p relay.InboxParams, limit int) error {
-	l.mu.Lock()
-	if !l.swaps {
-		l.known[p.ID] = true
-	}
-	l.mu.Unlock()
-	return l.Store.CreateInbox(ctx, owner, p, limit)
-}
-
-func (l *liar) PutPrekeys(ctx context.Context, owner, inbox [32]byte, replace bool, bundle []byte, oneTime []relay.SealedOneTime, limit int) error {
-	l.mu.Lock()
-	l.bundles[inbox], l.owners[inbox] = bundle, owner
-	l.mu.Unlock()
-	return l.Store.PutPrekeys(ctx, owner, inbox, replace, bundle, oneTime, limit)
-}
-
-func (l *liar) TakePrekeys(ctx context.Context, inbox, token [32]byte, now time.Time) (bundle, oneTime []byte, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.swaps {
-		return l.Store.TakePrekeys(ctx, inbox, token, now)
-	}
-	for other, b := range l.bundles {
-		if l.owners[other] != l.owners[inbox] {
-			return b, nil, nil
-		}
-	}
-	return nil, nil, relay.ErrNoPrekeys
-}
-
-func (l *liar) Put(ctx context.Context, d relay.Delivery) (relay.Stored, error) {
-	l.mu.Lock()
-	if l.swaps && l.known[d.Inbox] {
-		l.stored++
-	}
-	l.mu.Unlock()
-	return l.Store.Put(ctx, d)
-}
-
 func (l *liar) set(swaps, keeps bool) {
+	l.Lie(swaps)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.swaps, l.keeps = swaps, keeps
+	l.keeps = keeps
 }
 
 // startLiar starts a server that does not lie yet.
@@ -119,7 +76,7 @@ func startLiar(t *testing.T) *liar {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &liar{Store: store, owners: map[[32]byte][32]byte{}, bundles: map[[32]byte][]byte{}, known: map[[32]byte]bool{}}
+	l := &liar{Liar: storetest.NewLiar(store)}
 	rs, err := relay.NewServer(relay.ServerConfig{Key: key, Store: l})
 	if err != nil {
 		t.Fatal(err)
@@ -169,15 +126,7 @@ func TestJourneyLyingRelay(t *testing.T) {
 	link := bob.invite()
 	bob.key("ctrl+q")
 	bob.wait()
-	within(t, "Mallory's prekeys", func() (bool, string) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		owners := map[[32]byte]bool{}
-		for _, o := range l.owners {
-			owners[o] = true
-		}
-		return len(owners) == 2, "they are not there"
-	})
+	within(t, "Mallory's prekeys", func() (bool, string) { return l.Published() == 2, "they are not there" })
 
 	l.set(true, false)
 	anns, here := ann.startAs("Ann")
@@ -191,11 +140,9 @@ func TestJourneyLyingRelay(t *testing.T) {
 	ann.shot("76-swapped-prekeys")
 	ann.key("Escape")
 	ann.focused("Message")
-	l.mu.Lock()
-	if l.stored != 0 {
-		t.Errorf("%d messages were left with the liar, want none", l.stored)
+	if n := l.Stored(); n != 0 {
+		t.Errorf("%d messages were left with the liar, want none", n)
 	}
-	l.mu.Unlock()
 
 	// It gives the right ones: what waited is sent, to Ben and nobody else.
 	l.set(false, false)

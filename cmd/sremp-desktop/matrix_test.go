@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -169,10 +170,62 @@ func (s *seat) fits(page string, width int) {
 	})
 }
 
+// bubblesAreRead has no text of a message be wider than one reads with ease, and
+// lets both sides of a conversation stay within sight of each other.
+func (s *seat) bubblesAreRead(page string) {
+	s.t.Helper()
+	const widest, together = 560, 1000        // pixels
+	within(s.t, page, func() (bool, string) { // a layout may be under way
+		shown, err := s.look()
+		if err != nil {
+			return false, err.Error()
+		}
+		left, right := math.MaxInt, 0
+		in := 0 // depth of a message's row
+		for _, n := range shown {
+			if n.role == roleRow {
+				in = n.depth
+			}
+			if in == 0 || n.depth <= in || n.role != roleLabel || n.states&(1<<stateFocusable) == 0 {
+				continue
+			}
+			x, _, w, _ := s.extents(n)
+			if w > widest {
+				return false, fmt.Sprintf("%q is %d pixels wide, want %d at most", n.name, w, widest)
+			}
+			left, right = min(left, x), max(right, x+w)
+		}
+		return right > 0 && right-left <= together, fmt.Sprintf("the bubbles reach from %d to %d, want %d pixels at most", left, right, together)
+	})
+}
+
+// shortcutsFit opens the window of shortcuts, each page of it, on a screen of a
+// size.
+func (s *seat) shortcutsFit(page string, width, height int) {
+	s.t.Helper()
+	const title = "^Keyboard shortcuts$"
+	s.key("ctrl+question")
+	id := s.tool("xdotool", "search", "--sync", "--onlyvisible", "--name", title)
+	var x, y, w, h int
+	within(s.t, "the window of shortcuts", func() (bool, string) {
+		said := s.tool("xdotool", "getwindowgeometry", "--shell", id)
+		n, err := fmt.Sscanf(said, "WINDOW="+id+"\nX=%d\nY=%d\nWIDTH=%d\nHEIGHT=%d", &x, &y, &w, &h)
+		return n == 4 && w > 200, fmt.Sprint(said, err)
+	})
+	if w > width || h > height {
+		s.t.Errorf("%s: the window of shortcuts is %dx%d, want %dx%d at most", page, w, h, width, height)
+	}
+	s.tool("import", "-silent", "-window", id, filepath.Join(s.shots, "81-"+page+"-shortcuts.png"))
+	s.tool("xdotool", "windowfocus", "--sync", id)
+	s.key("Escape")
+	s.tool("xdotool", "search", "--sync", "--onlyvisible", "--name", "^SREMP$", "windowfocus", "--sync")
+	s.focused("Message")
+}
+
 // TestLooks shows the window small and large, light and dark, with text of twice
 // the size, and mirrored: everything stays within it.
 func TestLooks(t *testing.T) {
-	s := newSeat(t, "looks", "1600x1000")
+	s := newSeat(t, "looks", "2560x1440")
 	profile, here := s.startAs("Lena")
 	talkOf(t, here)
 	s.clickOn(s.until("Olga in the list", func(n node) bool { return strings.HasPrefix(n.name, "Olga, ") }))
@@ -204,6 +257,7 @@ func TestLooks(t *testing.T) {
 		{client.SchemeLight, 200, 1600, 1000, true},
 		{client.SchemeLight, 100, 1600, 1000, false},
 		{client.SchemeDark, 100, 1600, 1000, false},
+		{client.SchemeLight, 100, 2560, 1440, false},
 	} {
 		what := fmt.Sprintf("%s-%dx%d-%d", v.scheme, v.width, v.height, v.text)
 		look(v.scheme, v.text)
@@ -221,9 +275,14 @@ func TestLooks(t *testing.T) {
 			return s.isDark(path) == (v.scheme == client.SchemeDark), what
 		})
 		s.fits(what, v.width)
+		if v.text == 100 {
+			s.bubblesAreRead(what)
+			s.part("80-"+what, v.width, v.height)
+		}
 		if !v.pages {
 			continue
 		}
+		s.shortcutsFit(what, v.width, v.height)
 		for _, page := range []struct{ name, keys, sees string }{
 			{"invite", "ctrl+i", "Copy link"}, {"add", "ctrl+n", "Add a contact"},
 			{"servers", "ctrl+shift+s", "Server address"}, {"settings", "ctrl+comma", "Settings"},

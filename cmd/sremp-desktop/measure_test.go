@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"image/color"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -18,9 +19,10 @@ import (
 	"github.com/sremp/sremp/identity"
 )
 
-// filled makes a profile with a number of messages in the notes, some in the
-// conversation with somebody who is never there, and an empty passphrase.
-func filled(t *testing.T, notes, others int) (dir string) {
+// filled makes a profile with a number of messages in the notes, the oldest of
+// which are given, some in the conversation with somebody who is never there, and
+// an empty passphrase.
+func filled(t *testing.T, notes, others int, oldest ...string) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "filled")
 	s, err := sqlite.Create(t.Context(), dir)
@@ -47,6 +49,9 @@ func filled(t *testing.T, notes, others int) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.SetPicture(t.Context(), writePortrait(t, color.Black)); err != nil {
+		t.Fatal(err)
+	}
 	fill := func(to identity.PeerID, n int) {
 		const writers = 256
 		var all sync.WaitGroup
@@ -62,6 +67,11 @@ func filled(t *testing.T, notes, others int) (dir string) {
 			})
 		}
 		all.Wait()
+	}
+	for _, text := range oldest {
+		if _, err := c.Send(t.Context(), me.ID, text); err != nil {
+			t.Fatal(err)
+		}
 	}
 	fill(me.ID, notes)
 	fill(olga.ID, others)

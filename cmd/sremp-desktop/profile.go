@@ -284,6 +284,7 @@ func (p *profile) serve(ctx context.Context, c *client.Client) (client.API, erro
 	served := make(chan error, 1)
 	go func() { served <- rpc.Serve(serving, l, own) }()
 	if err := p.use(own, func() error {
+		leave(own)
 		stop()
 		err := <-served
 		return errors.Join(err, own.Close(), p.pauseServer())
@@ -294,6 +295,21 @@ func (p *profile) serve(ctx context.Context, c *client.Client) (client.API, erro
 		p.log.Warn("the own server does not run", "err", err)
 	}
 	return own, nil
+}
+
+// leaveTime is for what was just written when the program ends.
+const leaveTime = 2 * time.Second
+
+// leave lets what waits go to its contact, or to a relay: what was done in the last
+// moment, like to accept a file, would else leave with the next start.
+func leave(own *client.Lockable) {
+	c, err := own.Client()
+	if err != nil {
+		return // it is locked
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	_ = c.Flush(ctx) // it leaves with the next start
 }
 
 // use makes c the client in use, and close the way to leave it, after leaving the

@@ -111,6 +111,8 @@ type seat struct {
 	shots   string
 	home    string
 	program *program
+	// run starts a program where the seat is; nil: here.
+	run func(*exec.Cmd) error
 }
 
 func newSeat(t *testing.T, name, size string, env ...string) *seat {
@@ -139,6 +141,7 @@ const accessibilityService = "/usr/share/dbus-1/services/org.a11y.Bus.service"
 
 // busConfig describes a session bus that starts nothing but the accessibility
 // bus: what else this machine has installed, a keyring say, makes no difference.
+// Its socket is a file, which programs in other network namespaces reach as well.
 func busConfig(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -151,7 +154,7 @@ func busConfig(t *testing.T) string {
 		filepath.Join(dir, filepath.Base(accessibilityService)): string(service),
 		path: `<busconfig>
   <type>session</type>
-  <listen>unix:tmpdir=/tmp</listen>
+  <listen>unix:dir=/tmp</listen>
   <servicedir>` + dir + `</servicedir>
   <policy context="default">
     <allow send_destination="*" eavesdrop="true"/>
@@ -213,7 +216,11 @@ func (s *seat) launch(env []string, args ...string) {
 	p := &program{cmd: exec.Command(os.Args[0], args...), done: make(chan struct{})}
 	p.cmd.Env = append(append(s.env, runAsMain+"=1"), env...)
 	p.cmd.Stderr = &p.stderr
-	if err := p.cmd.Start(); err != nil {
+	run := p.cmd.Start
+	if s.run != nil {
+		run = func() error { return s.run(p.cmd) }
+	}
+	if err := run(); err != nil {
 		s.t.Fatal(err)
 	}
 	go func() {

@@ -201,6 +201,9 @@ func TestRequest(t *testing.T) {
 		eve := identity.PeerID{6}
 		u.api.set(func(f *fakeAPI) {
 			f.contacts = append(f.contacts, client.Contact{ID: eve, Name: "Eve", Trust: client.TrustUnknown, Unread: 1})
+			offer := incoming(eve, 1, "", time.Now())
+			offer.File = &client.File{Name: "trap.pdf", Size: 5, State: client.FileOffered}
+			f.history[eve] = []client.Message{offer}
 		})
 		u.api.emit(client.ContactEvent{Contact: client.Contact{ID: eve, Name: "Eve"}})
 		u.run(2 * callTime)
@@ -216,6 +219,13 @@ func TestRequest(t *testing.T) {
 		if c := u.last().Chat; !c.Request || c.Notice == "" {
 			t.Errorf("got %+v", c)
 		}
+		file := func() FileView {
+			rows := u.last().Chat.Rows
+			return rows[len(rows)-1].File
+		}
+		if f := file(); f.Name != "trap.pdf" || f.Accept || f.Cancel {
+			t.Errorf("a stranger's file is %+v, want nothing that can be done with it", f)
+		}
 		u.Send("hello")
 		u.run(2 * callTime)
 		if len(u.api.sent) != 0 {
@@ -223,6 +233,9 @@ func TestRequest(t *testing.T) {
 		}
 		u.Accept()
 		u.run(3 * callTime)
+		if f := file(); !f.Accept || !f.Cancel {
+			t.Errorf("a contact's file is %+v, want that it can be accepted and declined", f)
+		}
 		if v := u.last(); v.Chat.Request || v.Requests != 0 {
 			t.Errorf("accepted: %+v", v.Chat)
 		}

@@ -24,6 +24,7 @@ type found struct {
 	searched   bool
 	neighbours []client.Neighbour
 	looked     bool
+	looking    bool
 }
 
 // OpenAdd asks for an invite, or shows who can be found.
@@ -152,7 +153,9 @@ func (w *Window) listedField(i int, p client.ListedPerson) Field {
 	if _, known := w.contacts[p.ID]; known {
 		f.Buttons = append(f.Buttons, press(key+" open", tr.T("Open the conversation"), func() { w.openPerson(p.ID) }))
 	} else if link := linkIn(p.Note); link != "" {
-		f.Buttons = append(f.Buttons, press(key+" add", tr.T("Send a request"), func() { w.Add(link, "") }).suggested())
+		request := press(key+" add", tr.T("Send a request"), func() { w.Add(link, "") }).suggested()
+		request.Off = w.dialog.Busy
+		f.Buttons = append(f.Buttons, request)
 	}
 	f.Buttons = append(f.Buttons, Button{Key: key + " copy", Label: tr.T("Copy the id"), Copy: p.ID.String(), act: func(Value) {}})
 	return f
@@ -197,12 +200,14 @@ func (w *Window) browse(after []byte) {
 }
 
 func (w *Window) nearbyFields() []Field {
+	look := press("look", tr.T("Look who is here"), w.lookAround).suggested()
+	look.Off = w.dialog.Busy || w.found.looking
 	f := []Field{
 		{Key: "visible", Kind: SwitchField, Label: tr.T("Visible on the local network"), On: w.visible,
 			Hint: tr.T("Everybody on the same network sees your name, and can send a request."), act: w.setVisible},
-		buttons("lookbuttons", press("look", tr.T("Look who is here"), w.lookAround).suggested()),
+		buttons("lookbuttons", look),
 	}
-	if w.found.looked && len(w.found.neighbours) == 0 && !w.dialog.Busy {
+	if w.found.looked && len(w.found.neighbours) == 0 && !w.found.looking {
 		f = append(f, text("alone", tr.T("Nobody here is visible. The other one must switch it on, too.")))
 	}
 	for i, n := range w.found.neighbours {
@@ -212,20 +217,28 @@ func (w *Window) nearbyFields() []Field {
 		if n.Contact {
 			item.Buttons = []Button{press("n-open "+n.ID.String(), tr.T("Open the conversation"), func() { w.openPerson(n.ID) })}
 		} else {
-			item.Buttons = []Button{press("n-add "+n.ID.String(), tr.T("Send a request"), func() { w.Add(n.Invite, "") }).suggested()}
+			request := press("n-add "+n.ID.String(), tr.T("Send a request"), func() { w.Add(n.Invite, "") }).suggested()
+			request.Off = w.dialog.Busy // Add would not answer
+			item.Buttons = []Button{request}
 		}
 		f = append(f, item)
 	}
 	return append(f, text("looknote", tr.T("No server is asked, and nothing leaves the local network. A name proves nothing: compare the words later.")))
 }
 
-// lookAround asks who announces itself on the local network.
+// lookAround asks who announces itself on the local network. Who was found before
+// can be written to meanwhile.
 func (w *Window) lookAround() {
-	w.ask(func(ctx context.Context, api client.API) func() {
+	w.found.looking, w.dialog.Problem = true, ""
+	w.fetch(func(ctx context.Context, api client.API) func() {
 		found, err := api.Neighbours(ctx)
-		if err != nil {
-			return w.unanswered(tr.T("The local network could not be asked"), err)
+		return func() {
+			w.found.looking = false
+			if err != nil {
+				w.unanswered(tr.T("The local network could not be asked"), err)()
+				return
+			}
+			w.found.neighbours, w.found.looked = found, true
 		}
-		return func() { w.found.neighbours, w.found.looked = found, true }
 	})
 }

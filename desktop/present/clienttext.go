@@ -22,6 +22,8 @@ func clientTexts() []string {
 		tr.Mark("says to have a new identity; ask in another way before you believe it"),
 		tr.Mark("Another copy of this profile is in use"),
 		tr.Mark("Stop one of the two: together they lose messages. If the other is not yours, restore a backup with the recovery kit."),
+		tr.Mark("Your identity was restored elsewhere"),
+		tr.Mark("A contact refuses this copy of the profile. If it is the one that you want, or the other is not yours, restore your backup once more with the recovery kit."),
 	}
 }
 

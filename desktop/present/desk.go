@@ -26,7 +26,8 @@ type Desk interface {
 type Notice struct {
 	Tag         string
 	Title, Body string
-	Answer      bool // it can be answered
+	Answer      bool     // it can be answered
+	Picture     *Picture // of whom the title names; nil: none
 }
 
 // profileTag is that of notices about no conversation.
@@ -41,6 +42,7 @@ func (w *Window) notify(e client.NotificationEvent) {
 	w.countNames()
 	if c, ok := w.contacts[e.Contact]; ok && e.Title == c.Label() {
 		n.Title = w.label(c) // no other looks like it
+		n.Picture = w.faceOf(c)
 	}
 	if e.Contact != (identity.PeerID{}) {
 		n.Tag = e.Contact.String()

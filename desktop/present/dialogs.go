@@ -32,16 +32,33 @@ func (w *Window) OpenInvite() {
 // InviteWords makes an invite that 8 words find, too, and shows them: for the
 // telephone. It takes the place of the one that is shown, which stays valid.
 func (w *Window) InviteWords() {
-	if w.dialog.Kind != InviteDialog || w.dialog.Busy || w.dialog.InviteWords != "" {
+	if w.dialog.InviteWords == "" {
+		w.inviteAgain(client.InviteOptions{Words: true, Ask: w.dialog.Asks}, tr.T("The words could not be made"))
+	}
+}
+
+// InviteAsking makes an invite for a place that many can read: who uses it is a
+// request. It takes the place of the one that is shown, which stays valid.
+func (w *Window) InviteAsking() {
+	if !w.dialog.Asks {
+		w.inviteAgain(client.InviteOptions{Ask: true}, tr.T("The invite could not be made"))
+	}
+}
+
+// inviteAgain shows another invite in the open dialog.
+func (w *Window) inviteAgain(o client.InviteOptions, failed string) {
+	if w.dialog.Kind != InviteDialog || w.dialog.Busy {
 		return
 	}
 	w.ask(func(ctx context.Context, api client.API) func() {
-		inv, err := api.Invite(ctx, client.InviteOptions{Words: true})
+		inv, err := api.Invite(ctx, o)
 		if err != nil {
-			return w.unanswered(tr.T("The words could not be made"), err)
+			return w.unanswered(failed, err)
 		}
 		qr, _ := NewQR(strings.ToUpper(inv.URI))
-		return func() { w.dialog.Link, w.dialog.QR, w.dialog.InviteWords = inv.URI, qr, inv.Words }
+		return func() {
+			w.dialog.Link, w.dialog.QR, w.dialog.InviteWords, w.dialog.Asks = inv.URI, qr, inv.Words, o.Ask
+		}
 	})
 	w.redraw()
 }

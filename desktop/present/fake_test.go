@@ -30,6 +30,7 @@ type fakeAPI struct {
 	mu       sync.Mutex // guards everything below
 	contacts []client.Contact
 	history  map[identity.PeerID][]client.Message
+	before   func(context.Context) // of BeforeLock
 	servers  []client.Server
 	sent     []string
 	fail     error // of every call but Subscribe
@@ -47,6 +48,8 @@ type fakeAPI struct {
 	page       client.BrowsePage
 	browsed    []client.BrowseQuery
 	neighbours []client.Neighbour
+	picture    string   // our own
+	pictured   []string // paths that SetPicture was given
 	settings   client.Settings
 }
 
@@ -78,7 +81,32 @@ func (f *fakeAPI) WhoAmI(ctx context.Context) (client.Me, error) {
 	err := f.call(ctx, "whoami")
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return client.Me{ID: alice, Name: "Alice", Servers: slices.Clone(f.servers)}, err
+	return client.Me{ID: alice, Name: "Alice", Picture: f.picture, Servers: slices.Clone(f.servers)}, err
+}
+
+func (f *fakeAPI) Picture(ctx context.Context, of identity.PeerID) ([]byte, error) {
+	if err := f.call(ctx, "picture"); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if of == alice {
+		return []byte("jpeg " + f.picture), nil
+	}
+	for _, c := range f.contacts {
+		if c.ID == of && c.Picture != "" {
+			return []byte("jpeg " + c.Picture), nil
+		}
+	}
+	return nil, client.ErrNoPicture
+}
+
+func (f *fakeAPI) SetPicture(ctx context.Context, path string) (client.Me, error) {
+	if err := f.call(ctx, "setpicture"); err != nil {
+		return client.Me{}, err
+	}
+	f.set(func(f *fakeAPI) { f.picture, f.pictured = path, append(f.pictured, path) })
+	return client.Me{ID: alice, Name: "Alice", Picture: path}, nil
 }
 
 func (f *fakeAPI) Invite(ctx context.Context, o client.InviteOptions) (client.Invite, error) {
@@ -87,7 +115,11 @@ func (f *fakeAPI) Invite(ctx context.Context, o client.InviteOptions) (client.In
 	if o.Words {
 		words = "one two three"
 	}
-	return client.Invite{URI: "sremp:abc234", Words: words, Expires: time.Now().Add(7 * 24 * time.Hour)}, err
+	uri := "sremp:abc234"
+	if o.Ask {
+		uri = "sremp:ask234"
+	}
+	return client.Invite{URI: uri, Words: words, Expires: time.Now().Add(7 * 24 * time.Hour)}, err
 }
 
 func (f *fakeAPI) Add(ctx context.Context, uri, nick string) (client.Contact, error) {
@@ -126,6 +158,19 @@ func (f *fakeAPI) Lock(ctx context.Context) error {
 	}
 	f.emit(client.LockEvent{Locked: true})
 	return nil
+}
+
+func (f *fakeAPI) BeforeLock(before func(context.Context)) {
+	f.set(func(f *fakeAPI) { f.before = before })
+}
+
+// lockByAnother locks as a command does, or the time that has passed.
+func (f *fakeAPI) lockByAnother(ctx context.Context) {
+	f.mu.Lock()
+	before := f.before
+	f.mu.Unlock()
+	before(ctx)
+	f.emit(client.LockEvent{Locked: true})
 }
 
 func (f *fakeAPI) Unlock(context.Context, client.Unlock) error { return nil }

@@ -165,7 +165,7 @@ func (w *Window) searchView(now time.Time) Search {
 		}
 		label := w.label(c)
 		h := Hit{
-			Key: m.ID.String(), Label: label, Initials: Initials(w.name(c)), Colour: Colour(c.ID),
+			Key: m.ID.String(), Label: label, Initials: Initials(w.name(c)), Colour: Colour(c.ID), Picture: w.faceOf(c),
 			Author: label, When: listTime(shownTime(m), now),
 		}
 		if m.Mine {

@@ -67,6 +67,7 @@ func (w *Window) clear() {
 	clear(w.drafts)
 	clear(w.composing)
 	clear(w.typing)
+	clear(w.faces)
 	w.contacts = map[identity.PeerID]client.Contact{}
 	w.outbox = outbox{}
 	w.toast = Toast{Seq: w.toast.Seq}
@@ -80,6 +81,9 @@ func (w *Window) events(api client.API) error {
 	events, err := api.Subscribe(ctx) // first, so that nothing happens unseen
 	if err != nil {
 		return err
+	}
+	if b, ok := api.(beforeLocker); ok {
+		b.BeforeLock(w.beforeLock)
 	}
 	all, err := load(ctx, api)
 	if err != nil && !errors.Is(err, client.ErrLocked) {
@@ -154,6 +158,7 @@ func (w *Window) event(e client.Event) {
 		}
 	case client.ContactEvent:
 		w.contacts[e.Contact.ID] = e.Contact
+		w.fetchFaces()
 		w.refresh()
 	case client.ServerEvent:
 		w.server(e.Server)
@@ -269,8 +274,9 @@ func (w *Window) refresh() {
 func (w *Window) setContacts(contacts []client.Contact) {
 	w.contacts = make(map[identity.PeerID]client.Contact, len(contacts)+1)
 	// One can always write to oneself, also before there is a note.
-	w.contacts[w.me.ID] = client.Contact{ID: w.me.ID, Name: w.me.Name, Self: true, Trust: client.Trusted, FirstSeen: w.me.Created}
+	w.contacts[w.me.ID] = client.Contact{ID: w.me.ID, Name: w.me.Name, Self: true, Trust: client.Trusted, FirstSeen: w.me.Created, Picture: w.me.Picture}
 	for _, c := range contacts {
 		w.contacts[c.ID] = c
 	}
+	w.fetchFaces()
 }

@@ -42,10 +42,11 @@ type Field struct {
 	Buttons  []Button
 	QR       *QR
 	Picture  *Picture
-	Initials string // ItemField: of a person; with Colour
+	Initials string // ItemField: of a person; with Colour, and Picture in its place
 	Colour   int
 	Folder   bool // PathField: a folder, not a file
 	Save     bool // PathField: it need not exist
+	Drop     bool // ItemField: files can be dropped on it
 	Sets     int
 
 	act func(Value)
@@ -88,7 +89,7 @@ func (f Field) Same(o Field) bool {
 	return f.Key == o.Key && f.Kind == o.Kind && f.Label == o.Label && f.Text == o.Text && f.Hint == o.Hint && f.Spoken == o.Spoken &&
 		f.On == o.On && f.Off == o.Off && f.Mono == o.Mono && slices.Equal(f.Choices, o.Choices) && f.Chosen == o.Chosen &&
 		slices.EqualFunc(f.Buttons, o.Buttons, Button.same) && f.QR == o.QR && f.Picture == o.Picture &&
-		f.Initials == o.Initials && f.Colour == o.Colour && f.Folder == o.Folder && f.Save == o.Save && f.Sets == o.Sets
+		f.Initials == o.Initials && f.Colour == o.Colour && f.Folder == o.Folder && f.Save == o.Save && f.Drop == o.Drop && f.Sets == o.Sets
 }
 
 func (b Button) same(o Button) bool {

@@ -37,15 +37,43 @@ func (w *Window) Lock() {
 		return
 	}
 	finish := w.finish()
+	w.locking = true
 	w.do(func(ctx context.Context) func() {
 		finish(ctx) // first: what is locked takes nothing
 		err := l.Lock(ctx)
 		return func() {
+			w.locking = false
 			if err != nil {
 				w.say(problem(tr.T("The profile could not be locked"), err))
 			}
 		}
 	})
+}
+
+// A beforeLocker is a client that says when it is about to be locked by somebody
+// else: a command, or the time that has passed.
+type beforeLocker interface {
+	BeforeLock(f func(ctx context.Context))
+}
+
+// beforeLock stores what was begun. It is called by the client, on a goroutine of
+// its own.
+func (w *Window) beforeLock(ctx context.Context) {
+	begun := make(chan func(context.Context), 1)
+	w.config.Post(func() {
+		if w.ctx.Err() != nil || w.stage != Main || w.locking {
+			close(begun)
+			return
+		}
+		begun <- w.finish()
+	})
+	select {
+	case finish := <-begun:
+		if finish != nil {
+			finish(ctx)
+		}
+	case <-ctx.Done():
+	}
 }
 
 // finish returns what stores all that was begun and is not stored: drafts,

@@ -23,6 +23,18 @@ func (u *ui) has(key string) bool {
 	})
 }
 
+// button returns a button of the open dialog.
+func (u *ui) button(key string) (found Button) {
+	for _, f := range u.last().Dialog.Fields {
+		for _, b := range f.Buttons {
+			if b.Key == key {
+				found = b
+			}
+		}
+	}
+	return found
+}
+
 // A code is put into the entry; it is the person who presses Add.
 func TestAddByCode(t *testing.T) {
 	bubble(t, func(t *testing.T, u *ui) {
@@ -116,6 +128,9 @@ func TestNearby(t *testing.T) {
 		}
 		u.Act("look", Value{})
 		u.run(2 * callTime)
+		if u.button("look").Off {
+			t.Error("it looks only once")
+		}
 		u.Act("visible", Value{On: true})
 		u.run(2 * callTime)
 		if u.api.calls["setvisible"] != 1 || !u.field("visible").On {
@@ -123,6 +138,12 @@ func TestNearby(t *testing.T) {
 		}
 		if u.has("n-add "+bob.String()) || !u.has("n-open "+bob.String()) {
 			t.Error("a contact is offered as a stranger")
+		}
+		// While it looks once more, who was found can be written to.
+		u.Act("look", Value{})
+		u.run(0)
+		if u.button("n-add "+dora.String()).Off || !u.button("look").Off {
+			t.Error("a look that goes on keeps a request back, or can be begun again")
 		}
 		u.Act("n-add "+dora.String(), Value{})
 		u.run(3 * callTime)
@@ -274,6 +295,28 @@ func TestInviteWords(t *testing.T) {
 		u.run(2 * callTime)
 		if d := u.last().Dialog; d.InviteWords != "one two three" || d.QR == nil {
 			t.Errorf("got %+v", d)
+		}
+	})
+}
+
+// An invite to post takes the place of the link that is shown, and so do its words.
+func TestInviteAsking(t *testing.T) {
+	bubble(t, func(t *testing.T, u *ui) {
+		u.OpenInvite()
+		u.InviteAsking() // too early
+		u.run(2 * callTime)
+		if d := u.last().Dialog; d.Asks || d.Link != "sremp:abc234" {
+			t.Fatalf("got %+v", d)
+		}
+		u.InviteAsking()
+		u.run(2 * callTime)
+		if d := u.last().Dialog; !d.Asks || d.Link != "sremp:ask234" || d.QR == nil {
+			t.Errorf("got %+v", d)
+		}
+		u.InviteWords()
+		u.run(2 * callTime)
+		if d := u.last().Dialog; !d.Asks || d.Link != "sremp:ask234" || d.InviteWords == "" {
+			t.Errorf("in words: got %+v", d)
 		}
 	})
 }

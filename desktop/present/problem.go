@@ -28,6 +28,7 @@ var sayWhatToDo = []error{
 	client.ErrOwnInvite, client.ErrUnreachable, client.ErrServerIdentity, client.ErrDiskFull,
 	client.ErrClock, client.ErrBadName, client.ErrTooLong, client.ErrBadText, client.ErrTooManyInvites,
 	client.ErrTooManyServers, client.ErrNotSame, client.ErrNoMessage, client.ErrNotMine, client.ErrBadTimer,
+	client.ErrBadPicture, client.ErrNoFile,
 }
 
 // problem words an error for a person: what was being done and why it failed.

@@ -40,6 +40,11 @@ func (w *Window) view() View {
 	if w.dialog.Kind == ServersDialog {
 		v.Dialog.Servers = serverRows(w.me.Servers)
 	}
+	switch w.dialog.Kind {
+	case VerifyDialog, ConnectionDialog, RenameDialog:
+		c := w.contacts[w.about]
+		v.Dialog.Initials, v.Dialog.Colour, v.Dialog.Picture = Initials(w.name(c)), Colour(c.ID), w.faceOf(c)
+	}
 	if w.dialog.Kind == ConnectionDialog {
 		v.Dialog.Lines = w.connectionLines(w.about, true)
 	}
@@ -85,7 +90,7 @@ func (w *Window) contactRows(now time.Time) []Contact {
 		}
 		label := w.label(c)
 		r := Contact{
-			ID: c.ID, Label: label, Initials: Initials(w.name(c)), Colour: Colour(c.ID),
+			ID: c.ID, Label: label, Initials: Initials(w.name(c)), Colour: Colour(c.ID), Picture: w.faceOf(c),
 			Last: Preview(c.LastText), When: listTime(c.LastAt, now),
 			Unread: c.Unread, Mentions: c.Mentions, Badge: badge(c.Path, now), Selected: c.ID == selected,
 			Verified: !c.Verified.IsZero(), Pinned: c.Pinned, Muted: c.Muted, Self: c.Self,
@@ -134,7 +139,7 @@ func (w *Window) chatView(now time.Time) Chat {
 	c := w.contacts[w.chat.id]
 	label := w.label(c)
 	v := Chat{
-		Open: true, ID: w.chat.id, Label: label, Initials: Initials(w.name(c)), Colour: Colour(w.chat.id),
+		Open: true, ID: w.chat.id, Label: label, Initials: Initials(w.name(c)), Colour: Colour(w.chat.id), Picture: w.faceOf(c),
 		Badge:   badge(c.Path, now),
 		Rows:    w.chat.rows(w.outbox.to(w.chat.id), label, w.hidden, now),
 		Loading: w.chat.loading, Earlier: w.chat.earlier, Later: w.chat.later,
@@ -149,6 +154,13 @@ func (w *Window) chatView(now time.Time) Chat {
 	}
 	if c.Self {
 		v.Badge = Badge{Text: tr.T("on this computer"), Tip: tr.T("What you write here stays on this computer and in your backups.")}
+	}
+	if v.Request {
+		// Nothing is answered before: a file that is taken or refused would be.
+		for i := range v.Rows {
+			f := &v.Rows[i].File
+			f.Accept, f.Cancel, f.Question = false, false, false
+		}
 	}
 	_, v.Typing = w.typing[c.ID]
 	if k := w.chat.compose; k.mode != ComposeNew {

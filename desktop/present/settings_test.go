@@ -92,6 +92,33 @@ func TestLock(t *testing.T) {
 	})
 }
 
+// What was begun when somebody else locks is there afterwards: what was typed just
+// now, and a change of a message.
+func TestLockByAnother(t *testing.T) {
+	for _, edit := range []bool{false, true} {
+		bubble(t, func(t *testing.T, u *ui) {
+			mine := incoming(bob, 1, "The old text", time.Now())
+			mine.Mine = true
+			u.api.set(func(f *fakeAPI) { f.history[bob] = []client.Message{mine} })
+			u.Select(bob)
+			u.run(2 * callTime)
+			if edit {
+				u.EditLast()
+			}
+			u.SetDraft("Half a sent")
+			go u.api.lockByAnother(t.Context())
+			u.run(3 * callTime)
+			if v := u.last(); v.Stage != Locked {
+				t.Fatalf("stage %v, want Locked", v.Stage)
+			}
+			i := slices.IndexFunc(u.api.contacts, func(c client.Contact) bool { return c.ID == bob })
+			if got := u.api.contacts[i].Draft; got != "Half a sent" {
+				t.Errorf("a change %v: the draft is %q, want what was typed", edit, got)
+			}
+		})
+	}
+}
+
 // The words of the kit are recognised in the passphrase's place.
 func TestUnlockWithKit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -158,6 +185,29 @@ func TestSettingsAreStored(t *testing.T) {
 			t.Errorf("after a failure: %v, problem %q; want dark as before", v.Dark, v.Dialog.Problem)
 		}
 	})
+}
+
+// The page of keys says what was noticed of other copies of the profile.
+func TestOtherCopiesAreSaid(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		keys       client.Keys
+		copy, left bool
+	}{
+		{"alone", client.Keys{}, false, false},
+		{"a copy is in use", client.Keys{CopySeen: time.Unix(1, 0)}, true, false},
+		{"left behind", client.Keys{LeftBehind: time.Unix(1, 0)}, false, true},
+	} {
+		bubble(t, func(t *testing.T, u *ui) {
+			u.api.set(func(f *fakeAPI) { f.keys = tt.keys })
+			u.OpenSettings()
+			u.run(3 * callTime)
+			u.SelectTab(keysPage)
+			if copied, left := u.has("copytext"), u.has("lefttext"); copied != tt.copy || left != tt.left {
+				t.Errorf("%s: says that there is a copy %v, that it is left behind %v; want %v, %v", tt.name, copied, left, tt.copy, tt.left)
+			}
+		})
+	}
 }
 
 // Another face changes a setting: the window follows.

@@ -24,11 +24,11 @@ func (w *Window) keyFields() []Field {
 	case w.keys.Keyring:
 		opens = tr.T("The desktop's keyring opens this profile.")
 	}
-	f := []Field{
-		w.lockField(),
-		buttons("locks", press("lock", tr.T("Lock now (Ctrl+L)"), w.Lock)),
+	f := []Field{w.lockField(), buttons("locks", press("lock", tr.T("Lock now (Ctrl+L)"), w.Lock))}
+	f = append(f, w.copyFields()...)
+	f = append(f,
 		heading("kithead", tr.T("Recovery kit")), text("kittext", kit),
-	}
+	)
 	if len(kitButtons) > 0 {
 		f = append(f, buttons("kitbuttons", kitButtons...))
 	}
@@ -46,6 +46,20 @@ func (w *Window) keyFields() []Field {
 		buttons("backupbuttons", press("makebackup", tr.T("Make a backup"), w.makeBackup).suggested()),
 		text("restoretext", tr.T("To restore one, start SREMP on a computer where it has no profile: its first page asks.")),
 	)
+}
+
+// copyFields say what was noticed of other copies of the profile.
+func (w *Window) copyFields() []Field {
+	var f []Field
+	if !w.keys.CopySeen.IsZero() {
+		f = append(f, heading("copyhead", tr.T("Another copy of this profile is in use")), text("copytext",
+			tr.T("Stop one of the two: together they lose messages. If the other is not yours, restore a backup with the recovery kit.")))
+	}
+	if !w.keys.LeftBehind.IsZero() {
+		f = append(f, heading("lefthead", tr.T("Your identity was restored elsewhere")), text("lefttext",
+			tr.T("A contact refuses this copy of the profile. If it is the one that you want, or the other is not yours, restore your backup once more with the recovery kit.")))
+	}
+	return f
 }
 
 func (w *Window) changePassphrase() {

@@ -17,10 +17,14 @@ func (w *Window) loadProfile() {
 		}
 		visible, err := api.Visible(ctx)
 		keys, keysErr := api.Keys(ctx)
+		me, meErr := api.WhoAmI(ctx)
 		return func() {
 			w.listing, w.visible = l, err == nil && visible
 			if keysErr == nil {
 				w.keys = keys
+			}
+			if meErr == nil {
+				w.tookFace(me)
 			}
 			w.put("note", l.Note)
 		}
@@ -29,6 +33,7 @@ func (w *Window) loadProfile() {
 
 func (w *Window) profileFields() []Field {
 	f := []Field{
+		w.ownFace(),
 		w.entry("name", tr.T("Name"), tr.T("How others see you"), w.setName),
 		buttons("names", press("setname", tr.T("Change the name"), w.setName).suggested()),
 		heading("public", tr.T("In the public lists, if you are on them")),

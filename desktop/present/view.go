@@ -68,7 +68,8 @@ type Contact struct {
 	Label    string
 	Initials string
 	Colour   int
-	Last     string // newest text, in one line
+	Picture  *Picture // instead of the initials; nil: there is none
+	Last     string   // newest text, in one line
 	When     string
 	Unread   int
 	Mentions int // unread ones that name us
@@ -107,6 +108,7 @@ type Hit struct {
 	Label                string // the conversation
 	Initials             string
 	Colour               int
+	Picture              *Picture
 	Author               string
 	When                 string
 	Before, Match, After string
@@ -144,6 +146,7 @@ type Chat struct {
 	Label    string
 	Initials string
 	Colour   int
+	Picture  *Picture
 	Badge    Badge
 	Rows     []Row
 	Loading  bool // the first messages are on their way
@@ -283,10 +286,14 @@ type Dialog struct {
 	QR      *QR    // InviteDialog
 	// InviteDialog: the same in words, if that was asked for.
 	InviteWords string
+	Asks        bool     // InviteDialog: who uses it is a request
 	Expires     string   // InviteDialog: in words
 	Servers     []Server // ServersDialog
 
-	Name     string     // of the contact that it is about
+	Name     string // of the contact that it is about
+	Initials string // with Colour and Picture as a Contact's; empty: it is about nobody
+	Colour   int
+	Picture  *Picture
 	Words    [12]string // VerifyDialog: to compare; empty while Busy
 	Verified string     // VerifyDialog: since when, in words; empty if it is not
 	Nick     string     // RenameDialog: the name here, empty if it is the contact's own

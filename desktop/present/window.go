@@ -90,10 +90,12 @@ type Window struct {
 	settings client.Settings
 	touched  time.Time // when the person last did something
 	told     time.Time // when the client was told so
+	locking  bool      // by the person; what was begun is stored already
 	contacts map[identity.PeerID]client.Contact
 	chat     *chat
 	outbox   outbox
 	names    map[string]int // how many contacts look so
+	faces    map[identity.PeerID]face
 	drafts   map[identity.PeerID]string
 	// composing is what was begun in conversations that were left.
 	composing map[identity.PeerID]compose
@@ -140,6 +142,7 @@ func NewWindow(ctx context.Context, c Config) *Window {
 		config: c, host: host, ctx: ctx, cancel: cancel,
 		contacts: map[identity.PeerID]client.Contact{},
 		names:    map[string]int{},
+		faces:    map[identity.PeerID]face{},
 		drafts:   map[identity.PeerID]string{}, composing: map[identity.PeerID]compose{},
 		typing: map[identity.PeerID]time.Time{},
 		hidden: map[client.MessageID]bool{}, hiddenContacts: map[identity.PeerID]bool{},

@@ -32,6 +32,18 @@ type Notice struct {
 	Title, Body string
 	Open        string // the word for opening it
 	Reply       string // the word for answering it; empty: it cannot be answered
+	// Pixels are a picture of whom it is about, three bytes each; nil: none.
+	Pixels        []byte
+	Width, Height int
+}
+
+// An imageData is a picture in a notice (Desktop Notifications Specification 1.2,
+// "Icons and Images").
+type imageData struct {
+	Width, Height, Stride int32
+	Alpha                 bool
+	Bits, Channels        int32
+	Pixels                []byte
 }
 
 // notices are those that are shown.
@@ -92,6 +104,11 @@ func (s *Shell) notify(n Notice) {
 	hints := map[string]dbus.Variant{
 		"desktop-entry": dbus.MakeVariant(AppID),
 		"category":      dbus.MakeVariant("im.received"),
+	}
+	if len(n.Pixels) > 0 && len(n.Pixels) == 3*n.Width*n.Height {
+		hints["image-data"] = dbus.MakeVariant(imageData{
+			int32(n.Width), int32(n.Height), int32(3 * n.Width), false, 8, 3, n.Pixels,
+		})
 	}
 	switch {
 	case n.Reply == "":

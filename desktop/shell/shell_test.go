@@ -41,7 +41,7 @@ func TestNotices(t *testing.T) {
 	s := join(t)
 	events := asked(s)
 
-	s.Notify(Notice{Tag: "olga", Title: "Olga", Body: "<b>2 < 3</b> & so", Open: "Open", Reply: "Answer"})
+	s.Notify(Notice{Tag: "olga", Title: "Olga", Body: "<b>2 < 3</b> & so", Open: "Open", Reply: "Answer", Pixels: []byte("rgbrgb"), Width: 2, Height: 1})
 	n := next(t, "a notice", server.shown)
 	if n.title != "Olga" || n.body != "&lt;b&gt;2 &lt; 3&lt;/b&gt; &amp; so" {
 		t.Errorf("got %q, %q; want the text escaped for a server that reads markup", n.title, n.body)
@@ -53,10 +53,18 @@ func TestNotices(t *testing.T) {
 		t.Errorf("it is of %v, want %v", got, AppID)
 	}
 
+	if got, want := n.hints["image-data"], `@av [2, 1, 6, false, 8, 3, [0x72, 0x67, 0x62, 0x72, 0x67, 0x62]]`; got.String() != want || dbus.SignatureOf(imageData{}).String() != "(iiibiiay)" {
+		t.Errorf("its picture is %v, want %v of the type (iiibiiay)", got, want)
+	}
+
 	// The next one of the same conversation takes its place.
-	s.Notify(Notice{Tag: "olga", Title: "Olga", Body: "again", Open: "Open"})
-	if again := next(t, "the next notice", server.shown); again.replaces != n.id {
+	s.Notify(Notice{Tag: "olga", Title: "Olga", Body: "again", Open: "Open", Pixels: []byte("too few"), Width: 200, Height: 100})
+	again := next(t, "the next notice", server.shown)
+	if again.replaces != n.id {
 		t.Errorf("it replaces %d, want %d", again.replaces, n.id)
+	}
+	if _, pictured := again.hints["image-data"]; pictured {
+		t.Error("it has a picture with fewer bytes than pixels")
 	}
 	server.says(t, "ActionInvoked", uint32(77), "default") // another program's
 	server.says(t, "ActivationToken", n.id, "token-1")
