@@ -14,7 +14,7 @@ HOURS ?= 24
 SOAK ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build desktop desktop-install setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures crash sim mutants soak natlab-skipped clean FORCE
+.PHONY: help run test build desktop desktop-install setup-run setup-test lint unit race desktop-test bench-test bench measure fuzz flood rendezvous-figures natlab natlab-matrix natlab-figures rivals relay-figures client-figures crash sim mutants soak journeys natlab-skipped clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,7 +92,7 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy -diff
 	scripts/datafiles.sh
 
 unit: ## the tests of every package, processes and scripts included
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 race: ## the same under the race detector, the long ones shortened
 	$(GO) test -race -short -timeout 20m ./...
@@ -100,7 +100,7 @@ race: ## the same under the race detector, the long ones shortened
 desktop-test: ## the desktop's tests under a virtual screen; screenshots go to artifacts/
 	@mkdir -p artifacts
 	SREMP_ARTIFACTS="$(CURDIR)/artifacts" xvfb-run -a -s '-screen 0 1280x1024x24' \
-		dbus-run-session -- $(GO) test -tags gtk ./desktop/... ./cmd/sremp-desktop/...
+		dbus-run-session -- $(GO) test -tags gtk -timeout 20m ./desktop/... ./cmd/sremp-desktop/...
 
 bench-test: ## every benchmark once, as a test that it works
 	$(GO) test ./bench -run . -bench . -benchtime 1x
@@ -139,15 +139,14 @@ relay-figures: ## the relay's figures: data plane, stores, kills and power cuts 
 crash: ## a client dies, or its disk fails, at 600 points of conversations; two minutes
 	SREMP_CRASH_POINTS=600 $(GO) test ./client -run '^Test(CrashPoints|PowerFailsAtEveryWrite)$$' -count 1 -parallel 50 -v
 
-client-figures: ## the client's figures: sending, searching 100 k and 1 M messages, restoring them, idling; thirteen minutes
+client-figures: ## the client's figures: one message, searching 100 k and 1 M messages, restoring them, idling; thirteen minutes
 	$(GO) test ./client -run '^$$' -bench '^BenchmarkSend$$' -benchtime 3s -count 1 -v
-	SREMP_FLOOD=10000 $(GO) test ./client -run '^TestBatched$$' -count 1 -v
 	$(GO) test ./client -run '^$$' -bench '^BenchmarkHistory$$' -benchtime 1x -count 1 -v
 	SREMP_BENCH_MESSAGES=1000000 $(GO) test ./client -run '^$$' -bench '^BenchmarkHistory$$' -benchtime 1x -count 1 -v -timeout 20m
 	$(GO) test ./client -run '^$$' -bench '^BenchmarkIdle$$' -benchtime 1x -count 1 -v
 
-sim: ## SEEDS (200) worlds of HOURS (24) each in virtual time, on all cores; a failing seed replays alone
-	SREMP_SIM_SEEDS=$(SEEDS) SREMP_SIM_HOURS=$(HOURS) $(GO) test ./internal/sim -run '^TestMany$$' -count 1 -v -timeout 24h
+sim: ## SEEDS (200) worlds of HOURS (24) each in virtual time, on all cores; goes on with TALLY (a file) if interrupted
+	SREMP_SIM_SEEDS=$(SEEDS) SREMP_SIM_HOURS=$(HOURS) SREMP_SIM_TALLY=$(abspath $(TALLY)) $(GO) test ./internal/sim -run '^TestMany$$' -count 1 -v -timeout 24h
 
 mutants: ## plants bugs, one after the other, and runs worlds until each is found: figures; half an hour
 	SREMP_SIM_MUTANTS=all $(GO) test ./internal/sim -run '^TestMutants$$' -count 1 -v -timeout 6h
@@ -157,6 +156,9 @@ soak: setup-run ## real programs behind real NATs, killed, moved and upgraded fo
 	SREMP_SOAK_SECONDS=$(SOAK) SREMP_SOAK_OLD=$(CURDIR)/bin/previous SREMP_SOAK_NEW=$(CURDIR) \
 		$(GO) test ./internal/sim -run '^TestSoak$$' -count 1 -v -timeout 6h; \
 		e=$$?; git worktree remove --force bin/previous; exit $$e
+
+journeys: setup-run ## a file of 2 GB through a closed lid and three networks; an upgrade in a chat with a database of 1 GB: figures; as root, twenty minutes
+	@GO="$(GO)" scripts/journeys.sh
 
 clean: ## remove what was built here
 	rm -rf bin artifacts dist

@@ -10,13 +10,10 @@ GO=${GO:-go}
 export CC=clang CGO_ENABLED=1
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-old=$(git describe --tags --abbrev=0 HEAD^ 2>/dev/null || git rev-parse -q --verify HEAD^ || true)
-if [ -n "$old" ]; then
-	mkdir "$tmp/tree"
-	git archive "$old" | tar -x -C "$tmp/tree"
-	(cd "$tmp/tree" && $GO build -buildvcs=false -o "$tmp/old" ./cmd/sremp)
+. scripts/previous.sh
+if [ -n "$previous" ]; then
 	export SREMP_OLD="$tmp/old"
-	echo "package-test: the version before is $old"
+	echo "package-test: the version before is $previous"
 else
 	echo "package-test: NO HISTORY IN THIS CLONE: the version before is known by what it left on disk alone"
 fi

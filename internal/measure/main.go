@@ -54,13 +54,16 @@ var parts = []part{
 	{name: "chat", env: []string{"SREMP_FLOOD=10000"},
 		command: []string{"go", "test", "./cmd/sremp", "-run", "^TestFlood$", "-count", "1", "-v"}},
 	{name: "client", command: []string{"make", "client-figures"}},
+	{name: "batched", env: []string{"SREMP_FLOOD=10000"},
+		command: []string{"go", "test", "./client", "-run", "^TestBatched$", "-count", "1", "-v"}},
 	{name: "files", env: []string{"SREMP_FILE_BYTES=4000000000"},
 		command: []string{"go", "test", "./cmd/sremp", "-run", "^TestFileFigures$", "-count", "1", "-v", "-timeout", "30m"}},
 	{name: "sim", env: []string{"SREMP_SIM_SEEDS=20", "SREMP_SIM_HOURS=24", "SREMP_SIM_REPLAY=20"}, // twenty virtual days and their healing; SREMP_SIM_SEEDS=200 for all of make sim
 		command: []string{"go", "test", "./internal/sim", "-run", "^(TestMany|TestReplay)$", "-count", "1", "-v", "-timeout", "6h"}},
 	{name: "fleet", command: []string{"make", "fleet"}}, // three minutes
 	{name: "static", command: []string{"make", "dist-speed"}},
-	{name: "soak", command: []string{"make", "soak"}}, // six minutes, as root
+	{name: "soak", command: []string{"make", "soak"}},         // six minutes, as root
+	{name: "journeys", command: []string{"make", "journeys"}}, // twenty minutes, as root; 4 GB of disk
 	{name: "mutants", env: []string{"SREMP_SIM_MUTANTS=all"}, // half an hour
 		command: []string{"go", "test", "./internal/sim", "-run", "^TestMutants$", "-count", "1", "-v", "-timeout", "6h"}},
 	{name: "desktop", env: []string{"SREMP_FIGURES=1", "GSK_RENDERER=cairo"}, // a profile of a million messages is made first

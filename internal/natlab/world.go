@@ -271,7 +271,7 @@ func flush() error {
 }
 
 // Home returns a new host behind the router.
-func (r *Router) Home() (*Place, error) { return r.host("eth0") }
+func (r *Router) Home() (*Place, error) { return r.host(homeLink) }
 
 // host returns a new host behind the router whose interface has a name; renaming
 // one takes it down, and nobody can tell when it is up again.
@@ -280,17 +280,23 @@ func (r *Router) host(name string) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
+	p := &Place{Site: s}
+	return p, r.attach(p, name)
+}
+
+// attach gives p, which has no interface of that name, one in the router's network.
+func (r *Router) attach(p *Place, name string) error {
 	r.hosts++
 	link := fmt.Sprintf("p%d", r.hosts)
 	if err := r.Do(func() error {
-		return firstOf(veth(link, name, s), enslave(link, "lan"), up(link))
+		return firstOf(veth(link, name, p.Site), enslave(link, "lan"), up(link))
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.Do(func() error { return up(name) }); err != nil {
-		return nil, err
+	if err := p.Do(func() error { return up(name) }); err != nil {
+		return err
 	}
-	p := &Place{Site: s}
+	p.Addr, p.Addr6 = netip.Addr{}, netip.Addr{}
 	if !r.Options.NoIPv4 {
 		b := r.lan.Addr().As4()
 		b[3] += 1 + r.hosts
@@ -302,14 +308,14 @@ func (r *Router) host(name string) (*Place, error) {
 		p.Addr6 = netip.AddrFrom16(b)
 	}
 	if err := r.Do(func() error { return firstOf(carrier(link), carrier("lan")) }); err != nil {
-		return nil, err
+		return err
 	}
 	if p.Addr6.IsValid() {
 		if err := r.connect6(p, name); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, s.Do(func() error {
+	return p.Do(func() error {
 		if p.Addr.IsValid() {
 			return firstOf(address(name, netip.PrefixFrom(p.Addr, r.lan.Bits())), routeVia(netip.MustParsePrefix("0.0.0.0/0"), r.inside4()))
 		}
