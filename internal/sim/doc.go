@@ -7,7 +7,8 @@
 // and partitions; its disks take time, lose what was not synced, tear writes, fill up
 // and fail; its clients are killed at any transaction, also soon after they started,
 // moved to other networks, put to sleep, restored from backups, and given wrong
-// clocks; its servers are killed and started again. The laws are the same in all
+// clocks (but none restores under a clock that is behind that of its restore before:
+// spec §2.6 says what comes of that); its servers are killed and started again. The laws are the same in all
 // worlds, and some have more in them:
 //
 //   - seed%4 == 0: one server's operator lies. Its relay drops, repeats, delays,

@@ -445,6 +445,13 @@ func (w *world) restore(p *person) {
 	if len(p.backups) == 0 || p.died.Load() {
 		return
 	}
+	if wait := p.behind(); wait > 0 {
+		if p.lost {
+			p.back = w.now() + wait
+		}
+		w.note(p.name, "does not restore: its clock is behind that of the restore before")
+		return
+	}
 	b := p.backups[len(p.backups)-1]
 	w.views.mu.Lock()
 	w.views.joining = p

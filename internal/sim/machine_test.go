@@ -116,6 +116,7 @@ func (m *machine) commit(do func() error) error {
 	if m.dead {
 		return errOff
 	}
+	fatal = fatal && m.plan.die != nil // the plan may be off by now
 	if fatal && !m.plan.after {
 		if m.d.cutIn(m.plan.op) {
 			_ = do() // as far as it comes
@@ -135,9 +136,7 @@ func (m *machine) commit(do func() error) error {
 
 func (m *machine) dieLocked() {
 	m.dead = true
-	if m.plan.die != nil {
-		m.plan.die()
-	}
+	m.plan.die()
 }
 
 // SetHeader implements client.Store.

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -146,6 +148,7 @@ func (w *world) heal() (quiet bool, why string) {
 		p.back = 0
 		switch {
 		case p.lost:
+			time.Sleep(p.behind())
 			w.restore(p)
 		case p.client == nil:
 			p.restart()
@@ -170,8 +173,15 @@ func (w *world) underWay() string {
 			if p == q {
 				continue
 			}
-			h, err := p.client.History(w.t.Context(), q.id, client.HistoryQuery{Limit: 1 << 20})
-			if err != nil {
+			var h []client.Message
+			err := w.call(func(ctx context.Context) (err error) {
+				h, err = p.client.History(ctx, q.id, client.HistoryQuery{Limit: 1 << 20})
+				return err
+			})
+			switch {
+			case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errOff):
+				return p.name + "'s client does not answer"
+			case err != nil:
 				continue // not known any more, after a restore from before they met
 			}
 			for _, m := range h {

@@ -208,13 +208,14 @@ type person struct {
 	events chan struct{}  // closed when all events of the client were written down
 	died   atomic.Bool    // the power failed in a transaction; the client is to be buried
 
-	skew    atomic.Int64 // nanoseconds by which the clock is wrong
-	servers map[*server]bool
-	backups []backup
-	back    time.Duration // asleep or away until then
-	lost    bool          // the device is; the next one begins from a backup
-	sent    []sent
-	files   int
+	skew     atomic.Int64 // nanoseconds by which the clock is wrong
+	restored time.Time    // by its clock; zero: never
+	servers  map[*server]bool
+	backups  []backup
+	back     time.Duration // asleep or away until then
+	lost     bool          // the device is; the next one begins from a backup
+	sent     []sent
+	files    int
 }
 
 type backup struct {
@@ -282,6 +283,10 @@ func (p *person) config() client.Config {
 
 func (p *person) clock() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) }
 
+// behind is how long a restore has to wait: under a clock that is behind that of the
+// one before it would get the lower epoch, which contacts refuse (spec §2.6).
+func (p *person) behind() time.Duration { return p.restored.Sub(p.clock()) }
+
 func (p *person) listen(addr string) (net.PacketConn, error) {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -320,6 +325,9 @@ func (p *person) close() {
 	p.client = nil
 	c.Close()
 	<-done
+	if p.died.Swap(false) { // the power failed in its last transaction
+		p.disk.powerFails(p.rng)
+	}
 }
 
 // kill cuts the power. What was not synced is lost.
@@ -384,7 +392,7 @@ func (p *person) restore(b backup) error {
 		return err
 	}
 	p.w.history.Add(history.Event{At: p.w.now(), Kind: history.Restored, Who: p.name, N: b.n})
-	p.sent, p.lost = nil, false
+	p.sent, p.lost, p.restored = nil, false, p.clock()
 	if !p.open() {
 		return errors.New("the restored profile does not open")
 	}

@@ -24,6 +24,7 @@ type message struct {
 	reached State         // the highest state that Who was told of
 	held    time.Duration // when that was Held first; 0: never
 	there   bool          // on Peer's device, says There
+	missed  []Event       // when its reader was alone with what held it, and did not show it
 	told    time.Duration // when that was Delivered first
 	// finals are where it stands in the end, by person.
 	finals map[string][]Event
@@ -50,6 +51,7 @@ type checker struct {
 	showings map[saying]int      // what cheats said, as it was shown
 	standing map[saying]int      // and as it is there in the end
 	fleeting map[saying]bool     // it was to go, and may have come again
+	cleared  map[saying]int      // how often its reader removed what had this name
 	broken   []string
 }
 
@@ -81,11 +83,12 @@ type saying struct{ from, to, id string }
 // failed on one side. Nobody loses anything else.
 func Check(events []Event) []string {
 	c := &checker{events: events, messages: map[string]*message{}, restores: map[string][]restore{}, unsure: map[string]bool{}, stopped: map[string][]time.Duration{}, clocks: map[string][]step{},
-		cheats: map[string]bool{}, said: map[saying][]string{}, showings: map[saying]int{}, standing: map[saying]int{}, fleeting: map[saying]bool{}}
+		cheats: map[string]bool{}, said: map[saying][]string{}, showings: map[saying]int{}, standing: map[saying]int{}, fleeting: map[saying]bool{}, cleared: map[saying]int{}}
 	c.collect()
 	c.walk()
 	for _, m := range c.inOrder {
 		c.arrival(m)
+		c.waited(m)
 		c.ends(m)
 		c.disappearance(m)
 	}
@@ -121,14 +124,17 @@ func (c *checker) collect() {
 				m.maybe = append(m.maybe, e.Text)
 			}
 		case MaybeDeleted:
+			c.cleared[saying{e.Peer, e.Who, e.ID}]++
 			if m := c.messages[e.ID]; m != nil {
 				m.unclear = true
 			}
 		case Deleted:
+			c.cleared[saying{e.Peer, e.Who, e.ID}]++
 			if m := c.messages[e.ID]; m != nil {
 				m.deleted = e.At
 			}
 		case Removed:
+			c.cleared[saying{e.Peer, e.Who, e.ID}]++
 			if m := c.messages[e.ID]; m != nil {
 				m.removed[e.Who] = e.At
 			}
@@ -241,7 +247,18 @@ func (c *checker) alone(e Event) {
 		if m.deleted != 0 || m.unclear || len(m.removed) > 0 || len(c.lying) > 0 || len(c.restores[m.Who])+len(c.restores[m.Peer]) > 0 {
 			continue
 		}
-		c.fail(m.Event, "held by a relay, and %v later not shown to %s, who was there", (e.At - m.held).Round(time.Second), e.Who)
+		m.missed = append(m.missed, e)
+	}
+}
+
+// waited: what was held for somebody who was alone with the relays was shown then. What
+// disappears may have come in the moment in which the device ended, and be gone when
+// it begins again: its sender hears of that, if only later.
+func (c *checker) waited(m *message) {
+	for _, e := range m.missed {
+		if m.After == 0 || m.told == 0 {
+			c.fail(m.Event, "held by a relay, and %v later not shown to %s, who was there", (e.At - m.held).Round(time.Second), e.Who)
+		}
 	}
 }
 
@@ -251,7 +268,7 @@ func (c *checker) ofCheat(e Event, times map[saying]int) {
 	if !slices.Contains(c.said[x], e.Text) {
 		c.fail(e, "shown, but the cheat did not say so to this person")
 	}
-	if times[x]++; times[x] > 1 && (e.Kind == Final || !c.fleeting[x] && times[x] > 1+len(c.restores[e.Who])) {
+	if times[x]++; times[x] > 1 && (e.Kind == Final || !c.fleeting[x] && times[x] > 1+len(c.restores[e.Who])+c.cleared[x]) {
 		c.fail(e, "a name of the cheat's is there twice")
 	}
 }
@@ -413,7 +430,8 @@ func (c *checker) disappearance(m *message) {
 }
 
 // orders: a message is shown before those that were sent after it, unless one of
-// them was shown with the word that something is missing.
+// them was shown with the word that something is missing, or it had disappeared for
+// its sender by then.
 func (c *checker) orders() {
 	type pair struct{ from, to string }
 	by := map[pair][]*message{}
@@ -429,8 +447,11 @@ func (c *checker) orders() {
 		slices.SortFunc(ms, func(a, b *message) int { return cmp.Compare(a.shown[0], b.shown[0]) })
 		for i, late := range ms {
 			// One that came in the moment in which the device ended may have said it.
-			overtaken, said := false, late.order < c.unseen(p.from, p.to)
+			overtaken, said := false, late.order < c.unseen(p.from, p.to) || c.saidByUnsure(late)
 			for _, early := range ms[:i] {
+				if late.After > 0 && c.events[early.shown[0]].At >= late.At+late.After {
+					break // it was over for its sender, who gave its number to something else
+				}
 				if early.order > late.order {
 					overtaken = true
 					said = said || c.events[early.shown[0]].Missing > 0
@@ -441,6 +462,14 @@ func (c *checker) orders() {
 			}
 		}
 	}
+}
+
+// saidByUnsure reports whether a gap was said, since m was accepted and before it was
+// shown, by a message of which its sender did not hear that it was accepted.
+func (c *checker) saidByUnsure(m *message) bool {
+	return slices.ContainsFunc(c.events[:m.shown[0]], func(e Event) bool {
+		return e.Kind == Shown && e.Who == m.Peer && e.Peer == m.Who && e.Missing > 0 && e.At > m.At && c.messages[e.ID] == nil && c.unsure[e.Text]
+	})
 }
 
 // unseen returns the order of the last message that its reader has and was not seen

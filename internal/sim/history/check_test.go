@@ -170,6 +170,44 @@ func TestCheck(t *testing.T) {
 			final b a 1 one
 			final b a 2 two
 			final b a 3 three`, ""},
+		{"order, of one that was over for its sender", `accepted a b 1 one hour
+			accepted a b 2 two
+			shown b a 2 two late
+			shown b a 1 one
+			final a b 2 two mine delivered
+			final b a 2 two`, ""},
+		{"order, of one that was not over", `accepted a b 1 one hour
+			accepted a b 2 two
+			shown b a 2 two
+			shown b a 1 one
+			final a b 2 two mine delivered
+			final b a 2 two`, "no gap was said"},
+		{"order with a gap, which a message says that its sender was unsure of", `accepted a b 1 one
+			unsure a b - two
+			accepted a b 3 three
+			note - - - - late
+			shown b a 2 two gap
+			shown b a 3 three
+			shown b a 1 one
+			final a b 1 one mine delivered
+			final b a 1 one
+			final a b 2 two mine delivered
+			final b a 2 two
+			final a b 3 three mine delivered
+			final b a 3 three`, ""},
+		{"order without a gap, and a message that its sender was unsure of", `accepted a b 1 one
+			unsure a b - two
+			accepted a b 3 three
+			note - - - - late
+			shown b a 2 two
+			shown b a 3 three
+			shown b a 1 one
+			final a b 1 one mine delivered
+			final b a 1 one
+			final a b 2 two mine delivered
+			final b a 2 two
+			final a b 3 three mine delivered
+			final b a 3 three`, "no gap was said"},
 		{"order with a gap", `accepted a b 1 one
 			accepted a b 2 two
 			shown b a 2 two gap
@@ -212,6 +250,17 @@ func TestCheck(t *testing.T) {
 			alone b - - - hour late
 			final a b 1 one mine delivered
 			final b a 1 one`, ""},
+		{"arrived as its reader's device ended, and disappeared", `accepted a b 1 one hour
+			ticked a b 1 - held
+			ticked a b 1 - delivered
+			alone b - - - hour late`, ""},
+		{"arrived as its reader's device ended, disappeared, and acknowledged later", `accepted a b 1 one hour
+			ticked a b 1 - held
+			alone b - - - hour late
+			ticked a b 1 - delivered`, ""},
+		{"disappeared at its sender, and its reader alone", `accepted a b 1 one hour
+			ticked a b 1 - held
+			alone b - - - hour late`, "held by a relay"},
 		{"dropped by a liar, and its reader alone", `lying -
 			accepted a b 1 one hour
 			ticked a b 1 - held
@@ -228,6 +277,20 @@ func TestCheck(t *testing.T) {
 			shown b m 1 lie`, "the cheat did not say so"},
 		{"in the end what a cheat did not say", `cheat m
 			final b m 1 lie`, "the cheat did not say so"},
+		{"a cheat's name again, removed in between", `cheat m
+			said m b 1 lie
+			shown b m 1 lie
+			removed b m 1
+			said m b 1 other
+			shown b m 1 other
+			final b m 1 other`, ""},
+		{"a cheat's name again, removed by another", `cheat m
+			said m b 1 lie
+			shown b m 1 lie
+			removed c m 1
+			said m b 1 other
+			shown b m 1 other
+			final b m 1 other`, "there twice"},
 		{"a cheat's name twice", `cheat m
 			said m b 1 lie
 			said m b 1 again
