@@ -9,9 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -264,8 +262,8 @@ func (r *Router) Renumber() error {
 }
 
 func flush() error {
-	if out, err := exec.Command("conntrack", "-F").CombinedOutput(); err != nil {
-		return fmt.Errorf("flushing conntrack: %w %s", err, strings.TrimSpace(string(out)))
+	if err := netlink.ConntrackTableFlush(netlink.ConntrackTable); err != nil {
+		return fmt.Errorf("forgetting the mappings: %w", err)
 	}
 	return nil
 }
