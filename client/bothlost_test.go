@@ -56,6 +56,7 @@ func TestBothRestored(t *testing.T) {
 					got := texts(t, b, aID)
 					return slices.Contains(got, ">held from Bob's new computer"), fmt.Sprint(got)
 				})
+				waitServer(t, b) // where the answer is left
 				settled(t, b, aID)
 				b.Close()
 				for _, name := range []string{s.path, s.path + "-wal"} {
